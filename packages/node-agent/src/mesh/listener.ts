@@ -1,0 +1,18 @@
+/** What the mesh room tells the service table. Called synchronously, in order; all facts are absolute. */
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
+import type { ClusterView, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+
+export interface MeshListener {
+  /** Services of one cluster as it now says them; `undefined` where it withdrew one. */
+  servicesChanged(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void;
+  /**
+   * `synced` only after the first complete listing behind its canary; `stale` when it falls silent; back to `synced`
+   * when it speaks again and its new listing is complete.
+   */
+  viewChanged(cluster: ClusterIdentity, view: ClusterView): void;
+  /** Its file was taken out of the clustermesh directory, or its id changed: all it said is withdrawn. */
+  clusterRemoved(cluster: ClusterIdentity): void;
+  /** The names of all clusters that the directory lists, and what is known of each; for status and explanations. */
+  statusChanged(statuses: ReadonlyMap<ClusterName, ClusterStatus>): void;
+}

@@ -1,0 +1,107 @@
+/**
+ * IP addresses and prefixes as values. An `IpAddress` is always in canonical text form (RFC 5952 for IPv6), so equal
+ * addresses are equal strings; the brand says that `parseIp` has seen it.
+ */
+import ipaddr from 'ipaddr.js';
+import { fail, ok, type Result } from './result.ts';
+
+export type IpAddress = string & { readonly brand: 'IpAddress' };
+export type IpFamily = 4 | 6;
+
+/** An address prefix, e.g. 10.1.0.0/16; `address` has no bits set beyond `length`. */
+export interface Cidr {
+  readonly address: IpAddress;
+  readonly length: number;
+}
+
+/** Accepts what Go's netip accepts: dotted quads without leading zeros, and IPv6 without a zone. */
+export function parseIp(text: string): Result<IpAddress> {
+  if (text.includes('.') && !text.includes(':')) {
+    return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text)
+      ? ok(text as IpAddress)
+      : fail(`expected an IP address: current value is ${JSON.stringify(text)}`);
+  }
+  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) {
+    return fail(`expected an IP address: current value is ${JSON.stringify(text)}`);
+  }
+  const address = ipaddr.IPv6.parse(text);
+  // Go prints IPv4-mapped addresses with a dotted tail.
+  if (address.isIPv4MappedAddress()) return ok(`::ffff:${address.toIPv4Address().toString()}` as IpAddress);
+  return ok(address.toRFC5952String() as IpAddress);
+}
+
+/** For literals in code and tests; throws where `parseIp` would answer with an error. */
+export function ip(text: string): IpAddress {
+  const parsed = parseIp(text);
+  if (!parsed.ok) throw new TypeError(`Cannot use address: ${parsed.error}`);
+  return parsed.value;
+}
+
+export const familyOf = (address: IpAddress): IpFamily => (address.includes(':') ? 6 : 4);
+
+/** The 4 or 16 bytes of an address, in network order. */
+export const bytesOf = (address: IpAddress): Uint8Array => Uint8Array.from(ipaddr.parse(address).toByteArray());
+
+export function ipFromBytes(bytes: Uint8Array): IpAddress {
+  return ip(ipaddr.fromByteArray([...bytes]).toString());
+}
+
+/** `10.1.0.0/16`. Host bits must be zero. */
+export function parseCidr(text: string): Result<Cidr> {
+  const [address = '', length = '', ...rest] = text.split('/');
+  const parsed = parseIp(address);
+  const wrong = `expected a prefix such as 10.1.0.0/16: current value is ${JSON.stringify(text)}`;
+  if (!parsed.ok || rest.length > 0 || !/^\d{1,3}$/.test(length)) return fail(wrong);
+  const bits = Number(length);
+  if (bits > (familyOf(parsed.value) === 4 ? 32 : 128)) return fail(wrong);
+  const cidr = { address: parsed.value, length: bits };
+  return maskedBytes(bytesOf(cidr.address), bits).every((byte, i) => byte === bytesOf(cidr.address)[i])
+    ? ok(cidr)
+    : fail(`expected no bits set beyond the prefix length: current value is ${JSON.stringify(text)}`);
+}
+
+export function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (!parsed.ok) throw new TypeError(`Cannot use prefix: ${parsed.error}`);
+  return parsed.value;
+}
+
+export const formatCidr = (prefix: Cidr): string => `${prefix.address}/${prefix.length}`;
+
+export function cidrContains(prefix: Cidr, address: IpAddress): boolean {
+  if (familyOf(prefix.address) !== familyOf(address)) return false;
+  const masked = maskedBytes(bytesOf(address), prefix.length);
+  return bytesOf(prefix.address).every((byte, i) => byte === masked[i]);
+}
+
+function maskedBytes(bytes: Uint8Array, length: number): Uint8Array {
+  return bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))));
+}
+
+/** By number, not by text: 10.0.0.2 before 10.0.0.10, IPv4 before IPv6. */
+export function compareIps(a: IpAddress, b: IpAddress): number {
+  if (a === b) return 0;
+  const left = bytesOf(a);
+  const right = bytesOf(b);
+  if (left.length !== right.length) return left.length - right.length;
+  const at = left.findIndex((byte, i) => byte !== right[i]);
+  return at < 0 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
+}
+
+/**
+ * Why no backend of another cluster may have this address, or undefined when it may. A remote that could hand us a
+ * loopback or metadata address could point our pods at our own node.
+ */
+export function forbiddenAsRemote(address: IpAddress): string | undefined {
+  const parsed = ipaddr.process(address);
+  switch (parsed.range()) {
+    case 'loopback':
+    case 'linkLocal':
+    case 'multicast':
+    case 'unspecified':
+    case 'broadcast':
+      return `${parsed.range()} address`;
+    default:
+      return parsed.toString() === 'fd00:ec2::254' ? 'metadata address' : undefined;
+  }
+}

@@ -1,0 +1,25 @@
+/** What the kernel is asked to do: addresses in, addresses out. Only what was decided, not why. */
+import type { IpAddress } from './ip.ts';
+import type { ServiceKey } from './service.ts';
+import type { Frontend } from './service-table.ts';
+
+export interface RouteBackend {
+  readonly address: IpAddress;
+  readonly port: number;
+  /** Kept in the kernel's tables, so that a restarted agent knows whose backends it finds there. */
+  readonly clusterId: number;
+}
+
+/** Frontends of one family and protocol that share the same backends. */
+export interface Route {
+  readonly frontends: readonly Frontend[];
+  /** Sorted, without duplicates. None: connections are refused at once. */
+  readonly backends: readonly RouteBackend[];
+  /** ClientIP affinity in seconds; 0 when off. */
+  readonly sessionAffinitySeconds: number;
+}
+
+export type ServiceRoutes = readonly Route[];
+export type Routes = ReadonlyMap<ServiceKey, ServiceRoutes>;
+/** Services to be set; `undefined` where they are to be removed. */
+export type RouteChanges = ReadonlyMap<ServiceKey, ServiceRoutes | undefined>;

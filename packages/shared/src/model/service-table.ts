@@ -1,0 +1,116 @@
+/**
+ * The service table: for each Service the frontends it has here, every backend that any cluster offers for them, and
+ * for each backend whether it is used and which rule decided.
+ */
+import type { ClusterIdentity, ClusterName } from './cluster.ts';
+import type { IpAddress, IpFamily } from './ip.ts';
+import type { Affinity, LocalService, Origin, Protocol, ServiceKey, ServicePort } from './service.ts';
+
+export type BackendState = 'active' | 'terminating' | 'unready';
+
+export interface Backend {
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** Sorted; every name under which the backend's cluster offers this port. */
+  readonly portNames: readonly string[];
+  readonly cluster: ClusterIdentity;
+  /** Empty for remote backends: the wire format does not carry it. */
+  readonly node: string;
+  readonly zone: string;
+  readonly state: BackendState;
+  /** The cluster it comes from has fallen silent: still used, but say so. */
+  readonly stale: boolean;
+  readonly origin: Origin;
+}
+
+/** Why a backend is not used. The order is that of the rules: the first that applies is given. */
+export type Exclusion =
+  | 'no-local-service'
+  | 'not-global'
+  | 'not-shared'
+  | 'refused-address'
+  | 'address-family'
+  | 'port-name'
+  | 'duplicate'
+  | 'traffic-policy'
+  | 'unready'
+  | 'affinity'
+  | 'terminating';
+
+export interface Decision {
+  readonly backend: Backend;
+  readonly verdict: 'selected' | Exclusion;
+  /** One sentence for people: what decided. */
+  readonly detail: string;
+}
+
+export type FrontendKind = 'ClusterIP' | 'ExternalIP' | 'LoadBalancer' | 'NodePort';
+
+export interface Frontend {
+  readonly kind: FrontendKind;
+  /** The unspecified address (0.0.0.0 or ::) for a NodePort: every address of the node. */
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** The frontends of one service port and family that share one choice of backends, and that choice. */
+export interface FrontendGroup {
+  readonly port: ServicePort;
+  readonly family: IpFamily;
+  readonly frontends: readonly Frontend[];
+  /** Sorted by cluster (local first, then id), address and port. */
+  readonly decisions: readonly Decision[];
+}
+
+export interface ServiceEntry {
+  readonly key: ServiceKey;
+  /** Undefined while only other clusters have this Service. */
+  readonly service: LocalService | undefined;
+  readonly affinity: Affinity;
+  readonly groups: readonly FrontendGroup[];
+  /** Backends that no frontend here could ever use, with the reason. */
+  readonly unmatched: readonly Decision[];
+}
+
+/** An immutable picture of the whole table. */
+export interface TableSnapshot {
+  readonly revision: number;
+  readonly entries: ReadonlyMap<ServiceKey, ServiceEntry>;
+}
+
+/** The last state of each Service that changed after some revision; `undefined` where it is gone. */
+export interface TableChanges {
+  readonly revision: number;
+  readonly changed: ReadonlyMap<ServiceKey, ServiceEntry | undefined>;
+}
+
+/** Can the cluster's control plane be heard. Whether its nodes can be reached is a different question. */
+export type ControlState = 'connecting' | 'syncing' | 'heard' | 'silent' | 'failed';
+
+/** One entry of a remote cluster that was refused, and why. */
+export interface Quarantined {
+  readonly key: string;
+  readonly reason: string;
+  readonly at: number;
+}
+
+export interface ClusterStatus {
+  readonly name: ClusterName;
+  /** Undefined until its configuration was read. */
+  readonly id: number | undefined;
+  readonly local: boolean;
+  readonly control: ControlState;
+  /** When `control` last changed, and when the cluster was last heard (0: never); ms since the epoch. */
+  readonly since: number;
+  readonly heardAt: number;
+  readonly endpoints: readonly string[];
+  readonly services: number;
+  readonly backends: number;
+  readonly nodes: number;
+  readonly failures: number;
+  /** Empty when all is well. */
+  readonly lastError: string;
+  readonly quarantined: readonly Quarantined[];
+}

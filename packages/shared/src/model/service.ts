@@ -1,0 +1,127 @@
+/**
+ * What clusters say about Services: the local one through its Kubernetes API, the others through their etcd. These are
+ * facts as heard; what follows from them is decided in `merge`.
+ */
+import type { ClusterIdentity } from './cluster.ts';
+import type { IpAddress } from './ip.ts';
+
+/** `namespace/name`. */
+export type ServiceKey = string & { readonly brand: 'ServiceKey' };
+
+export const serviceKey = (namespace: string, name: string): ServiceKey => `${namespace}/${name}` as ServiceKey;
+
+export function splitServiceKey(key: ServiceKey): { readonly namespace: string; readonly name: string } {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** The protocols that the datapath balances. Others are carried on the wire and not served. */
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+export type Affinity = 'none' | 'local' | 'remote';
+export type TrafficPolicy = 'Cluster' | 'Local';
+
+/** Where a fact comes from and how old it is. `at` is in ms since the epoch, by this machine's clock. */
+export interface Origin {
+  readonly source: 'kubernetes' | 'etcd' | 'kernel';
+  /** resourceVersion or etcd mod revision; empty when read back from the kernel. */
+  readonly revision: string;
+  readonly at: number;
+}
+
+export interface ServicePort {
+  /** Empty when the Service has one unnamed port. */
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  /** 0 when none is allocated. */
+  readonly nodePort: number;
+}
+
+/** A Service of this cluster. */
+export interface LocalService {
+  readonly key: ServiceKey;
+  readonly global: boolean;
+  readonly shared: boolean;
+  readonly affinity: Affinity;
+  /** Empty when headless. */
+  readonly clusterIps: readonly IpAddress[];
+  readonly externalIps: readonly IpAddress[];
+  readonly loadBalancerIps: readonly IpAddress[];
+  readonly ports: readonly ServicePort[];
+  /** ClientIP affinity in seconds; 0 when off. */
+  readonly sessionAffinitySeconds: number;
+  readonly internalTrafficPolicy: TrafficPolicy;
+  readonly externalTrafficPolicy: TrafficPolicy;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly selector: Readonly<Record<string, string>>;
+  readonly origin: Origin;
+}
+
+export interface BackendPort {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+}
+
+/** One endpoint of an EndpointSlice of this cluster, with the conditions' defaults filled in. */
+export interface LocalEndpoint {
+  readonly address: IpAddress;
+  readonly ports: readonly BackendPort[];
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  /** Empty strings when unknown. */
+  readonly node: string;
+  readonly zone: string;
+  readonly zoneHints: readonly string[];
+  readonly hostname: string;
+  readonly origin: Origin;
+}
+
+/** One EndpointSlice of this cluster. A Service has many; `merge/endpoints.ts` joins them. */
+export interface LocalEndpointSlice {
+  /** `namespace/name` of the slice itself. */
+  readonly key: string;
+  readonly service: ServiceKey;
+  readonly endpoints: readonly LocalEndpoint[];
+}
+
+/** The Node this agent runs on. */
+export interface LocalNode {
+  readonly name: string;
+  readonly zone: string;
+  readonly addresses: readonly IpAddress[];
+  /** `podCIDRs`, as text that `parseCidr` accepted. */
+  readonly podCidrs: readonly string[];
+}
+
+export interface RemoteBackend {
+  readonly address: IpAddress;
+  readonly ports: readonly BackendPort[];
+  readonly zone: string;
+  readonly hostname: string;
+}
+
+/** What one other cluster says about a Service. */
+export interface RemoteService {
+  readonly key: ServiceKey;
+  readonly shared: boolean;
+  readonly backends: readonly RemoteBackend[];
+  readonly origin: Origin;
+}
+
+/**
+ * What is known of another cluster. Unknown is not empty: a cluster not heard since the agent's start may still have
+ * backends in the kernel, and those are `adopted` until it speaks.
+ */
+export type ClusterView =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'synced' }
+  | { readonly kind: 'stale'; readonly since: number };
+
+/** One cluster's contribution to one Service. */
+export interface RemoteContribution {
+  readonly cluster: ClusterIdentity;
+  readonly view: ClusterView;
+  readonly service: RemoteService;
+}

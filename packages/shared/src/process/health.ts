@@ -1,0 +1,34 @@
+/** One health tree: each loop reports its state under its name; readiness and liveness are read from it. */
+export type Health =
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'degraded'; readonly reason: string };
+
+export class HealthTree {
+  readonly #parts = new Map<string, Health>();
+
+  /** A part that must have been `ok` or `degraded` once before the program is ready. */
+  expect(...names: readonly string[]): void {
+    for (const name of names) if (!this.#parts.has(name)) this.#parts.set(name, { kind: 'starting' });
+  }
+
+  report(name: string, health: Health): void {
+    this.#parts.set(name, health);
+  }
+
+  forget(name: string): void {
+    this.#parts.delete(name);
+  }
+
+  get ready(): boolean {
+    return this.waitingFor.length === 0;
+  }
+
+  get waitingFor(): readonly string[] {
+    return [...this.#parts].filter(([, health]) => health.kind === 'starting').map(([name]) => name);
+  }
+
+  get parts(): ReadonlyMap<string, Health> {
+    return this.#parts;
+  }
+}

@@ -1,0 +1,57 @@
+/** `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them. */
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import type { HealthTree } from './health.ts';
+
+export interface HealthServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface HealthServerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly health: HealthTree;
+  readonly metrics: Registry;
+}
+
+/** Rejects with a sentence that names the address when the port is taken. */
+export async function serveHealth({ host, port, health, metrics }: HealthServerOptions): Promise<HealthServer> {
+  const server = createServer((request, response) => {
+    switch (request.url?.split('?')[0]) {
+      case '/healthz':
+        return answer(response, 200, 'ok\n');
+      case '/readyz':
+        return health.ready
+          ? answer(response, 200, 'Ready\n')
+          : answer(response, 503, `Waiting for: ${health.waitingFor.join(', ')}\n`);
+      case '/metrics':
+        return void metrics.metrics().then(
+          (text) => answer(response, 200, text, metrics.contentType),
+          (error: unknown) => answer(response, 500, `${error}\n`),
+        );
+      default:
+        return answer(response, 404, 'Expected /healthz, /readyz or /metrics\n');
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new Error(`Cannot serve health on ${host}:${port}: ${cause.message}`, { cause })),
+    );
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'content-type': type }).end(text);
+}
