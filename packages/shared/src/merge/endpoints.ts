@@ -1,0 +1,31 @@
+/**
+ * Joins the EndpointSlices of one Service. While endpoints move between slices an address may stand in two of them:
+ * the better state wins and the ports are united, so that the order of slices and events does not matter.
+ */
+import { compareIps } from '../model/ip.ts';
+import type { BackendPort, LocalEndpoint, LocalEndpointSlice } from '../model/service.ts';
+
+/** Sorted by address. */
+export function joinSlices(slices: Iterable<LocalEndpointSlice>): readonly LocalEndpoint[] {
+  const byAddress = new Map<string, LocalEndpoint>();
+  const inOrder = [...slices].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  for (const endpoint of inOrder.flatMap((slice) => slice.endpoints)) {
+    const known = byAddress.get(endpoint.address);
+    byAddress.set(endpoint.address, known ? joinEndpoints(known, endpoint) : endpoint);
+  }
+  return [...byAddress.values()].sort((a, b) => compareIps(a.address, b.address));
+}
+
+function joinEndpoints(a: LocalEndpoint, b: LocalEndpoint): LocalEndpoint {
+  const better = rank(b) > rank(a) ? b : a;
+  return { ...better, ports: unitePorts(a.ports, b.ports) };
+}
+
+const rank = (endpoint: LocalEndpoint): number => (endpoint.ready ? 2 : 0) + (endpoint.serving ? 1 : 0);
+
+function unitePorts(a: readonly BackendPort[], b: readonly BackendPort[]): readonly BackendPort[] {
+  const united = new Map([...a, ...b].map((port) => [`${port.name} ${port.protocol} ${port.port}`, port]));
+  return [...united.values()].sort(
+    (x, y) => x.port - y.port || x.protocol.localeCompare(y.protocol) || x.name.localeCompare(y.name),
+  );
+}
