@@ -1,5 +1,5 @@
 /** What the kernel is asked to do: addresses in, addresses out. Only what was decided, not why. */
-import type { IpAddress } from './ip.ts';
+import { compareIps, type IpAddress } from './ip.ts';
 import type { ServiceKey } from './service.ts';
 import type { Frontend } from './service-table.ts';
 
@@ -10,10 +10,14 @@ export interface RouteBackend {
   readonly clusterId: number;
 }
 
+/** The order of `Route.backends`: by address, then port. Two backends that compare equal are duplicates. */
+export const compareRouteBackends = (a: RouteBackend, b: RouteBackend): number =>
+  compareIps(a.address, b.address) || a.port - b.port;
+
 /** Frontends of one family and protocol that share the same backends. */
 export interface Route {
   readonly frontends: readonly Frontend[];
-  /** Sorted, without duplicates. None: connections are refused at once. */
+  /** Sorted by `compareRouteBackends`, without duplicates. None: connections are refused at once. */
   readonly backends: readonly RouteBackend[];
   /** ClientIP affinity in seconds; 0 when off. */
   readonly sessionAffinitySeconds: number;
