@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { Route, Routes } from '@tombolo/shared/model/routes.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { MemoryDatapath, MemoryKernel } from './memory.ts';
+
+const web = serviceKey('demo', 'web');
+const api = serviceKey('demo', 'api');
+const clusterIp = (address: string, port = 80): Frontend => ({
+  kind: 'ClusterIP',
+  address: ip(address),
+  port,
+  protocol: 'TCP',
+});
+const route = (frontend: Frontend, ...backends: readonly string[]): Route => ({
+  frontends: [frontend],
+  backends: backends.map((address) => ({ address: ip(address), port: 8080, clusterId: 1 })),
+  sessionAffinitySeconds: 0,
+});
+const one = (frontend: Frontend, ...backends: readonly string[]): Routes =>
+  new Map([[web, [route(frontend, ...backends)]]]);
+
+describe('MemoryDatapath', () => {
+  const vip = clusterIp('10.96.0.1');
+
+  it('serves what it was told and counts real changes only', async () => {
+    const datapath = new MemoryDatapath();
+    assert.equal((await datapath.replace(one(vip, '10.1.0.1'))).changed, 1);
+    assert.equal((await datapath.replace(one(vip, '10.1.0.1'))).changed, 0);
+    assert.equal((await datapath.apply(one(vip, '10.1.0.1', '10.1.0.2'))).changed, 1);
+    assert.deepEqual(datapath.kernel.backendsOf(vip), ['10.1.0.1:8080', '10.1.0.2:8080']);
+    assert.equal((await datapath.apply(new Map([[web, undefined]]))).changed, 1);
+    assert.equal(datapath.kernel.backendsOf(vip), undefined);
+  });
+
+  it('takes away the frontends that a Service no longer has', async () => {
+    const datapath = new MemoryDatapath();
+    await datapath.apply(one(clusterIp('10.96.0.1'), '10.1.0.1'));
+    await datapath.apply(one(clusterIp('10.96.0.2'), '10.1.0.1'));
+    assert.deepEqual([...datapath.kernel.routes.keys()], ['10.96.0.2 TCP 80']);
+  });
+
+  it('lets one call hand a frontend from one Service to another', async () => {
+    const datapath = new MemoryDatapath();
+    await datapath.apply(one(vip, '10.1.0.1'));
+    await datapath.apply(
+      new Map([
+        [api, [route(vip, '10.1.0.9')]],
+        [web, undefined],
+      ]),
+    );
+    assert.deepEqual(datapath.kernel.backendsOf(vip), ['10.1.0.9:8080']);
+  });
+
+  it('keeps an adopted frontend until a replace leaves it out', async () => {
+    const kernel = new MemoryKernel();
+    const before = new MemoryDatapath(kernel);
+    await before.replace(one(vip, '10.1.0.1'));
+    await before.close();
+    const after = new MemoryDatapath(kernel);
+    assert.equal((await after.read()).length, 1);
+    await after.apply(new Map([[api, undefined]]));
+    assert.equal(kernel.routes.size, 1);
+    assert.equal((await after.replace(new Map())).changed, 1);
+    assert.equal(kernel.routes.size, 0);
+  });
+
+  it('reports a frontend that it was told to fail, until healed', async () => {
+    const datapath = new MemoryDatapath();
+    datapath.fail(vip, 'map is full');
+    assert.deepEqual((await datapath.apply(one(vip))).failures, [{ frontend: vip, reason: 'map is full' }]);
+    assert.equal(datapath.kernel.backendsOf(vip), undefined);
+    datapath.heal(vip);
+    assert.deepEqual(await datapath.apply(one(vip)), { changed: 1, failures: [] });
+  });
+
+  it('rejects calls after close, also a second close', async () => {
+    const datapath = new MemoryDatapath();
+    await datapath.close();
+    await assert.rejects(datapath.replace(new Map()), /expected it to be open: current value is "closed"/);
+    await assert.rejects(datapath.close(), /current value is "closed"/);
+  });
+
+  it('rejects overlapping calls', async () => {
+    const datapath = new MemoryDatapath();
+    const first = datapath.replace(one(vip));
+    await assert.rejects(datapath.apply(new Map()), /current value is "busy"/);
+    assert.equal((await first).changed, 1);
+  });
+
+  const rejected: readonly [string, Routes, RegExp][] = [
+    ['unsorted backends', one(vip, '10.1.0.10', '10.1.0.9'), /10.1.0.9 port 8080 is out of place/],
+    ['duplicate backends', one(vip, '10.1.0.1', '10.1.0.1'), /without duplicates/],
+    ['a backend of the other family', one(vip, 'fd00::1'), /must be of the frontends' family/],
+    ['a frontend port of 0', one(clusterIp('10.96.0.1', 0)), /must be 1-65535: current value is 0/],
+    [
+      'one frontend in two Services',
+      new Map([
+        [web, [route(vip)]],
+        [api, [route({ ...vip, kind: 'ExternalIP' })]],
+      ]),
+      /in service "demo\/web" and in service "demo\/api"/,
+    ],
+  ];
+  for (const [what, routes, expected] of rejected) {
+    it(`rejects ${what}`, async () => {
+      await assert.rejects(new MemoryDatapath().replace(routes), expected);
+    });
+  }
+});
