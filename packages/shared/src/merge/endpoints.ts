@@ -3,12 +3,13 @@
  * the better state wins and the ports are united, so that the order of slices and events does not matter.
  */
 import { compareIps } from '../model/ip.ts';
+import { compareText } from '../model/order.ts';
 import type { BackendPort, LocalEndpoint, LocalEndpointSlice } from '../model/service.ts';
 
 /** Sorted by address. */
 export function joinSlices(slices: Iterable<LocalEndpointSlice>): readonly LocalEndpoint[] {
   const byAddress = new Map<string, LocalEndpoint>();
-  const inOrder = [...slices].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const inOrder = [...slices].sort((a, b) => compareText(a.key, b.key));
   for (const endpoint of inOrder.flatMap((slice) => slice.endpoints)) {
     const known = byAddress.get(endpoint.address);
     byAddress.set(endpoint.address, known ? joinEndpoints(known, endpoint) : endpoint);
@@ -26,6 +27,6 @@ const rank = (endpoint: LocalEndpoint): number => (endpoint.ready ? 2 : 0) + (en
 function unitePorts(a: readonly BackendPort[], b: readonly BackendPort[]): readonly BackendPort[] {
   const united = new Map([...a, ...b].map((port) => [`${port.name} ${port.protocol} ${port.port}`, port]));
   return [...united.values()].sort(
-    (x, y) => x.port - y.port || x.protocol.localeCompare(y.protocol) || x.name.localeCompare(y.name),
+    (x, y) => x.port - y.port || compareText(x.protocol, y.protocol) || compareText(x.name, y.name),
   );
 }

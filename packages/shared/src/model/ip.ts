@@ -3,6 +3,7 @@
  * addresses are equal strings; the brand says that `parseIp` has seen it.
  */
 import ipaddr from 'ipaddr.js';
+import { compareText } from './order.ts';
 import { fail, ok, type Result } from './result.ts';
 
 export type IpAddress = string & { readonly brand: 'IpAddress' };
@@ -40,7 +41,11 @@ export function ip(text: string): IpAddress {
 export const familyOf = (address: IpAddress): IpFamily => (address.includes(':') ? 6 : 4);
 
 /** The 4 or 16 bytes of an address, in network order. */
-export const bytesOf = (address: IpAddress): Uint8Array => Uint8Array.from(ipaddr.parse(address).toByteArray());
+export function bytesOf(address: IpAddress): Uint8Array {
+  // IPv4 by hand: tables of 50,000 services are sorted and matched by these bytes.
+  if (familyOf(address) === 4) return Uint8Array.from(address.split('.'), Number);
+  return Uint8Array.from(ipaddr.parse(address).toByteArray());
+}
 
 export function ipFromBytes(bytes: Uint8Array): IpAddress {
   return ip(ipaddr.fromByteArray([...bytes]).toString());
@@ -68,10 +73,27 @@ export function cidr(text: string): Cidr {
 
 export const formatCidr = (prefix: Cidr): string => `${prefix.address}/${prefix.length}`;
 
-export function cidrContains(prefix: Cidr, address: IpAddress): boolean {
-  if (familyOf(prefix.address) !== familyOf(address)) return false;
-  const masked = maskedBytes(bytesOf(address), prefix.length);
-  return bytesOf(prefix.address).every((byte, i) => byte === masked[i]);
+export const cidrContains = (prefix: Cidr, address: IpAddress): boolean =>
+  prefixMatcher([prefix])(address) !== undefined;
+
+/** A function that finds the first of some prefixes which holds an address; for asking about many addresses. */
+export function prefixMatcher(prefixes: readonly Cidr[]): (address: IpAddress) => Cidr | undefined {
+  const prepared = prefixes.map((prefix) => ({ prefix, bytes: bytesOf(prefix.address) }));
+  return (address) => {
+    if (prepared.length === 0) return undefined;
+    const bytes = bytesOf(address);
+    return prepared.find(
+      (each) => each.bytes.length === bytes.length && sharesBits(each.bytes, bytes, each.prefix.length),
+    )?.prefix;
+  };
+}
+
+function sharesBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
+  for (let i = 0; i * 8 < length; i++) {
+    const mask = (0xff00 >> Math.min(8, length - i * 8)) & 0xff;
+    if (((a[i] ?? 0) & mask) !== ((b[i] ?? 0) & mask)) return false;
+  }
+  return true;
 }
 
 function maskedBytes(bytes: Uint8Array, length: number): Uint8Array {
@@ -80,12 +102,15 @@ function maskedBytes(bytes: Uint8Array, length: number): Uint8Array {
 
 /** By number, not by text: 10.0.0.2 before 10.0.0.10, IPv4 before IPv6. */
 export function compareIps(a: IpAddress, b: IpAddress): number {
-  if (a === b) return 0;
-  const left = bytesOf(a);
-  const right = bytesOf(b);
-  if (left.length !== right.length) return left.length - right.length;
-  const at = left.findIndex((byte, i) => byte !== right[i]);
-  return at < 0 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
+  return a === b ? 0 : compareText(orderKey(a), orderKey(b));
+}
+
+/** Text that sorts as the addresses do; for sorting many. */
+export function orderKey(address: IpAddress): string {
+  const bytes = bytesOf(address);
+  let key = bytes.length === 4 ? '4' : '6';
+  for (const byte of bytes) key += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16);
+  return key;
 }
 
 /**
@@ -93,15 +118,28 @@ export function compareIps(a: IpAddress, b: IpAddress): number {
  * loopback or metadata address could point our pods at our own node.
  */
 export function forbiddenAsRemote(address: IpAddress): string | undefined {
-  const parsed = ipaddr.process(address);
+  if (familyOf(address) === 4) return forbiddenIPv4(bytesOf(address));
+  const parsed = ipaddr.IPv6.parse(address);
+  if (parsed.isIPv4MappedAddress()) return forbiddenIPv4(Uint8Array.from(parsed.toIPv4Address().toByteArray()));
+  if (address === 'fd00:ec2::254') return 'a metadata address';
   switch (parsed.range()) {
     case 'loopback':
+      return 'a loopback address';
     case 'linkLocal':
+      return 'a link-local address';
     case 'multicast':
+      return 'a multicast address';
     case 'unspecified':
-    case 'broadcast':
-      return `${parsed.range()} address`;
+      return 'the unspecified address';
     default:
-      return parsed.toString() === 'fd00:ec2::254' ? 'metadata address' : undefined;
+      return undefined;
   }
+}
+
+function forbiddenIPv4([a = 0, b = 0]: Uint8Array): string | undefined {
+  if (a === 127) return 'a loopback address';
+  if (a === 169 && b === 254) return 'a link-local or metadata address';
+  if (a === 0) return 'an unspecified address';
+  if (a >= 240) return 'a reserved or broadcast address';
+  return a >= 224 ? 'a multicast address' : undefined;
 }

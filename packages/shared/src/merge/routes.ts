@@ -1,0 +1,23 @@
+/** From decisions to the kernel's orders: one `Route` for each group that has a frontend. */
+import type { Route, ServiceRoutes } from '../model/routes.ts';
+import type { FrontendGroup, ServiceEntry } from '../model/service-table.ts';
+
+/** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
+export type ServiceScope = 'global' | 'all';
+
+/** Undefined: not ours to serve; whatever the kernel has of it goes. */
+export function routesOf({ service, groups }: ServiceEntry, scope: ServiceScope): ServiceRoutes | undefined {
+  if (!service || (scope === 'global' && !service.global)) return undefined;
+  const routes = groups.filter(({ frontends }) => frontends.length > 0).map((group) => routeOf(group, service));
+  return routes.length > 0 ? routes : undefined;
+}
+
+function routeOf({ frontends, decisions }: FrontendGroup, service: { readonly sessionAffinitySeconds: number }): Route {
+  return {
+    frontends,
+    backends: decisions
+      .filter(({ verdict }) => verdict === 'selected')
+      .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id })),
+    sessionAffinitySeconds: service.sessionAffinitySeconds,
+  };
+}
