@@ -1,0 +1,31 @@
+/** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
+import type { Health } from '../process/health.ts';
+import type { Logger } from '../process/logger.ts';
+import type { EtcdConfig } from './config.ts';
+import type { EtcdReader } from './reader.ts';
+import type { EtcdWriter } from './writer.ts';
+
+export interface ReaderOptions {
+  readonly logger?: Logger;
+  /** Told when the connection comes to work or stops working, with a sentence that says what, where and why. */
+  readonly report?: (health: Health) => void;
+  /** Keys in one page of a listing; default 256. */
+  readonly pageSize?: number;
+  /** 0..1, for jitter and the order of endpoints. */
+  readonly random?: () => number;
+}
+
+export interface WriterOptions extends ReaderOptions {
+  /** Default 900. */
+  readonly leaseTtlSeconds?: number;
+  /** Default 1,000: etcd slows down with many keys on one lease. */
+  readonly keysPerLease?: number;
+  /** Requests in flight in `putAll` and `deleteAll`; default 64. */
+  readonly parallel?: number;
+  /** Deadline of one request; default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Throws an `EtcdError` of kind `config` at once for settings that cannot work. */
+export declare function connectReader(config: EtcdConfig, options?: ReaderOptions): EtcdReader;
+export declare function connectWriter(config: EtcdConfig, options?: WriterOptions): EtcdWriter;
