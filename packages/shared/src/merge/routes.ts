@@ -1,5 +1,5 @@
 /** From decisions to the kernel's orders: one `Route` for each group that has a frontend. */
-import type { Route, ServiceRoutes } from '../model/routes.ts';
+import { compareRouteBackends, type Route, type ServiceRoutes } from '../model/routes.ts';
 import type { FrontendGroup, ServiceEntry } from '../model/service-table.ts';
 
 /** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
@@ -17,7 +17,8 @@ function routeOf({ frontends, decisions }: FrontendGroup, service: { readonly se
     frontends,
     backends: decisions
       .filter(({ verdict }) => verdict === 'selected')
-      .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id })),
+      .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id }))
+      .sort(compareRouteBackends),
     sessionAffinitySeconds: service.sessionAffinitySeconds,
   };
 }
