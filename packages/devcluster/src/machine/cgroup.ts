@@ -1,0 +1,66 @@
+/**
+ * Control groups, version 2, used for two things only: as the scope that the agents' eBPF programs attach to, and as a
+ * certain way to know and to end every process of a pod, a node or a mesh. No controllers are enabled, so it works on
+ * hosts where cgroup2 is mounted beside version 1, too.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitUntil } from './wait.ts';
+
+/** The mount point of cgroup2, from the text of /proc/self/mountinfo. */
+export function cgroup2MountIn(mountinfo: string): string | undefined {
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    if (after.startsWith('cgroup2 ')) return before.split(' ')[4]?.replaceAll('\\040', ' ');
+  }
+  return undefined;
+}
+
+export async function cgroup2Mount(): Promise<string> {
+  const mount = cgroup2MountIn(await readFile('/proc/self/mountinfo', 'utf8'));
+  if (mount !== undefined) return mount;
+  throw new Error('Cannot find control groups: expected a cgroup2 mount in /proc/self/mountinfo: there is none');
+}
+
+export async function createCgroup(path: string): Promise<string> {
+  await mkdir(path, { recursive: true });
+  return path;
+}
+
+/** Ids of all processes in the group and below. Empty when there is no such group. */
+export async function cgroupProcesses(path: string): Promise<readonly number[]> {
+  const own = await readFile(join(path, 'cgroup.procs'), 'utf8').catch(() => '');
+  const below = await Promise.all((await childrenOf(path)).map((child) => cgroupProcesses(child)));
+  return [...own.split('\n').filter(Boolean).map(Number), ...below.flat()];
+}
+
+/** SIGKILL to everything in the group and below, and the wait until it is gone. */
+export async function killCgroup(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  await writeFile(join(path, 'cgroup.kill'), '1');
+  await waitUntil(`processes in ${path} to end`, async () => !(await isPopulated(path)), { everyMs: 5 });
+}
+
+/** Kills what runs in it and removes it with everything below. */
+export async function removeCgroup(path: string): Promise<void> {
+  await killCgroup(path);
+  await removeEmpty(path);
+}
+
+async function removeEmpty(path: string): Promise<void> {
+  await Promise.all((await childrenOf(path)).map((child) => removeEmpty(child)));
+  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw new Error(`Cannot remove cgroup ${path}: ${error.message}`, { cause: error });
+  });
+}
+
+async function isPopulated(path: string): Promise<boolean> {
+  const events = await readFile(join(path, 'cgroup.events'), 'utf8').catch(() => '');
+  return events.includes('populated 1');
+}
+
+async function childrenOf(path: string): Promise<readonly string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name));
+}
