@@ -1,0 +1,120 @@
+/**
+ * What a cluster says of itself, as wire values. Pure: which Services are exported (global, shared, namespace) and which
+ * identity a pod has is decided by the caller.
+ */
+import type { ClusterIdentity } from '../model/cluster.ts';
+import { type Cidr, familyOf, type IpAddress, type IpFamily } from '../model/ip.ts';
+import { type LocalEndpoint, type LocalService, splitServiceKey } from '../model/service.ts';
+import { CLUSTER_LABEL, type WireIdentity } from './identity.ts';
+import type { WireIpEntry } from './ip-entry.ts';
+import type { WireNode, WireNodeAddress } from './node.ts';
+import type { WirePort, WirePorts, WireService, WireZone } from './service.ts';
+
+/**
+ * The exported form of a shared Service. An endpoint is a backend iff it is ready or serving. Frontends are cluster IPs
+ * by service ports, none for a headless Service. Where an endpoint has two ports of one name the later one counts.
+ */
+export function wireService(
+  cluster: ClusterIdentity,
+  service: LocalService,
+  endpoints: readonly LocalEndpoint[],
+): WireService {
+  const backends = endpoints.filter((endpoint) => endpoint.ready || endpoint.serving);
+  const frontend = portsByName(service.ports);
+  return {
+    cluster: cluster.name,
+    ...splitServiceKey(service.key),
+    frontends: new Map(service.clusterIps.map((address) => [address, frontend])),
+    backends: new Map(backends.map(({ address, ports }) => [address, portsByName(ports)])),
+    hostnames: new Map(backends.flatMap(({ address, hostname }) => (hostname === '' ? [] : [[address, hostname]]))),
+    zones: new Map(backends.flatMap((backend) => (backend.zone === '' ? [] : [[backend.address, zoneOf(backend)]]))),
+    labels: new Map(Object.entries(service.labels)),
+    selector: new Map(Object.entries(service.selector)),
+    includeExternal: true,
+    shared: true,
+    clusterId: cluster.id,
+  };
+}
+
+const portsByName = (ports: readonly (WirePort & { readonly name: string })[]): WirePorts =>
+  new Map(ports.map(({ name, protocol, port }) => [name, { protocol, port }]));
+
+const zoneOf = ({ zone, zoneHints }: LocalEndpoint): WireZone => ({ zone, forZones: zoneHints });
+
+export interface NodeFacts {
+  readonly name: string;
+  readonly addresses: readonly WireNodeAddress[];
+  /** In the order of `podCIDRs`: the first of a family is primary. */
+  readonly podCidrs: readonly Cidr[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly bootId?: string;
+}
+
+export function wireNode(cluster: ClusterIdentity, node: NodeFacts): WireNode {
+  const [ipv4AllocCidr, ...moreIpv4] = cidrsOf(node, 4);
+  const [ipv6AllocCidr, ...moreIpv6] = cidrsOf(node, 6);
+  return {
+    name: node.name,
+    cluster: cluster.name,
+    addresses: node.addresses,
+    ipv4AllocCidr: ipv4AllocCidr ?? null,
+    ipv4SecondaryAllocCidrs: moreIpv4.length > 0 ? moreIpv4 : null,
+    ipv6AllocCidr: ipv6AllocCidr ?? null,
+    ipv6SecondaryAllocCidrs: moreIpv6.length > 0 ? moreIpv6 : null,
+    ipv4HealthIp: '',
+    ipv6HealthIp: '',
+    ipv4IngressIp: '',
+    ipv6IngressIp: '',
+    clusterId: cluster.id,
+    source: 'custom-resource',
+    encryptionKey: 0,
+    labels: new Map(Object.entries(node.labels)),
+    annotations: null,
+    wireguardPubKey: '',
+    bootId: node.bootId ?? '',
+  };
+}
+
+const cidrsOf = (node: NodeFacts, family: IpFamily): readonly Cidr[] =>
+  node.podCidrs.filter((cidr) => familyOf(cidr.address) === family);
+
+export interface PodAddress {
+  readonly ip: IpAddress;
+  /** The node's address; empty while the pod has none. */
+  readonly hostIp: IpAddress | '';
+  readonly identity: number;
+  readonly namespace: string;
+  readonly pod: string;
+  readonly serviceAccount: string;
+}
+
+/** Its key's suffix is `ipEntrySuffix`. */
+export const wireIpEntry = (pod: PodAddress): WireIpEntry => ({
+  ...pod,
+  encryptionKey: 0,
+  metadata: '',
+  namedPorts: [],
+});
+
+export interface IdentityFacts {
+  /** Within `identityRange`. */
+  readonly id: number;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly podLabels: Readonly<Record<string, string>>;
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+}
+
+/** The labels that Cilium gives a pod's identity: its own, its namespace's, and where it is. */
+export function wireIdentity(cluster: ClusterIdentity, facts: IdentityFacts): WireIdentity {
+  const labels = new Map([
+    ...Object.entries(facts.podLabels),
+    ...Object.entries(facts.namespaceLabels).map(
+      ([key, value]) => [`io.cilium.k8s.namespace.labels.${key}`, value] as const,
+    ),
+    ['io.cilium.k8s.policy.serviceaccount', facts.serviceAccount] as const,
+    ['io.kubernetes.pod.namespace', facts.namespace] as const,
+    [CLUSTER_LABEL, cluster.name] as const,
+  ]);
+  return { id: facts.id, labels: [...labels].map(([key, value]) => ({ source: 'k8s', key, value })) };
+}
