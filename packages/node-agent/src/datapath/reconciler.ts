@@ -42,6 +42,8 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   #claims = new FrontendClaims();
   #revision = -1;
+  /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
+  #repairAt: number | undefined = 0;
   #wake: (() => void) | undefined;
 
   constructor(options: ReconcilerOptions) {
@@ -53,20 +55,18 @@ export class Reconciler {
     const stopListening = this.#options.table.onChange(() => this.#wake?.());
     const firstRetry = this.#options.retry ?? RETRY;
     let retry = firstRetry;
-    // Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it.
-    let repairAt: number | undefined = 0;
     while (!signal.aborted) {
-      const turn = this.#next(repairAt !== undefined && repairAt <= performance.now());
+      const turn = this.#next(this.#repairAt !== undefined && this.#repairAt <= performance.now());
       if (!turn) {
-        await this.#pause(signal, repairAt);
+        await this.#pause(signal);
         continue;
       }
       const failed = await this.#take(turn);
-      if (failed && (turn.kind === 'replace' || repairAt === undefined)) {
-        repairAt = performance.now() + retry.delay;
+      if (failed && (turn.kind === 'replace' || this.#repairAt === undefined)) {
+        this.#repairAt = performance.now() + retry.delay;
         retry = retry.next();
       } else if (!failed && turn.kind === 'replace') {
-        repairAt = undefined;
+        this.#repairAt = undefined;
         retry = firstRetry;
       }
     }
@@ -99,7 +99,7 @@ export class Reconciler {
     try {
       const result =
         turn.kind === 'replace' ? await datapath.replace(this.#claims.all()) : await datapath.apply(turn.changes);
-      this.#account(result);
+      this.#account(result, turn.kind === 'replace');
       applied?.(revision);
       return result.failures.length > 0;
     } catch (error) {
@@ -112,31 +112,28 @@ export class Reconciler {
     }
   }
 
-  #account({ failures }: ApplyReport): void {
+  #account({ failures }: ApplyReport, repaired: boolean): void {
     const { log, report } = this.#options;
     const conflicts = this.#claims.conflicts();
     for (const { frontend, reason } of failures)
       log.warn({ frontend, reason }, 'Cannot program a frontend; trying again');
     const first = failures[0];
     if (first) {
-      const where = `${first.frontend.address}:${first.frontend.port}/${first.frontend.protocol}`;
-      report({
-        kind: 'degraded',
-        reason: `${failures.length} frontends not programmed, first ${where}: ${first.reason}`,
-      });
+      const where = `${frontendId(first.frontend)}: ${first.reason}`;
+      report({ kind: 'degraded', reason: `${failures.length} frontends not programmed, first ${where}` });
     } else if (conflicts[0]) {
       const { frontend, winner, loser } = conflicts[0];
       report({ kind: 'degraded', reason: `${frontend} is claimed by ${winner} and ${loser}: ${winner} has it` });
-    } else report({ kind: 'ok' });
+    } else if (this.#repairAt === undefined || repaired) report({ kind: 'ok' });
   }
 
   /** Until the table changes, the repair is due, or the end. */
-  async #pause(signal: AbortSignal, repairAt: number | undefined): Promise<void> {
+  async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     this.#wake = () => woken.abort();
     const stop = (): void => woken.abort();
     signal.addEventListener('abort', stop, { once: true });
-    const wait = repairAt === undefined ? FOREVER : Math.max(0, repairAt - performance.now());
+    const wait = this.#repairAt === undefined ? FOREVER : Math.max(0, this.#repairAt - performance.now());
     await sleep(wait, undefined, { signal: woken.signal }).catch(() => {});
     signal.removeEventListener('abort', stop);
     this.#wake = undefined;
