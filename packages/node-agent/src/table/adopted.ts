@@ -3,7 +3,8 @@
  * until a cluster speaks for itself again, that is what is known of it, and it is handed to the table as a stale view.
  */
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
-import type { LocalService, RemoteBackend, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
+import type { BackendPort, LocalService, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { KernelRoute } from '../datapath/datapath.ts';
 
 export interface AdoptedCluster {
@@ -14,38 +15,52 @@ export interface AdoptedCluster {
 /** The kernel knows ids, not names. */
 const placeholderName = (id: number): ClusterName => `cluster-id-${id}` as ClusterName;
 
+/** One backend of another cluster behind one port of one Service. */
+interface Finding {
+  readonly clusterId: number;
+  readonly key: ServiceKey;
+  readonly address: IpAddress;
+  readonly port: BackendPort;
+}
+
 /** By cluster id; the local cluster and frontends of no known Service are left out. */
 export function adoptedClusters(
   kernel: readonly KernelRoute[],
   services: ReadonlyMap<ServiceKey, LocalService>,
   localId: number,
 ): readonly AdoptedCluster[] {
-  const owners = frontendOwners(services);
-  const byCluster = new Map<number, Map<ServiceKey, RemoteBackend[]>>();
-  for (const { frontend, backends } of kernel) {
-    const owner = owners.get(`${frontend.protocol} ${frontend.address} ${frontend.port}`);
-    if (!owner) continue;
-    for (const { address, port, clusterId } of backends) {
-      if (clusterId === localId) continue;
-      const remote = byCluster.get(clusterId) ?? new Map<ServiceKey, RemoteBackend[]>();
-      byCluster.set(clusterId, remote);
-      const ports = [{ name: owner.portName, protocol: frontend.protocol, port }];
-      remote.set(owner.key, [...(remote.get(owner.key) ?? []), { address, ports, zone: '', hostname: '' }]);
-    }
-  }
-  return [...byCluster].map(([id, remote]) => ({
+  const found = findings(kernel, services).filter(({ clusterId }) => clusterId !== localId);
+  return [...Map.groupBy(found, ({ clusterId }) => clusterId)].map(([id, ofCluster]) => ({
     identity: { id, name: placeholderName(id) },
-    services: new Map([...remote].map(([key, backends]) => [key, adoptedService(key, backends)])),
+    services: new Map(
+      [...Map.groupBy(ofCluster, ({ key }) => key)].map(([key, ofService]) => [key, adoptedService(key, ofService)]),
+    ),
   }));
 }
 
-function adoptedService(key: ServiceKey, backends: readonly RemoteBackend[]): RemoteService {
-  const merged = new Map<string, RemoteBackend>();
-  for (const backend of backends) {
-    const known = merged.get(backend.address);
-    merged.set(backend.address, known ? { ...known, ports: [...known.ports, ...backend.ports] } : backend);
-  }
-  return { key, shared: true, backends: [...merged.values()], origin: { source: 'kernel', revision: '', at: 0 } };
+function findings(kernel: readonly KernelRoute[], services: ReadonlyMap<ServiceKey, LocalService>): readonly Finding[] {
+  const owners = frontendOwners(services);
+  return kernel.flatMap(({ frontend: { protocol, address, port }, backends }) => {
+    const owner = owners.get(`${protocol} ${address} ${port}`);
+    if (!owner) return [];
+    return backends.map(({ clusterId, ...backend }) => ({
+      clusterId,
+      key: owner.key,
+      address: backend.address,
+      port: { name: owner.portName, protocol, port: backend.port },
+    }));
+  });
+}
+
+/** The same backend is found behind each frontend of its port: the cluster address, the node port and so on. */
+function adoptedService(key: ServiceKey, found: readonly Finding[]): RemoteService {
+  const backends = [...Map.groupBy(found, ({ address }) => address)].map(([address, here]) => ({
+    address,
+    ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
+    zone: '',
+    hostname: '',
+  }));
+  return { key, shared: true, backends, origin: { source: 'kernel', revision: '', at: 0 } };
 }
 
 function frontendOwners(services: ReadonlyMap<ServiceKey, LocalService>) {
