@@ -1,8 +1,10 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
 import type { Health } from '../process/health.ts';
-import type { Logger } from '../process/logger.ts';
+import { type Logger, silentLogger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
 import type { EtcdReader } from './reader.ts';
+import { Session } from './session.ts';
+import { SessionReader } from './session-reader.ts';
 import type { EtcdWriter } from './writer.ts';
 
 export interface ReaderOptions {
@@ -27,5 +29,18 @@ export interface WriterOptions extends ReaderOptions {
 }
 
 /** Throws an `EtcdError` of kind `config` at once for settings that cannot work. */
-export declare function connectReader(config: EtcdConfig, options?: ReaderOptions): EtcdReader;
+export function connectReader(config: EtcdConfig, options: ReaderOptions = {}): EtcdReader {
+  const settings = withDefaults(options);
+  return new SessionReader(new Session(config, { ...settings, pinned: true }), settings);
+}
+
 export declare function connectWriter(config: EtcdConfig, options?: WriterOptions): EtcdWriter;
+
+function withDefaults({ logger, report, pageSize, random }: ReaderOptions) {
+  return {
+    logger: logger ?? silentLogger,
+    report: report ?? (() => {}),
+    pageSize: pageSize ?? 256,
+    random: random ?? Math.random,
+  };
+}

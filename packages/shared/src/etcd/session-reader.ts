@@ -1,0 +1,37 @@
+/** `EtcdReader` on a session. Has no write method: the writer is built beside it, not below it. */
+import type { Logger } from '../process/logger.ts';
+import { deadline } from './connection.ts';
+import { Follower } from './follower.ts';
+import type { EtcdReader, PrefixEvent } from './reader.ts';
+import { DEFAULT_TIMEOUT_MS, type Session } from './session.ts';
+
+export interface SessionReaderOptions {
+  readonly pageSize: number;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export class SessionReader implements EtcdReader {
+  readonly #session: Session;
+  readonly #options: SessionReaderOptions;
+
+  constructor(session: Session, options: SessionReaderOptions) {
+    this.#session = session;
+    this.#options = options;
+  }
+
+  async get(key: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<{ value: Buffer; revision: string } | undefined> {
+    const { kvs } = await this.#session.call(`read "${key}"`, ({ kv }) =>
+      kv.range({ key: Buffer.from(key) }, deadline(timeoutMs)),
+    );
+    return kvs[0] && { value: kvs[0].value, revision: kvs[0].mod_revision };
+  }
+
+  follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
+    return new Follower(this.#session, { prefix, ...this.#options }, handle).run(signal);
+  }
+
+  close(): void {
+    this.#session.close();
+  }
+}

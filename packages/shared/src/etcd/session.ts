@@ -1,0 +1,165 @@
+/**
+ * One logical session with an etcd over many connections. Owns the current connection and replaces it when a call finds
+ * it broken, each time with the next endpoint and freshly read TLS files; reports the transitions between working and
+ * not working. With `pinned`, answers from another etcd cluster than the first one end the session for good: revisions
+ * of two clusters cannot be compared. Waiting and repeating is left to the callers.
+ */
+import type { Health } from '../process/health.ts';
+import type { Logger } from '../process/logger.ts';
+import type { EtcdConfig } from './config.ts';
+import { Connection, type IResponseHeader } from './connection.ts';
+import { type Endpoint, parseEndpoints, readTls, shuffled } from './endpoint.ts';
+import { EtcdError } from './errors.ts';
+import { toEtcdError } from './grpc-errors.ts';
+
+export interface SessionOptions {
+  readonly logger: Logger;
+  readonly report: (health: Health) => void;
+  readonly random: () => number;
+  readonly pinned: boolean;
+}
+
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+export class Session {
+  readonly #config: EtcdConfig;
+  readonly #options: SessionOptions;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #closing = new AbortController();
+  #dials = 0;
+  #current: { readonly connection: Promise<Connection> } | undefined;
+  #clusterId: string | undefined;
+  #fatal: EtcdError | undefined;
+  #reported: string | undefined;
+
+  constructor(config: EtcdConfig, options: SessionOptions) {
+    this.#config = config;
+    this.#options = options;
+    this.#endpoints = shuffled(parseEndpoints(config), options.random);
+  }
+
+  get where(): string {
+    return this.#endpoints[Math.max(0, this.#dials - 1) % this.#endpoints.length]?.url ?? '';
+  }
+
+  /** Aborts when the session is closed, or ended by a change of the cluster. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Runs one unary call; its failure is an `EtcdError`, and a broken connection is replaced for the next call. */
+  async call<T extends { header: IResponseHeader }>(
+    action: string,
+    run: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    let connection: Connection | undefined;
+    try {
+      connection = await this.connection();
+      const response = await run(connection);
+      this.confirm(response.header);
+      return response;
+    } catch (cause) {
+      const error = this.#fatal ?? toEtcdError(cause, action, connection?.endpoint.url ?? this.where);
+      if (error.kind === 'unavailable') this.drop(connection, error);
+      if (error.kind === 'unauthorized') this.#report({ kind: 'degraded', reason: error.message });
+      throw error;
+    }
+  }
+
+  /** The current connection, dialled when there is none. */
+  async connection(): Promise<Connection> {
+    if (this.#fatal) throw this.#fatal;
+    const current = this.#current ?? { connection: this.#dial() };
+    this.#current = current;
+    try {
+      return await current.connection;
+    } catch (error) {
+      if (this.#current === current) this.#current = undefined;
+      throw error;
+    }
+  }
+
+  /** Every answer comes by here: it proves that the connection works, and which cluster it leads to. */
+  confirm(header: IResponseHeader): void {
+    if (this.#fatal) throw this.#fatal;
+    this.#clusterId ??= header.cluster_id;
+    if (this.#options.pinned && header.cluster_id !== this.#clusterId) {
+      this.#end(
+        new EtcdError(
+          'cluster-changed',
+          `Cannot go on with etcd at ${this.where}: expected cluster id ${hex(this.#clusterId)}: current value is ${hex(header.cluster_id)}`,
+        ),
+      );
+    }
+    this.#report({ kind: 'ok' });
+  }
+
+  /** Gives up a broken connection; the next call dials. Does nothing when another caller already did. */
+  drop(connection: Connection | undefined, reason: EtcdError): void {
+    this.#report({ kind: 'degraded', reason: reason.message });
+    const current = this.#current;
+    if (!connection || !current) return;
+    void current.connection.then(
+      (still) => {
+        if (still !== connection || this.#current !== current) return;
+        this.#current = undefined;
+        connection.close();
+      },
+      () => {},
+    );
+  }
+
+  close(): void {
+    if (!this.#fatal) this.#finish(new EtcdError('closed', `The etcd session with ${this.where} was closed`));
+  }
+
+  #end(error: EtcdError): never {
+    this.#report({ kind: 'degraded', reason: error.message });
+    this.#finish(error);
+    throw error;
+  }
+
+  #finish(error: EtcdError): void {
+    this.#fatal = error;
+    void this.#current?.connection.then(
+      (connection) => connection.close(),
+      () => {},
+    );
+    this.#current = undefined;
+    this.#closing.abort(error);
+  }
+
+  async #dial(): Promise<Connection> {
+    const endpoint = this.#endpoints[this.#dials++ % this.#endpoints.length];
+    if (!endpoint) throw new EtcdError('config', 'Cannot dial etcd: expected at least one endpoint: there is none');
+    const connection = new Connection(endpoint, endpoint.secure ? await readTls(this.#config.tls) : undefined);
+    const { username, password } = this.#config;
+    if (username !== undefined && username !== '') {
+      try {
+        await connection.authenticate(username, password ?? '', DEFAULT_TIMEOUT_MS);
+      } catch (cause) {
+        if (!String(cause).includes('authentication is not enabled')) {
+          connection.close();
+          throw toEtcdError(cause, `authenticate user "${username}"`, endpoint.url);
+        }
+      }
+    }
+    if (this.#fatal) connection.close();
+    return connection;
+  }
+
+  /** Only transitions are told, so that a retry loop does not repeat itself in the log. */
+  #report(health: Health): void {
+    const told = health.kind === 'degraded' ? health.reason : health.kind;
+    if (told === this.#reported || this.#fatal) return;
+    const recovered = this.#reported !== undefined;
+    this.#reported = told;
+    this.#options.report(health);
+    if (health.kind === 'degraded') this.#options.logger.warn({ reason: health.reason }, 'etcd does not work');
+    else if (recovered) this.#options.logger.info({ endpoint: this.where }, 'etcd works again');
+  }
+}
+
+function hex(id: string): string {
+  return BigInt(id).toString(16);
+}
