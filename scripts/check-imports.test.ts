@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { breaches, importsOf } from './check-imports.ts';
+
+const file = (path: string, text: string) => ({ path, text });
+
+describe('breaches()', () => {
+  for (const [name, source, expected] of [
+    [
+      'a model that imports merge',
+      file('packages/shared/src/model/a.ts', "import x from '../merge/b.ts';"),
+      /must not import/,
+    ],
+    [
+      'a program that imports the other',
+      file('packages/node-agent/src/a.ts', "import x from '@tombolo/clustermesh-apiserver/b.ts';"),
+      /must not import/,
+    ],
+    [
+      'etcd3 outside its room',
+      file('packages/node-agent/src/a.ts', "import { Etcd3 } from 'etcd3';"),
+      /etcd3 may be imported only in/,
+    ],
+    ['a clock in merge', file('packages/shared/src/merge/a.ts', 'const now = Date.now();'), /must not use Date.now/],
+    [
+      'Node in the model',
+      file('packages/shared/src/model/a.ts', "import fs from 'node:fs';"),
+      /must not import node:fs/,
+    ],
+    ['an exit outside main.ts', file('packages/cli/src/a.ts', 'process.exit(1);'), /only main.ts/],
+  ] as const) {
+    it(`finds ${name}`, () => {
+      const found = breaches([source]);
+      assert.equal(found.length, 1);
+      assert.match(found[0] ?? '', expected);
+    });
+  }
+
+  it('finds a cycle', () => {
+    const found = breaches([
+      file('packages/shared/src/model/a.ts', "import x from './b.ts';"),
+      file('packages/shared/src/model/b.ts', "export { y } from './a.ts';"),
+    ]);
+    assert.equal(found.length, 1);
+    assert.match(found[0] ?? '', /^cycle: /);
+  });
+
+  it('lets tests be', () => {
+    assert.deepEqual(breaches([file('packages/shared/src/model/a.test.ts', "import x from '../merge/b.ts';")]), []);
+  });
+});
+
+describe('importsOf()', () => {
+  it('reads imports over several lines and of packages', () => {
+    const text = "import {\n  a,\n  b,\n} from '@tombolo/shared/model/ip.ts';\nimport './side.ts';\n";
+    assert.deepEqual(importsOf(file('scripts/x.ts', text)), ['packages/shared/src/model/ip.ts', 'scripts/side.ts']);
+  });
+});

@@ -1,0 +1,124 @@
+/**
+ * The rules of ARCHITECTURE.md about who may import what, as code. Prints each breach and exits 1; part of `verify`.
+ *
+ * R1. Rooms: model ← merge, wire ← etcd, kubernetes ← the programs; the two programs never import each other.
+ * R2. Each third-party client has one room that imports it.
+ * R3. Pure rooms import nothing of Node and read no clock, timer or randomness.
+ * R4. `process.exit` and signals only in main.ts.
+ * R5. No cycles.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Source {
+  /** From the root of the repository. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const SHARED = 'packages/shared/src/';
+const AGENT = 'packages/node-agent/src/';
+const APISERVER = 'packages/clustermesh-apiserver/src/';
+
+/** Folder → folders it may import from, besides itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  [`${SHARED}model/`]: [],
+  [`${SHARED}merge/`]: [`${SHARED}model/`],
+  [`${SHARED}wire/`]: [`${SHARED}model/`],
+  [`${SHARED}process/`]: [`${SHARED}model/`],
+  [`${SHARED}etcd/`]: [`${SHARED}model/`, `${SHARED}process/`],
+  [`${SHARED}kubernetes/`]: [`${SHARED}model/`, `${SHARED}process/`],
+  [APISERVER]: [SHARED],
+  [AGENT]: [SHARED, 'proto/'],
+  'packages/cli/src/': [SHARED, 'proto/'],
+  'packages/devcluster/src/': ['packages/', 'proto/', 'test/bench/'],
+};
+
+const CLIENT_ROOMS: Readonly<Record<string, readonly string[]>> = {
+  etcd3: [`${SHARED}etcd/`],
+  '@kubernetes/client-node': [`${SHARED}kubernetes/`],
+  '@grpc/grpc-js': [`${AGENT}api/`, 'packages/cli/src/', `${SHARED}etcd/`],
+  koffi: [`${AGENT}datapath/`],
+};
+
+const PURE = [`${SHARED}model/`, `${SHARED}merge/`, `${SHARED}wire/`];
+const IMPURE = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|performance\.now)\b/;
+
+const isProduct = (path: string): boolean => path.startsWith('packages/') && !path.startsWith('packages/devcluster/');
+const isTest = (path: string): boolean => /\.(test|fixture)\.ts$/.test(path);
+
+/** One sentence for each breach. */
+export function breaches(sources: readonly Source[]): readonly string[] {
+  const found: string[] = [];
+  const graph = new Map<string, string[]>();
+  for (const source of sources) {
+    const imports = importsOf(source);
+    graph.set(
+      source.path,
+      imports.filter((name) => name.includes('/') && name.endsWith('.ts')),
+    );
+    if (isTest(source.path)) continue;
+    found.push(...roomBreaches(source.path, imports), ...purityBreaches(source, imports));
+    if (/\bprocess\.(exit|on)\(/.test(source.text) && isProduct(source.path) && !source.path.endsWith('main.ts'))
+      found.push(`${source.path}: only main.ts may handle signals or exit`);
+  }
+  return [...found, ...cycles(graph)];
+}
+
+/** Repository paths for our own files, names for everything else. */
+export function importsOf({ path, text }: Source): readonly string[] {
+  const names = [...text.matchAll(/^\s*(?:import|export)\b[^'"`;]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'/gm)];
+  return names.map((match) => {
+    const name = match[1] ?? match[2] ?? '';
+    if (name.startsWith('.')) return normalize(join(dirname(path), name));
+    return name.replace(/^@tombolo\/proto\//, 'proto/').replace(/^@tombolo\/([^/]+)\//, 'packages/$1/src/');
+  });
+}
+
+function roomBreaches(path: string, imports: readonly string[]): readonly string[] {
+  const room = Object.keys(MAY_IMPORT).find((folder) => path.startsWith(folder));
+  return imports.flatMap((name) => {
+    const client = Object.keys(CLIENT_ROOMS).find((each) => name === each || name.startsWith(`${each}/`));
+    const rooms = client ? (CLIENT_ROOMS[client] ?? []) : [];
+    if (client && isProduct(path) && !rooms.some((each) => path.startsWith(each)))
+      return [`${path}: ${client} may be imported only in ${rooms.join(', ')}`];
+    if (!room || !name.endsWith('.ts') || !name.includes('/')) return [];
+    const allowed = [room, ...(MAY_IMPORT[room] ?? [])];
+    return allowed.some((folder) => name.startsWith(folder)) ? [] : [`${path}: must not import ${name}`];
+  });
+}
+
+function purityBreaches({ path, text }: Source, imports: readonly string[]): readonly string[] {
+  if (!PURE.some((folder) => path.startsWith(folder))) return [];
+  const node = imports
+    .filter((name) => name.startsWith('node:'))
+    .map((name) => `${path}: is pure and must not import ${name}`);
+  const impure = IMPURE.exec(text.replace(/^\s*(\*|\/\/|\/\*).*$/gm, ''));
+  return impure ? [...node, `${path}: is pure and must not use ${impure[0]}`] : node;
+}
+
+function cycles(graph: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const done = new Set<string>();
+  const found: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) found.push(`cycle: ${[...trail.slice(at), path].join(' → ')}`);
+    if (at >= 0 || done.has(path)) return;
+    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) visit(path, []);
+  return found;
+}
+
+function main(): void {
+  const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+  const paths = globSync(['packages/*/src/**/*.ts', 'scripts/*.ts', 'test/**/*.ts'], { cwd: root }).sort();
+  const found = breaches(paths.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') })));
+  for (const breach of found) console.error(breach);
+  console.log(`${paths.length} files, ${found.length} breaches of the import rules`);
+  process.exitCode = found.length > 0 ? 1 : 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();
