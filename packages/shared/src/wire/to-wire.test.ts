@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
+import { cidr, ip } from '../model/ip.ts';
+import { type LocalEndpoint, type LocalService, type Origin, serviceKey } from '../model/service.ts';
+import { remoteServiceFromWire } from './from-wire.ts';
+import { encodeIdentity } from './identity.ts';
+import { encodeIpEntry } from './ip-entry.ts';
+import { encodeNode } from './node.ts';
+import { decodeService, encodeService, type WirePort, type WireService } from './service.ts';
+import { wireIdentity, wireIpEntry, wireNode, wireService } from './to-wire.ts';
+
+const east: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
+const origin: Origin = { source: 'kubernetes', revision: '7', at: 0 };
+
+const service = (fields: Partial<LocalService> = {}): LocalService => ({
+  key: serviceKey('shop', 'cart'),
+  global: true,
+  shared: true,
+  affinity: 'none',
+  clusterIps: [ip('10.96.7.20')],
+  externalIps: [],
+  loadBalancerIps: [],
+  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
+  sessionAffinitySeconds: 0,
+  internalTrafficPolicy: 'Cluster',
+  externalTrafficPolicy: 'Cluster',
+  labels: { app: 'cart' },
+  selector: { app: 'cart' },
+  origin,
+  ...fields,
+});
+
+const endpoint = (address: string, fields: Partial<LocalEndpoint> = {}): LocalEndpoint => ({
+  address: ip(address),
+  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+  ready: true,
+  serving: true,
+  terminating: false,
+  node: 'n1',
+  zone: '',
+  zoneHints: [],
+  hostname: '',
+  origin,
+  ...fields,
+});
+
+describe('wireService()', () => {
+  it('gives what Cilium writes for the same Service', () => {
+    const wire = wireService(east, service(), [
+      endpoint('10.1.4.9'),
+      endpoint('10.1.3.17', { hostname: 'cart-0', zone: 'eu-1a', zoneHints: ['eu-1a'] }),
+    ]);
+    assert.equal(
+      encodeService(wire),
+      '{"cluster":"east","namespace":"shop","name":"cart",' +
+        '"frontends":{"10.96.7.20":{"http":{"Protocol":"TCP","Port":80}}},' +
+        '"backends":{"10.1.3.17":{"http":{"Protocol":"TCP","Port":8080}},"10.1.4.9":{"http":{"Protocol":"TCP","Port":8080}}},' +
+        '"hostnames":{"10.1.3.17":"cart-0"},' +
+        '"zones":{"10.1.3.17":{"zone":"eu-1a","forZones":[{"name":"eu-1a"}]}},' +
+        '"labels":{"app":"cart"},"selector":{"app":"cart"},' +
+        '"includeExternal":true,"shared":true,"clusterID":1}',
+    );
+  });
+
+  it('takes an endpoint iff it is ready or serving', () => {
+    const wire = wireService(east, service(), [
+      endpoint('10.0.0.1', { ready: false, serving: true, terminating: true }),
+      endpoint('10.0.0.2', { ready: true, serving: false }),
+      endpoint('10.0.0.3', { ready: false, serving: false }),
+    ]);
+    assert.deepEqual([...(wire.backends?.keys() ?? [])], ['10.0.0.1', '10.0.0.2']);
+  });
+
+  it('writes {} as the frontends of a headless Service and {} for what is empty', () => {
+    const json = encodeService(wireService(east, service({ clusterIps: [], labels: {}, selector: {} }), []));
+    assert.match(json, /"frontends":\{\},"backends":\{\},"labels":\{\},"selector":\{\}/);
+  });
+
+  it('names an unnamed port "" and keeps several names on one port', () => {
+    const ports = [
+      { name: '', protocol: 'TCP', port: 1 },
+      { name: 'b', protocol: 'TCP', port: 1 },
+    ] as const;
+    const wire = wireService(east, service(), [endpoint('10.0.0.1', { ports })]);
+    assert.match(
+      encodeService(wire),
+      /\{"10.0.0.1":\{"":\{"Protocol":"TCP","Port":1\},"b":\{"Protocol":"TCP","Port":1\}\}\}/,
+    );
+  });
+
+  it('is readable by our own reader', () => {
+    const wire = wireService(east, service(), [endpoint('10.1.3.17', { zone: 'eu-1a', hostname: 'h' })]);
+    const decoded = decodeService(encodeService(wire), {
+      cluster: 'east',
+      clusterId: 1,
+      maxClusters: 255,
+      suffix: 'shop/cart',
+    });
+    assert.ok(decoded.ok);
+    assert.deepEqual(remoteServiceFromWire(decoded.value, origin), {
+      key: 'shop/cart',
+      shared: true,
+      backends: [
+        { address: '10.1.3.17', ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], zone: 'eu-1a', hostname: 'h' },
+      ],
+      origin,
+    });
+  });
+});
+
+describe('remoteServiceFromWire()', () => {
+  const from = (backends: Record<string, Record<string, WirePort>>, more: Partial<WireService> = {}) =>
+    remoteServiceFromWire(
+      {
+        ...wireService(east, service(), []),
+        backends: new Map(Object.entries(backends).map(([text, ports]) => [text, new Map(Object.entries(ports))])),
+        ...more,
+      },
+      origin,
+    ).backends;
+
+  it('takes ANY for every protocol and leaves out NONE and unknown ones', () => {
+    const [backend] = from({
+      '10.0.0.1': {
+        a: { protocol: 'ANY', port: 1 },
+        b: { protocol: 'NONE', port: 2 },
+        c: { protocol: 'ICMP', port: 3 },
+        d: { protocol: 'SCTP', port: 4 },
+      },
+    });
+    assert.deepEqual(backend?.ports, [
+      { name: 'a', protocol: 'SCTP', port: 1 },
+      { name: 'a', protocol: 'TCP', port: 1 },
+      { name: 'a', protocol: 'UDP', port: 1 },
+      { name: 'd', protocol: 'SCTP', port: 4 },
+    ]);
+  });
+
+  it('takes one address in two spellings for one backend', () => {
+    const zones = new Map([['0:0::1', { zone: 'z', forZones: null }]]);
+    assert.deepEqual(
+      from({ '::1': { a: { protocol: 'TCP', port: 1 } }, '0:0::1': { b: { protocol: 'TCP', port: 2 } } }, { zones }),
+      [
+        {
+          address: '::1',
+          ports: [
+            { name: 'a', protocol: 'TCP', port: 1 },
+            { name: 'b', protocol: 'TCP', port: 2 },
+          ],
+          zone: 'z',
+          hostname: '',
+        },
+      ],
+    );
+  });
+
+  it('has no backends where the map is null', () => {
+    assert.deepEqual(from({}, { backends: null }), []);
+  });
+});
+
+describe('wireNode(), wireIpEntry() and wireIdentity()', () => {
+  it('write a node with its prefixes by family', () => {
+    const node = wireNode(east, {
+      name: 'n1',
+      addresses: [{ type: 'InternalIP', ip: ip('192.168.1.11') }],
+      podCidrs: [cidr('10.1.3.0/24'), cidr('fd00:1::/64'), cidr('10.1.4.0/24')],
+      labels: { 'kubernetes.io/hostname': 'n1' },
+    });
+    assert.equal(
+      encodeNode(node),
+      '{"Name":"n1","Cluster":"east","IPAddresses":[{"Type":"InternalIP","IP":"192.168.1.11"}],' +
+        '"IPv4AllocCIDR":{"IP":"10.1.3.0","Mask":"////AA=="},"IPv4SecondaryAllocCIDRs":[{"IP":"10.1.4.0","Mask":"////AA=="}],' +
+        '"IPv6AllocCIDR":{"IP":"fd00:1::","Mask":"//////////8AAAAAAAAAAA=="},"IPv6SecondaryAllocCIDRs":null,' +
+        '"IPv4HealthIP":"","IPv6HealthIP":"","IPv4IngressIP":"","IPv6IngressIP":"","ClusterID":1,"Source":"custom-resource",' +
+        '"EncryptionKey":0,"Labels":{"kubernetes.io/hostname":"n1"},"Annotations":null,"WireguardPubKey":"","BootID":""}',
+    );
+  });
+
+  it('write a pod as an ip entry', () => {
+    const entry = wireIpEntry({
+      ip: ip('10.1.3.17'),
+      hostIp: ip('192.168.1.11'),
+      identity: 70210,
+      namespace: 'shop',
+      pod: 'cart-0',
+      serviceAccount: 'default',
+    });
+    assert.equal(
+      encodeIpEntry(entry),
+      '{"IP":"10.1.3.17","Mask":null,"HostIP":"192.168.1.11","ID":70210,"Key":0,"Metadata":"","K8sNamespace":"shop","K8sPodName":"cart-0","K8sServiceAccount":"default"}',
+    );
+  });
+
+  it('write an identity with the labels of pod, namespace and cluster, sorted', () => {
+    const identity = wireIdentity(east, {
+      id: 70210,
+      namespace: 'shop',
+      serviceAccount: 'default',
+      podLabels: { app: 'cart', 'io.cilium.k8s.policy.cluster': 'forged' },
+      namespaceLabels: { 'kubernetes.io/metadata.name': 'shop' },
+    });
+    assert.equal(
+      encodeIdentity(identity),
+      'k8s:app=cart;k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop;k8s:io.cilium.k8s.policy.cluster=east;' +
+        'k8s:io.cilium.k8s.policy.serviceaccount=default;k8s:io.kubernetes.pod.namespace=shop;',
+    );
+  });
+});
