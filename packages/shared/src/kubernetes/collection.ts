@@ -15,7 +15,7 @@ import type { Logger } from '../process/logger.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import type { Convert } from './conversion.ts';
 import type { ChangeHandler } from './informer.ts';
-import { ObjectCache } from './object-cache.ts';
+import { Listing, ObjectCache } from './object-cache.ts';
 import { decodeListPage, decodeWatchEvent, type ListPage, LostTrack, type WatchEvent } from './watch-event.ts';
 
 export interface WatchOptions {
@@ -99,7 +99,7 @@ class CollectionFollower<T> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const present = new Set<string>();
+    let listing = new Listing<T>();
     let pageSize = this.#options.pageSize ?? 500;
     let page: ListPage | undefined;
     do {
@@ -109,24 +109,14 @@ class CollectionFollower<T> {
         // The listing took longer than the server keeps its revision: begin again, in one piece.
         pageSize = 0;
         page = undefined;
-        present.clear();
+        listing = new Listing();
         continue;
       }
       page = received;
-      this.#deliver(() => {
-        for (const raw of received.items) {
-          present.add(raw.key);
-          this.#cache.present(raw);
-        }
-      });
+      this.#cache.collect(listing, received.items);
     } while (page?.next !== '');
-    const { resourceVersion } = page;
-    this.#deliver(() => {
-      // An object without a name could be any of those that seem to have vanished.
-      if (!present.has('')) this.#cache.keepOnly(present);
-      this.#cache.synced();
-    });
-    this.#next = { kind: 'watch', from: resourceVersion };
+    this.#deliver(() => this.#cache.replace(listing));
+    this.#next = { kind: 'watch', from: page.resourceVersion };
     this.#works();
   }
 

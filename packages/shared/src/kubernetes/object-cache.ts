@@ -3,9 +3,20 @@
  * listing what has vanished. Converts, and calls the handler; does no I/O.
  */
 import type { Logger } from '../process/logger.ts';
-import type { Convert } from './conversion.ts';
+import type { Conversion, Convert } from './conversion.ts';
 import type { ChangeHandler } from './informer.ts';
 import type { RawObject } from './watch-event.ts';
+
+interface Read<T> {
+  readonly resourceVersion: string;
+  readonly conversion: Conversion<T>;
+}
+
+/** A listing under way. */
+export class Listing<T> {
+  readonly keys = new Set<string>();
+  readonly news = new Map<string, Read<T> | undefined>();
+}
 
 export class ObjectCache<T> {
   readonly #convert: Convert<T>;
@@ -24,26 +35,23 @@ export class ObjectCache<T> {
     this.#now = now;
   }
 
-  present({ key, resourceVersion, object }: RawObject): void {
-    if (key === '') {
-      this.#handler.refused('', 'metadata.name must not be empty');
-      return;
-    }
-    const previous = this.#known.get(key);
-    if (previous === resourceVersion && resourceVersion !== '') return;
-    this.#known.set(key, resourceVersion);
-    const converted = this.#convert(object, this.#now());
-    this.#warn(key, converted.kind === 'value' ? converted.warnings : []);
-    switch (converted.kind) {
-      case 'value':
-        this.#handler.changed(key, converted.value);
-        break;
-      case 'ignored':
-        if (previous !== undefined) this.#handler.changed(key, undefined);
-        break;
-      case 'refused':
-        this.#handler.refused(key, converted.reason);
-        break;
+  present(raw: RawObject): void {
+    this.#apply(raw.key, this.#read(raw));
+  }
+
+  /** Takes over a complete listing in one go, so that nobody sees an endpoint between two of its slices. */
+  replace(listing: Listing<T>): void {
+    for (const [key, read] of listing.news) this.#apply(key, read);
+    // An object without a name could be any of those that seem to have vanished.
+    if (!listing.keys.has('')) for (const key of [...this.#known.keys()]) if (!listing.keys.has(key)) this.gone(key);
+    this.#handler.synced();
+  }
+
+  /** Adds one page. Converts at once, so that not the whole listing has to be held in its raw form. */
+  collect(listing: Listing<T>, items: readonly RawObject[]): void {
+    for (const raw of items) {
+      listing.keys.add(raw.key);
+      listing.news.set(raw.key, this.#read(raw));
     }
   }
 
@@ -52,13 +60,33 @@ export class ObjectCache<T> {
     if (this.#known.delete(key)) this.#handler.changed(key, undefined);
   }
 
-  /** `keys` is everything that exists. */
-  keepOnly(keys: ReadonlySet<string>): void {
-    for (const key of [...this.#known.keys()]) if (!keys.has(key)) this.gone(key);
+  /** Undefined for a repetition. */
+  #read({ key, resourceVersion, object }: RawObject): Read<T> | undefined {
+    if (resourceVersion !== '' && this.#known.get(key) === resourceVersion) return undefined;
+    return { resourceVersion, conversion: this.#convert(object, this.#now()) };
   }
 
-  synced(): void {
-    this.#handler.synced();
+  #apply(key: string, read: Read<T> | undefined): void {
+    if (key === '') {
+      this.#handler.refused('', 'metadata.name must not be empty');
+      return;
+    }
+    if (read === undefined) return;
+    const { resourceVersion, conversion } = read;
+    const isNew = !this.#known.has(key);
+    this.#known.set(key, resourceVersion);
+    this.#warn(key, conversion.kind === 'value' ? conversion.warnings : []);
+    switch (conversion.kind) {
+      case 'value':
+        this.#handler.changed(key, conversion.value);
+        break;
+      case 'ignored':
+        if (!isNew) this.#handler.changed(key, undefined);
+        break;
+      case 'refused':
+        this.#handler.refused(key, conversion.reason);
+        break;
+    }
   }
 
   #warn(key: string, warnings: readonly string[]): void {

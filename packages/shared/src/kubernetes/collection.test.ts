@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Health } from '../process/health.ts';
+import { silentLogger } from '../process/logger.ts';
+import { ApiError, type KubernetesClient } from './client.ts';
+import { followCollection } from './collection.ts';
+import type { Conversion } from './conversion.ts';
+
+interface Call {
+  readonly url: URL;
+  readonly line: (text: string) => void;
+  answer(body: unknown): void;
+  fail(error: Error): void;
+  end(): void;
+}
+
+/** Hands each request to the test, which answers it when it likes. */
+class ScriptedClient implements KubernetesClient {
+  readonly server = 'http://scripted';
+  readonly #calls: Call[] = [];
+  readonly #events = new EventTarget();
+
+  get(path: string, signal: AbortSignal): Promise<unknown> {
+    return this.#call(path, () => assert.fail('a listing has no lines'), signal);
+  }
+
+  async stream(path: string, line: (text: string) => void, signal: AbortSignal): Promise<void> {
+    await this.#call(path, line, signal);
+  }
+
+  close(): void {}
+
+  async next(): Promise<Call> {
+    while (this.#calls.length === 0) await once(this.#events, 'call');
+    const call = this.#calls.shift();
+    assert(call);
+    return call;
+  }
+
+  #call(path: string, line: (text: string) => void, signal: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('aborted')));
+      const url = new URL(path, this.server);
+      // As the real one: what the callback throws ends the stream.
+      const guarded = (text: string) => {
+        try {
+          line(text);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#calls.push({ url, line: guarded, answer: resolve, fail: reject, end: () => resolve(undefined) });
+      this.#events.dispatchEvent(new Event('call'));
+    });
+  }
+}
+
+const thing = (name: string, resourceVersion: string, text: unknown = name) => ({
+  metadata: { name, namespace: 'n', resourceVersion },
+  text,
+});
+const list = (items: readonly unknown[], resourceVersion: string, next?: string) => ({
+  metadata: { resourceVersion, continue: next },
+  items,
+});
+const event = (type: string, object: unknown) => JSON.stringify({ type, object });
+
+function convert(object: Readonly<Record<string, unknown>>): Conversion<string> {
+  const { text } = object;
+  if (text === 'ignore') return { kind: 'ignored' };
+  return typeof text === 'string'
+    ? { kind: 'value', value: text, warnings: [] }
+    : { kind: 'refused', reason: 'text must be a string' };
+}
+
+describe('followCollection()', () => {
+  let api: ScriptedClient;
+  let stop: AbortController;
+  let heard: string[];
+  let health: Health[];
+  let done: Promise<void>;
+  let breakOn: string | undefined;
+
+  beforeEach(() => {
+    api = new ScriptedClient();
+    stop = new AbortController();
+    heard = [];
+    health = [];
+    breakOn = undefined;
+    done = followCollection(
+      api,
+      { path: '/things', selectors: { labelSelector: 'a=b' }, convert },
+      {
+        changed: (key, value) => {
+          if (value !== undefined && value === breakOn) throw new Error('bug');
+          heard.push(`${key}=${value ?? 'gone'}`);
+        },
+        synced: () => heard.push('synced'),
+        refused: (key, reason) => heard.push(`${key} refused: ${reason}`),
+      },
+      stop.signal,
+      silentLogger,
+      { random: () => 0, report: (each) => health.push(each), pageSize: 2 },
+    );
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await done.catch(() => {});
+  });
+
+  const heardNow = () => heard.splice(0);
+
+  async function listed(items: readonly unknown[], resourceVersion: string): Promise<Call> {
+    (await api.next()).answer(list(items, resourceVersion));
+    return api.next();
+  }
+
+  it('pages through the listing, hands it over whole, and watches from its revision', async () => {
+    const first = await api.next();
+    assert.equal(first.url.pathname, '/things');
+    assert.deepEqual(Object.fromEntries(first.url.searchParams), { labelSelector: 'a=b', limit: '2' });
+    first.answer(list([thing('a', '1'), thing('b', '2')], '7', 'more'));
+    const second = await api.next();
+    assert.equal(second.url.searchParams.get('continue'), 'more');
+    assert.deepEqual(heard, []);
+    second.answer(list([thing('c', '3')], '7'));
+    const watch = await api.next();
+    assert.deepEqual(Object.fromEntries(watch.url.searchParams), {
+      labelSelector: 'a=b',
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: '7',
+      timeoutSeconds: '300',
+    });
+    assert.deepEqual(heard, ['n/a=a', 'n/b=b', 'n/c=c', 'synced']);
+    assert.deepEqual(health, [{ kind: 'ok' }]);
+  });
+
+  it('hands events on synchronously, and goes on from the last one or bookmark when the watch ends', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    heardNow();
+    watch.line(event('MODIFIED', thing('a', '8', 'A')));
+    watch.line(event('ADDED', thing('b', '9')));
+    watch.line(event('DELETED', thing('a', '10')));
+    assert.deepEqual(heardNow(), ['n/a=A', 'n/b=b', 'n/a=gone']);
+    watch.end();
+    const second = await api.next();
+    assert.equal(second.url.searchParams.get('resourceVersion'), '10');
+    second.line(event('BOOKMARK', { metadata: { resourceVersion: '20' } }));
+    second.end();
+    assert.equal((await api.next()).url.searchParams.get('resourceVersion'), '20');
+    assert.deepEqual(heardNow(), []);
+  });
+
+  it('lists again after 410 Gone, tells what vanished, and is silent about what did not change', async () => {
+    const watch = await listed([thing('a', '1'), thing('b', '2'), thing('c', '3')], '7');
+    heardNow();
+    watch.line(event('ERROR', { kind: 'Status', code: 410, message: 'too old' }));
+    const again = await api.next();
+    assert.equal(again.url.searchParams.get('watch'), null);
+    assert.deepEqual(heard, []);
+    again.answer(list([thing('a', '1'), thing('c', '9', 'C')], '30'));
+    await api.next();
+    assert.deepEqual(heardNow(), ['n/c=C', 'n/b=gone', 'synced']);
+  });
+
+  it('lists again when opening the watch is answered with 410', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    watch.fail(new ApiError(410, 'Gone'));
+    assert.equal((await api.next()).url.searchParams.get('watch'), null);
+  });
+
+  it('lists again in one piece when the listing outlives its revision', async () => {
+    (await api.next()).answer(list([thing('a', '1'), thing('b', '1')], '7', 'more'));
+    (await api.next()).fail(new ApiError(410, 'the continue token expired'));
+    const again = await api.next();
+    assert.deepEqual(Object.fromEntries(again.url.searchParams), { labelSelector: 'a=b' });
+    again.answer(list([thing('b', '1')], '8'));
+    await api.next();
+    assert.deepEqual(heardNow(), ['n/b=b', 'synced']);
+  });
+
+  it('lists again after a line that cannot be decoded', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    watch.line('{"type":"MODI');
+    assert.equal((await api.next()).url.searchParams.get('watch'), null);
+  });
+
+  for (const [what, error] of [
+    ['is unreachable', new Error('connect ECONNREFUSED')],
+    ['is overloaded', new ApiError(503, 'busy')],
+    ['no longer knows us', new ApiError(401, 'Unauthorized')],
+  ] as const) {
+    it(`removes nothing while the API server ${what}, and goes on where it was`, async () => {
+      const watch = await listed([thing('a', '1')], '7');
+      heardNow();
+      watch.fail(error);
+      for (let i = 0; i < 2; i++) (await api.next()).fail(error);
+      const back = await api.next();
+      assert.equal(back.url.searchParams.get('resourceVersion'), '7');
+      back.line(event('MODIFIED', thing('a', '8', 'A')));
+      assert.deepEqual(heardNow(), ['n/a=A']);
+      assert.deepEqual(
+        health.map((each) => each.kind),
+        ['ok', 'degraded', 'degraded', 'degraded', 'ok'],
+      );
+    });
+  }
+
+  it('says synced only after a complete listing', async () => {
+    (await api.next()).answer(list([thing('a', '1')], '7', 'more'));
+    (await api.next()).fail(new Error('reset'));
+    (await api.next()).answer({ nonsense: true });
+    const again = await api.next();
+    assert.deepEqual(heardNow(), []);
+    again.answer(list([thing('a', '1')], '8'));
+    await api.next();
+    assert.deepEqual(heardNow(), ['n/a=a', 'synced']);
+  });
+
+  it('refuses one object and goes on with its neighbours; the refused one is gone when it is deleted', async () => {
+    const watch = await listed([thing('a', '1'), thing('b', '1', 5)], '7');
+    assert.deepEqual(heardNow(), ['n/a=a', 'n/b refused: text must be a string', 'synced']);
+    watch.line(event('MODIFIED', thing('a', '8', 6)));
+    watch.line(event('ADDED', thing('c', '9')));
+    watch.line(event('DELETED', thing('a', '10', 6)));
+    assert.deepEqual(heardNow(), ['n/a refused: text must be a string', 'n/c=c', 'n/a=gone']);
+  });
+
+  it('tells an object that is no longer for us as gone', async () => {
+    const watch = await listed([thing('a', '1'), thing('b', '1', 'ignore')], '7');
+    assert.deepEqual(heardNow(), ['n/a=a', 'synced']);
+    watch.line(event('MODIFIED', thing('a', '8', 'ignore')));
+    assert.deepEqual(heardNow(), ['n/a=gone']);
+  });
+
+  it('takes nothing for vanished when a listing has an object without a name', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    heardNow();
+    watch.fail(new ApiError(410, 'Gone'));
+    (await api.next()).answer(list([{ metadata: { resourceVersion: '3' } }], '8'));
+    await api.next();
+    assert.deepEqual(heardNow(), [' refused: metadata.name must not be empty', 'synced']);
+  });
+
+  it('rejects with what the handler threw', async () => {
+    breakOn = 'bad';
+    const watch = await listed([], '7');
+    watch.line(event('ADDED', thing('a', '8', 'bad')));
+    await assert.rejects(done, /bug/);
+  });
+
+  it('resolves when its signal aborts, and says nothing more', async () => {
+    const watch = await listed([], '7');
+    heardNow();
+    stop.abort();
+    await done;
+    watch.line(event('ADDED', thing('a', '8')));
+    assert.deepEqual(heardNow(), []);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { convertNamespace } from './namespace-object.ts';
+import { convertNode } from './node-object.ts';
+import { convertPod } from './pod-object.ts';
+
+describe('convertNode()', () => {
+  it('takes everything over and leaves out what cannot be used', () => {
+    const conversion = convertNode({
+      metadata: { name: 'n1', labels: { 'topology.kubernetes.io/zone': 'z1' }, annotations: { a: 'b' } },
+      spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:1::/64', '10.1.0.1/24'] },
+      status: {
+        addresses: [
+          { type: 'InternalIP', address: '192.168.0.1' },
+          { type: 'Hostname', address: 'n1' },
+          { type: 'ExternalIP', address: 'FD00::1' },
+          { type: 'InternalIP', address: 'n1.example' },
+        ],
+        nodeInfo: { bootID: 'b' },
+      },
+    });
+    assert.deepEqual(conversion, {
+      kind: 'value',
+      value: {
+        name: 'n1',
+        zone: 'z1',
+        addresses: ['192.168.0.1', 'fd00::1'],
+        podCidrs: ['10.1.0.0/24', 'fd00:1::/64'],
+        typedAddresses: [
+          { type: 'InternalIP', address: '192.168.0.1' },
+          { type: 'ExternalIP', address: 'fd00::1' },
+        ],
+        labels: { 'topology.kubernetes.io/zone': 'z1' },
+        annotations: { a: 'b' },
+        bootId: 'b',
+      },
+      warnings: [
+        'status.addresses left out: expected an IP address: current value is "n1.example"',
+        'spec.podCIDRs left out: expected no bits set beyond the prefix length: current value is "10.1.0.1/24"',
+      ],
+    });
+  });
+
+  it('takes the single podCIDR and the old zone label of old clusters', () => {
+    const conversion = convertNode({
+      metadata: { name: 'n1', labels: { 'failure-domain.beta.kubernetes.io/zone': 'z1' } },
+      spec: { podCIDR: '10.1.0.0/24' },
+    });
+    assert(conversion.kind === 'value');
+    assert.deepEqual([conversion.value.podCidrs, conversion.value.zone], [['10.1.0.0/24'], 'z1']);
+  });
+
+  it('refuses a malformed one', () => {
+    const reason = 'status.addresses must be an array: current value is 1';
+    assert.deepEqual(convertNode({ metadata: { name: 'n1' }, status: { addresses: 1 } }), { kind: 'refused', reason });
+  });
+});
+
+describe('convertNamespace()', () => {
+  const namespace = (annotations?: Record<string, string>) =>
+    convertNamespace({ metadata: { name: 'shop', labels: { team: 'a' }, annotations } });
+
+  for (const [text, global] of [
+    ['true', true],
+    ['False', false],
+    [undefined, undefined],
+    ['maybe', undefined],
+  ] as const) {
+    it(`reads ${text} as ${global}`, () => {
+      const conversion = namespace(text === undefined ? undefined : { 'clustermesh.cilium.io/global': text });
+      assert(conversion.kind === 'value');
+      assert.deepEqual(conversion.value, { name: 'shop', global, labels: { team: 'a' } });
+      assert.equal(conversion.warnings.length, text === 'maybe' ? 1 : 0);
+    });
+  }
+});
+
+describe('convertPod()', () => {
+  const pod = (spec: unknown, status: unknown) =>
+    convertPod({
+      metadata: { namespace: 'shop', name: 'cart-0', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z', labels: {} },
+      spec,
+      status,
+    });
+
+  it('takes over a running pod with all its addresses', () => {
+    const status = {
+      phase: 'Running',
+      podIP: '10.1.0.1',
+      podIPs: [{ ip: '10.1.0.1' }, { ip: 'fd00::1' }],
+      hostIP: '192.168.0.1',
+      hostIPs: [{ ip: '192.168.0.1' }, { ip: 'fd00:9::1' }],
+    };
+    assert.deepEqual(pod({ serviceAccountName: 'cart' }, status), {
+      kind: 'value',
+      value: {
+        namespace: 'shop',
+        name: 'cart-0',
+        serviceAccount: 'cart',
+        labels: {},
+        addresses: ['10.1.0.1', 'fd00::1'],
+        hostAddresses: ['192.168.0.1', 'fd00:9::1'],
+        createdAt: '2026-01-01T00:00:00Z',
+        uid: 'u',
+      },
+      warnings: [],
+    });
+  });
+
+  it('takes podIP and hostIP where there is only one of each', () => {
+    const conversion = pod({}, { phase: 'Running', podIP: '10.1.0.1', hostIP: '192.168.0.1' });
+    assert(conversion.kind === 'value');
+    const { addresses, hostAddresses, serviceAccount } = conversion.value;
+    assert.deepEqual([addresses, hostAddresses, serviceAccount], [['10.1.0.1'], ['192.168.0.1'], 'default']);
+  });
+
+  for (const [what, spec, status] of [
+    ['in the host network', { hostNetwork: true }, { phase: 'Running', podIP: '10.1.0.1' }],
+    ['that waits', {}, { phase: 'Pending', podIP: '10.1.0.1' }],
+    ['at its end', {}, { phase: 'Succeeded', podIP: '10.1.0.1' }],
+    ['without an address', {}, { phase: 'Running' }],
+  ] as const) {
+    it(`ignores a pod ${what}`, () => assert.deepEqual(pod(spec, status), { kind: 'ignored' }));
+  }
+
+  it('refuses a malformed one', () => {
+    const reason = 'status.podIPs[0] must be an object: current value is "10.1.0.1"';
+    assert.deepEqual(pod({}, { phase: 'Running', podIPs: ['10.1.0.1'] }), { kind: 'refused', reason });
+  });
+});

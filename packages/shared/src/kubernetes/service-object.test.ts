@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import type { LocalService } from '../model/service.ts';
+import { convertService } from './service-object.ts';
+
+interface Parts {
+  readonly annotations?: unknown;
+  readonly labels?: unknown;
+  readonly spec?: unknown;
+  readonly status?: unknown;
+}
+
+const object = ({ annotations, labels, spec = { clusterIP: '10.96.0.1' }, status }: Parts) => ({
+  metadata: { namespace: 'shop', name: 'cart', resourceVersion: '42', annotations, labels },
+  spec,
+  status,
+});
+
+function converted(parts: Parts): { readonly value: LocalService; readonly warnings: readonly string[] } {
+  const conversion = convertService(object(parts), 7);
+  assert.equal(conversion.kind, 'value');
+  return conversion;
+}
+
+describe('convertService()', () => {
+  it('takes everything over', () => {
+    const { value, warnings } = converted({
+      annotations: { 'service.cilium.io/global': 'true' },
+      labels: { app: 'cart' },
+      spec: {
+        type: 'LoadBalancer',
+        clusterIP: '10.96.0.1',
+        clusterIPs: ['10.96.0.1', 'FD00:0::1'],
+        externalIPs: ['192.0.2.1'],
+        ports: [
+          { name: 'http', port: 80, targetPort: 'web', nodePort: 30080 },
+          { name: 'dns', port: 53, protocol: 'UDP' },
+        ],
+        selector: { app: 'cart' },
+        sessionAffinity: 'ClientIP',
+        sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } },
+        internalTrafficPolicy: 'Local',
+        externalTrafficPolicy: 'Local',
+      },
+      status: { loadBalancer: { ingress: [{ ip: '198.51.100.1' }, { hostname: 'lb.example' }] } },
+    });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(value, {
+      key: 'shop/cart',
+      global: true,
+      shared: true,
+      affinity: 'none',
+      clusterIps: ['10.96.0.1', 'fd00::1'],
+      externalIps: ['192.0.2.1'],
+      loadBalancerIps: ['198.51.100.1'],
+      ports: [
+        { name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 },
+        { name: 'dns', protocol: 'UDP', port: 53, nodePort: 0 },
+      ],
+      sessionAffinitySeconds: 60,
+      internalTrafficPolicy: 'Local',
+      externalTrafficPolicy: 'Local',
+      labels: { app: 'cart' },
+      selector: { app: 'cart' },
+      origin: { source: 'kubernetes', revision: '42', at: 7 },
+    });
+  });
+
+  it('has defaults for everything', () => {
+    const conversion = convertService({ metadata: { namespace: 'shop', name: 'cart' } }, 7);
+    assert.deepEqual(conversion, {
+      kind: 'value',
+      warnings: [],
+      value: {
+        key: 'shop/cart',
+        global: false,
+        shared: false,
+        affinity: 'none',
+        clusterIps: [],
+        externalIps: [],
+        loadBalancerIps: [],
+        ports: [],
+        sessionAffinitySeconds: 0,
+        internalTrafficPolicy: 'Cluster',
+        externalTrafficPolicy: 'Cluster',
+        labels: {},
+        selector: {},
+        origin: { source: 'kubernetes', revision: '', at: 7 },
+      },
+    });
+  });
+
+  const GLOBAL = 'service.cilium.io/global';
+  const SHARED = 'service.cilium.io/shared';
+  const AFFINITY = 'service.cilium.io/affinity';
+  const sharing: readonly (readonly [string, Record<string, string>, string])[] = [
+    ['no annotation', {}, 'false false none'],
+    ['global', { [GLOBAL]: 'true' }, 'true true none'],
+    ['global in capitals', { [GLOBAL]: 'TRUE' }, 'true true none'],
+    ['another word for true', { [GLOBAL]: '1' }, 'false false none'],
+    ['the old alias', { 'io.cilium/global-service': 'true' }, 'true true none'],
+    ['a current key that contradicts', { [GLOBAL]: 'false', 'io.cilium/global-service': 'true' }, 'false false none'],
+    ['an empty current key', { [GLOBAL]: '', 'io.cilium/global-service': 'true' }, 'false false none'],
+    ['not shared', { [GLOBAL]: 'true', [SHARED]: 'false' }, 'true false none'],
+    ['shared in capitals', { [GLOBAL]: 'true', [SHARED]: 'True' }, 'true true none'],
+    ['shared as another word', { [GLOBAL]: 'true', [SHARED]: 'yes' }, 'true false none'],
+    ['the old alias of shared', { [GLOBAL]: 'true', 'io.cilium/shared-service': 'false' }, 'true false none'],
+    ['shared without global', { [SHARED]: 'true' }, 'false false none'],
+    ['affinity local', { [GLOBAL]: 'true', [AFFINITY]: 'local' }, 'true true local'],
+    ['affinity remote in capitals', { [GLOBAL]: 'true', [AFFINITY]: 'Remote' }, 'true true remote'],
+    ['affinity none', { [GLOBAL]: 'true', [AFFINITY]: 'none' }, 'true true none'],
+    ['affinity empty', { [GLOBAL]: 'true', [AFFINITY]: '' }, 'true true none'],
+    ['the old alias of affinity', { [GLOBAL]: 'true', 'io.cilium/service-affinity': 'local' }, 'true true local'],
+    ['affinity without global', { [AFFINITY]: 'local' }, 'false false none'],
+  ];
+  for (const [what, annotations, expected] of sharing) {
+    it(`reads ${what} as ${expected}`, () => {
+      const { value, warnings } = converted({ annotations });
+      assert.equal(`${value.global} ${value.shared} ${value.affinity}`, expected);
+      assert.deepEqual(warnings, []);
+    });
+  }
+
+  it('reads an invalid affinity as none and says so', () => {
+    const { value, warnings } = converted({ annotations: { [GLOBAL]: 'true', [AFFINITY]: 'near' } });
+    assert.equal(value.affinity, 'none');
+    assert.deepEqual(warnings, [
+      'service.cilium.io/affinity read as none: expected local, remote or none: current value is "near"',
+    ]);
+  });
+
+  for (const [what, parts] of [
+    ['clusterIP None', { spec: { clusterIP: 'None', ports: [{ port: 80 }] } }],
+    ['clusterIPs None', { spec: { clusterIPs: ['None'], ports: [{ port: 80 }] } }],
+    ['the headless label', { labels: { 'service.kubernetes.io/headless': '' }, spec: { clusterIP: '10.96.0.1' } }],
+    ['no address yet', { spec: { clusterIP: '' } }],
+  ] as const) {
+    it(`has no cluster IPs with ${what}`, () => assert.deepEqual(converted(parts).value.clusterIps, []));
+  }
+
+  it('serves nothing for an ExternalName, and says that global has no effect on it', () => {
+    const { value, warnings } = converted({
+      annotations: { [GLOBAL]: 'true' },
+      spec: { type: 'ExternalName', externalName: 'x.example', clusterIP: '10.96.0.1', ports: [{ port: 80 }] },
+    });
+    assert.deepEqual([value.ports, value.clusterIps, value.global, value.shared], [[], [], false, false]);
+    assert.match(warnings[0] ?? '', /no effect/);
+  });
+
+  it('ignores what another proxy serves', () => {
+    const labels = { 'service.kubernetes.io/service-proxy-name': 'other' };
+    assert.deepEqual(convertService(object({ labels }), 7), { kind: 'ignored' });
+  });
+
+  it('has 10800 s of session affinity unless told otherwise', () => {
+    for (const sessionAffinityConfig of [undefined, {}, { clientIP: {} }, { clientIP: { timeoutSeconds: 0 } }]) {
+      const spec = { sessionAffinity: 'ClientIP', sessionAffinityConfig };
+      assert.equal(converted({ spec }).value.sessionAffinitySeconds, 10_800);
+    }
+    assert.equal(converted({ spec: { sessionAffinity: 'None' } }).value.sessionAffinitySeconds, 0);
+  });
+
+  it('leaves out parts that cannot be used, and says which', () => {
+    const { value, warnings } = converted({
+      spec: {
+        clusterIPs: ['10.96.0.1', '10.96.0.256'],
+        ports: [{ port: 80 }, { port: 0 }, { port: 70000 }, { port: 80.5 }, {}, { port: 1, protocol: 'ICMP' }],
+      },
+      status: { loadBalancer: { ingress: [{ ip: '198.51.100.1', ipMode: 'Proxy' }, { ip: 'x' }, { ip: 'fd00::1' }] } },
+    });
+    assert.deepEqual(value.clusterIps, ['10.96.0.1']);
+    assert.deepEqual(value.ports, [{ name: '', protocol: 'TCP', port: 80, nodePort: 0 }]);
+    assert.deepEqual(value.loadBalancerIps, ['fd00::1']);
+    assert.deepEqual(warnings, [
+      'spec.clusterIPs left out: expected an IP address: current value is "10.96.0.256"',
+      'status.loadBalancer.ingress left out: expected an IP address: current value is "x"',
+      'spec.ports[1] left out: port must be 1-65535: current value is 0',
+      'spec.ports[2] left out: port must be 1-65535: current value is 70000',
+      'spec.ports[3] left out: port must be 1-65535: current value is 80.5',
+      'spec.ports[4] left out: port must be 1-65535: current value is undefined',
+      'spec.ports[5] left out: protocol must be TCP, UDP or SCTP: current value is "ICMP"',
+    ]);
+  });
+
+  for (const [parts, reason] of [
+    [{ annotations: 'x' }, 'metadata.annotations must be an object: current value is "x"'],
+    [{ annotations: { [GLOBAL]: true } }, `metadata.annotations["${GLOBAL}"] must be a string: current value is true`],
+    [{ labels: [] }, 'metadata.labels must be an object: current value is []'],
+    [{ spec: 3 }, 'spec must be an object: current value is 3'],
+    [{ spec: { ports: {} } }, 'spec.ports must be an array: current value is {}'],
+    [{ spec: { ports: ['80'] } }, 'spec.ports[0] must be an object: current value is "80"'],
+    [{ spec: { selector: { app: 1 } } }, 'spec.selector["app"] must be a string: current value is 1'],
+    [{ status: { loadBalancer: [] } }, 'status.loadBalancer must be an object: current value is []'],
+  ] as const) {
+    it(`refuses: ${reason}`, () => {
+      assert.deepEqual(convertService(object(parts), 7), { kind: 'refused', reason });
+    });
+  }
+});
