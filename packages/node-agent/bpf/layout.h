@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * What the maps hold, byte for byte. src/datapath/ebpf/layout.ts writes and reads the same bytes; whoever changes one
+ * changes the other, and LAYOUT_VERSION there with it. Addresses are always 16 bytes, IPv4 as ::ffff:a.b.c.d, so that
+ * an IPv4 socket and an IPv6 socket that connects to a mapped address meet the same entries. Addresses and ports are
+ * in network order, all else in the host's. Padding is explicit and zero.
+ */
+#ifndef TOMBOLO_LAYOUT_H
+#define TOMBOLO_LAYOUT_H
+
+#include <linux/types.h>
+
+struct service_key {
+	__u32 address[4];
+	__u16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+
+/* Never changes while the frontend is served; what does change is in `states`, under `state`. */
+struct service {
+	__u32 id;
+	__u32 state;
+};
+
+/* Overwritten in place. `current` is read and written as one: a reader never pairs one set's generation with the
+ * count of another. */
+struct service_state {
+	union {
+		__u64 current;
+		struct {
+			__u32 generation;
+			__u32 count;
+		};
+	};
+	__u32 affinity_seconds;
+	__u32 pad;
+};
+
+/* slot: 0 to count - 1. The value is a backend's id. */
+struct slot_key {
+	__u32 service;
+	__u32 generation;
+	__u32 slot;
+};
+
+struct backend {
+	__u32 address[4];
+	__u16 port;
+	__u16 cluster;
+};
+
+struct affinity_key {
+	__u64 netns;
+	__u32 service;
+	__u32 pad;
+};
+
+struct affinity {
+	__u64 used_at;
+	__u32 backend;
+	__u32 pad;
+};
+
+/* Present when the backend is in this generation of a service that has affinity. The value is one byte, unused. */
+struct affinity_ok_key {
+	__u32 service;
+	__u32 generation;
+	__u32 backend;
+};
+
+/* From (socket, backend) to the service that the socket asked for; datagrams of unconnected sockets need it. */
+struct reverse_key {
+	__u64 socket;
+	__u32 address[4];
+	__u16 port;
+	__u8 pad[6];
+};
+
+struct reverse {
+	struct service_key service;
+	__u32 id;
+};
+
+/* Kept with a connected socket. */
+struct peer {
+	struct service_key service;
+	__u32 backend_address[4];
+	__u16 backend_port;
+	__u16 pad;
+};
+
+#endif

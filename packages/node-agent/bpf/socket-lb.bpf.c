@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Load balancing where a socket names its peer: connect() and sendto() to a service address go to one of its backends,
+ * and recvfrom() and getpeername() show the service address again. No packet is ever rewritten. An address that is not
+ * a service's passes untouched.
+ *
+ * A service without backends refuses at once with ECONNREFUSED, as a port does that nobody listens on. EHOSTUNREACH
+ * would mean that the maps contradict each other. Kernels before 5.18 cannot set the error: there it is EPERM.
+ */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "choose.h"
+#include "maps.h"
+#include "remember.h"
+
+/* Set by the loader: whether this kernel has bpf_set_retval. The verifier then drops the call where it has not. */
+const volatile __u8 can_set_errno = 1;
+
+/* The kernel asks under which licence it runs this: of the two offered, it is the GPL. */
+char kernel_license[] SEC("license") = "GPL";
+
+enum hook { CONNECT, SEND };
+enum verdict { UNTOUCHED = 0, TRANSLATED = 1 };
+
+#define PROCEED 1
+#define REFUSE 0
+#define MULTIPATH_TCP 262
+
+static __always_inline int refuse(int error)
+{
+	if (can_set_errno)
+		bpf_set_retval(error);
+	return REFUSE;
+}
+
+/* `key` is what the socket asked for, and on TRANSLATED the backend in its place. Else UNTOUCHED or an errno. */
+static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook, struct service_key *key)
+{
+	struct service *service = bpf_map_lookup_elem(&services, key);
+	if (!service) {
+		if (hook == CONNECT)
+			bpf_sk_storage_delete(&peers, ctx->sk);
+		if (key->protocol == IPPROTO_UDP)
+			forget_send(ctx, key);
+		return UNTOUCHED;
+	}
+	__u32 id = service->id;
+	struct service_state *entry = bpf_map_lookup_elem(&states, &service->state);
+	if (!entry)
+		return -EHOSTUNREACH;
+	struct service_state state = {
+		.current = *(const volatile __u64 *)&entry->current,
+		.affinity_seconds = entry->affinity_seconds,
+	};
+	if (!state.count)
+		return -ECONNREFUSED;
+	__u32 chosen = choose_backend(ctx, key->protocol, id, &state);
+	struct backend *backend = bpf_map_lookup_elem(&backends, &chosen);
+	if (!backend)
+		return -EHOSTUNREACH;
+	if (key->protocol == IPPROTO_UDP && remember_send(ctx, key, id, backend))
+		return -ENOMEM;
+	if (hook == CONNECT)
+		remember_peer(ctx, key, backend);
+	copy_address(key->address, backend->address);
+	key->port = backend->port;
+	return TRANSLATED;
+}
+
+/* The service behind `from`, 0 when the address is what it seems. */
+static __always_inline const struct service_key *service_behind(struct bpf_sock_addr *ctx, int sent_first,
+								const struct service_key *from)
+{
+	const struct service_key *found;
+
+	if (from->protocol != IPPROTO_UDP)
+		return connected_service(ctx, from);
+	if (sent_first) {
+		found = sent_service(ctx, from);
+		return found ? found : connected_service(ctx, from);
+	}
+	found = connected_service(ctx, from);
+	return found ? found : sent_service(ctx, from);
+}
+
+static __always_inline struct service_key key_of(struct bpf_sock_addr *ctx, int family)
+{
+	struct service_key key = {.port = ctx->user_port, .protocol = ctx->protocol};
+
+	if (ctx->protocol == MULTIPATH_TCP)
+		key.protocol = IPPROTO_TCP;
+	if (family == 4) {
+		key.address[2] = bpf_htonl(0xffff);
+		key.address[3] = ctx->user_ip4;
+	} else {
+		key.address[0] = ctx->user_ip6[0];
+		key.address[1] = ctx->user_ip6[1];
+		key.address[2] = ctx->user_ip6[2];
+		key.address[3] = ctx->user_ip6[3];
+	}
+	return key;
+}
+
+static __always_inline void rewrite(struct bpf_sock_addr *ctx, int family, const struct service_key *to)
+{
+	if (family == 4) {
+		ctx->user_ip4 = to->address[3];
+	} else {
+		ctx->user_ip6[0] = to->address[0];
+		ctx->user_ip6[1] = to->address[1];
+		ctx->user_ip6[2] = to->address[2];
+		ctx->user_ip6[3] = to->address[3];
+	}
+	ctx->user_port = to->port;
+}
+
+static __always_inline int outward(struct bpf_sock_addr *ctx, enum hook hook, int family)
+{
+	struct service_key key = key_of(ctx, family);
+	int verdict = to_backend(ctx, hook, &key);
+
+	if (verdict < 0)
+		return refuse(verdict);
+	if (verdict == TRANSLATED)
+		rewrite(ctx, family, &key);
+	return PROCEED;
+}
+
+static __always_inline int inward(struct bpf_sock_addr *ctx, int sent_first, int family)
+{
+	struct service_key key = key_of(ctx, family);
+	const struct service_key *service = service_behind(ctx, sent_first, &key);
+
+	if (service)
+		rewrite(ctx, family, service);
+	return PROCEED;
+}
+
+SEC("cgroup/connect4")
+int tbl_connect4(struct bpf_sock_addr *ctx)
+{
+	return outward(ctx, CONNECT, 4);
+}
+
+SEC("cgroup/connect6")
+int tbl_connect6(struct bpf_sock_addr *ctx)
+{
+	return outward(ctx, CONNECT, 6);
+}
+
+SEC("cgroup/sendmsg4")
+int tbl_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return outward(ctx, SEND, 4);
+}
+
+SEC("cgroup/sendmsg6")
+int tbl_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return outward(ctx, SEND, 6);
+}
+
+SEC("cgroup/recvmsg4")
+int tbl_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return inward(ctx, 1, 4);
+}
+
+SEC("cgroup/recvmsg6")
+int tbl_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return inward(ctx, 1, 6);
+}
+
+SEC("cgroup/getpeername4")
+int tbl_getpeername4(struct bpf_sock_addr *ctx)
+{
+	return inward(ctx, 0, 4);
+}
+
+SEC("cgroup/getpeername6")
+int tbl_getpeername6(struct bpf_sock_addr *ctx)
+{
+	return inward(ctx, 0, 6);
+}
