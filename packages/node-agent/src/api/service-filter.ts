@@ -1,0 +1,40 @@
+/** Which Services a caller asked for. Pure. */
+import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import { type ServiceKey, serviceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
+import type { ServiceEntry, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+
+export interface ServiceFilter {
+  /** Empty: any. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly globalOnly: boolean;
+}
+
+export const parseFilter = (filter: api.ServiceFilter | null): ServiceFilter => ({
+  namespace: filter?.namespace ?? '',
+  name: filter?.name ?? '',
+  globalOnly: filter?.globalOnly ?? false,
+});
+
+/** Whether the filter can ever let this Service through, whatever becomes of it. */
+export function matchesKey({ namespace, name }: ServiceFilter, key: ServiceKey): boolean {
+  if (namespace === '' && name === '') return true;
+  const parts = splitServiceKey(key);
+  return (namespace === '' || parts.namespace === namespace) && (name === '' || parts.name === name);
+}
+
+export const matchesEntry = (filter: ServiceFilter, entry: ServiceEntry): boolean =>
+  !filter.globalOnly || entry.service?.global === true;
+
+/** Sorted by key. A filter that names one Service does not look at the others. */
+export function filteredEntries(filter: ServiceFilter, { entries }: TableSnapshot): readonly ServiceEntry[] {
+  const { namespace, name } = filter;
+  const keys =
+    namespace !== '' && name !== ''
+      ? [serviceKey(namespace, name)]
+      : [...entries.keys()].filter((key) => matchesKey(filter, key)).sort();
+  return keys
+    .map((key) => entries.get(key))
+    .filter((entry) => entry !== undefined)
+    .filter((entry) => matchesEntry(filter, entry));
+}

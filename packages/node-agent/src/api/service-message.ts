@@ -1,0 +1,130 @@
+/**
+ * A table entry as the API's `Service` messages: one, or several where the backends do not fit into the limit. Pure.
+ * Texts that come from other clusters are cut, so that no single entry can exceed a message.
+ */
+import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
+import type { Affinity, Origin, Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
+import { splitServiceKey } from '@tombolo/shared/model/service.ts';
+import type { Decision, Frontend, FrontendGroup, ServiceEntry } from '@tombolo/shared/model/service-table.ts';
+import { BACKEND_STATES, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
+
+/** Far below gRPC's 4 MiB, so that neither other alphabets nor an estimate that is off can reach it. */
+export const MESSAGE_BYTES = 256 * 1024;
+export const MAX_TEXT = 1_000;
+const MAX_PORT_NAMES = 100;
+/** What a message takes beside its texts. */
+const FIXED_BYTES = 64;
+
+export interface ServicePart {
+  readonly service: api.Service;
+  /** About how many bytes the message takes. */
+  readonly bytes: number;
+}
+
+type Slot = { readonly backends: api.Backend[] };
+
+/** All but the last have `moreBackends` set. */
+export function* serviceParts(entry: ServiceEntry, limit: number = MESSAGE_BYTES): Generator<ServicePart> {
+  const header = serviceHeader(entry);
+  const headerBytes = FIXED_BYTES + header.groups.length * FIXED_BYTES * 2;
+  const lists = [...entry.groups.map((group) => group.decisions), entry.unmatched];
+  let slots: readonly Slot[] = lists.map(() => ({ backends: [] }));
+  let bytes = headerBytes;
+  for (const [i, decisions] of lists.entries()) {
+    for (const decision of decisions) {
+      const backend = backendMessage(decision);
+      const size = backendBytes(backend);
+      if (bytes + size > limit && bytes > headerBytes) {
+        yield { service: fill(header, slots, true), bytes };
+        slots = lists.map(() => ({ backends: [] }));
+        bytes = headerBytes;
+      }
+      slots[i]?.backends.push(backend);
+      bytes += size;
+    }
+  }
+  yield { service: fill(header, slots, false), bytes };
+}
+
+function fill(header: api.Service, slots: readonly Slot[], moreBackends: boolean): api.Service {
+  const groups = header.groups.map((group, i) => ({ ...group, backends: slots[i]?.backends ?? [] }));
+  return { ...header, groups, unmatchedBackends: slots.at(-1)?.backends ?? [], moreBackends };
+}
+
+function serviceHeader({ key, service, affinity, groups, unmatched }: ServiceEntry): api.Service {
+  const selected = groups.flatMap((group) => group.decisions.filter(({ verdict }) => verdict === 'selected'));
+  return {
+    ...splitServiceKey(key),
+    local: service !== undefined,
+    global: service?.global ?? false,
+    shared: service?.shared ?? false,
+    affinity: affinityMessage(affinity),
+    sessionAffinitySeconds: service?.sessionAffinitySeconds ?? 0,
+    origin: service ? originMessage(service.origin) : null,
+    groups: groups.map(groupHeader),
+    unmatchedBackends: [],
+    selectedCount: selected.length,
+    backendCount: groups.reduce((sum, group) => sum + group.decisions.length, unmatched.length),
+    moreBackends: false,
+  };
+}
+
+const groupHeader = (group: FrontendGroup): api.FrontendGroup => ({
+  port: servicePortMessage(group.port),
+  family: IP_FAMILIES[group.family],
+  frontends: group.frontends.map(frontendMessage),
+  backends: [],
+});
+
+export const servicePortMessage = ({ name, protocol, port, nodePort }: ServicePort): api.ServicePort => ({
+  name,
+  protocol: protocolMessage(protocol),
+  port,
+  nodePort,
+});
+
+const frontendMessage = ({ kind, address, port, protocol }: Frontend): api.Frontend => ({
+  kind: FRONTEND_KINDS[kind],
+  address,
+  port,
+  protocol: protocolMessage(protocol),
+});
+
+export function backendMessage({ backend, verdict, detail }: Decision): api.Backend {
+  return {
+    address: backend.address,
+    port: backend.port,
+    protocol: protocolMessage(backend.protocol),
+    portNames: backend.portNames.slice(0, MAX_PORT_NAMES).map(cut),
+    cluster: backend.cluster.name,
+    clusterId: backend.cluster.id,
+    node: cut(backend.node),
+    zone: cut(backend.zone),
+    state: BACKEND_STATES[backend.state],
+    stale: backend.stale,
+    origin: originMessage(backend.origin),
+    verdict: VERDICTS[verdict],
+    reason: cut(detail),
+  };
+}
+
+function backendBytes(backend: api.Backend): number {
+  const texts = [backend.address, backend.cluster, backend.node, backend.zone, backend.reason, ...backend.portNames];
+  return texts.reduce((sum, text) => sum + text.length, FIXED_BYTES);
+}
+
+export const cut = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT - 1)}…` : text);
+
+const originMessage = ({ source, revision, at }: Origin): api.Origin => ({
+  source: SOURCES[source],
+  revision,
+  learnedAt: timestampFromMs(at),
+});
+
+const protocolMessage = (protocol: Protocol): api.Protocol => `PROTOCOL_${protocol}`;
+
+function affinityMessage(affinity: Affinity): api.Affinity {
+  const names = { none: 'AFFINITY_NONE', local: 'AFFINITY_LOCAL', remote: 'AFFINITY_REMOTE' } as const;
+  return names[affinity];
+}
