@@ -1,0 +1,115 @@
+/**
+ * The maps' bytes, as bpf/layout.h has them: addresses 16 bytes (IPv4 as ::ffff:a.b.c.d) and ports in network order, all
+ * else little-endian, as every machine that Node and eBPF share. Change both together, and `LAYOUT_VERSION`.
+ */
+import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { Member, ServiceState, Slot } from './operation.ts';
+
+export const LAYOUT_VERSION = 1;
+
+/** Maps that the agent writes: name in the object and of the pin, and the sizes of key and value. */
+export const TABLES = {
+  services: { keySize: 20, valueSize: 8 },
+  states: { keySize: 4, valueSize: 16 },
+  slots: { keySize: 12, valueSize: 4 },
+  backends: { keySize: 4, valueSize: 20 },
+  affinity_ok: { keySize: 12, valueSize: 1 },
+} as const;
+export type TableName = keyof typeof TABLES;
+export const TABLE_NAMES: readonly TableName[] = ['services', 'states', 'slots', 'backends', 'affinity_ok'];
+
+/** Maps that only the programs use; `peers` has no size. */
+export const PROGRAM_MAPS = ['affinity', 'reverse', 'peers'] as const;
+
+const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+
+export function putAddress(buffer: Buffer, at: number, address: IpAddress): void {
+  if (familyOf(address) === 6) {
+    buffer.set(bytesOf(address), at);
+    return;
+  }
+  buffer.fill(0, at, at + 10);
+  buffer.writeUInt16BE(0xffff, at + 10);
+  // By hand: there are hundreds of thousands, and the text is canonical.
+  let part = 0;
+  let to = at + 12;
+  for (let i = 0; i < address.length; i += 1) {
+    const digit = address.charCodeAt(i) - 48;
+    if (digit >= 0) part = part * 10 + digit;
+    else {
+      buffer[to] = part;
+      to += 1;
+      part = 0;
+    }
+  }
+  buffer[to] = part;
+}
+
+export function getAddress(buffer: Buffer, at: number): IpAddress {
+  const isMapped =
+    buffer.readUInt32LE(at) === 0 && buffer.readUInt32LE(at + 4) === 0 && buffer.readUInt32BE(at + 8) === 0xffff;
+  if (!isMapped) return ipFromBytes(buffer.subarray(at, at + 16));
+  return `${buffer[at + 12]}.${buffer[at + 13]}.${buffer[at + 14]}.${buffer[at + 15]}` as IpAddress;
+}
+
+export function putServiceKey(buffer: Buffer, at: number, { address, port, protocol }: Frontend): void {
+  putAddress(buffer, at, address);
+  buffer.writeUInt16BE(port, at + 16);
+  buffer[at + 18] = PROTOCOL_NUMBERS[protocol];
+  buffer[at + 19] = 0;
+}
+
+export function getServiceKey(buffer: Buffer, at: number): Frontend {
+  return {
+    kind: 'ClusterIP',
+    address: getAddress(buffer, at),
+    port: buffer.readUInt16BE(at + 16),
+    protocol: buffer[at + 18] === PROTOCOL_NUMBERS.UDP ? 'UDP' : 'TCP',
+  };
+}
+
+export function putBackend(buffer: Buffer, at: number, { address, port, clusterId }: RouteBackend): void {
+  putAddress(buffer, at, address);
+  buffer.writeUInt16BE(port, at + 16);
+  buffer.writeUInt16LE(clusterId, at + 18);
+}
+
+export function getBackend(buffer: Buffer, at: number): RouteBackend {
+  return {
+    address: getAddress(buffer, at),
+    port: buffer.readUInt16BE(at + 16),
+    clusterId: buffer.readUInt16LE(at + 18),
+  };
+}
+
+export function putState(buffer: Buffer, at: number, { generation, count, affinitySeconds }: ServiceState): void {
+  putWords(buffer, at, generation, count, affinitySeconds, 0);
+}
+
+export function getState(buffer: Buffer, at: number): ServiceState {
+  return {
+    generation: buffer.readUInt32LE(at),
+    count: buffer.readUInt32LE(at + 4),
+    affinitySeconds: buffer.readUInt32LE(at + 8),
+  };
+}
+
+export function getSlot(buffer: Buffer, at: number): Slot {
+  return {
+    service: buffer.readUInt32LE(at),
+    generation: buffer.readUInt32LE(at + 4),
+    slot: buffer.readUInt32LE(at + 8),
+  };
+}
+
+export function getMember(buffer: Buffer, at: number): Member {
+  const { service, generation, slot } = getSlot(buffer, at);
+  return { service, generation, backend: slot };
+}
+
+/** Keys of slots and members, values of services and slots, keys of states and backends: runs of numbers. */
+export function putWords(buffer: Buffer, at: number, ...words: readonly number[]): void {
+  for (let i = 0; i < words.length; i += 1) buffer.writeUInt32LE(words[i] ?? 0, at + 4 * i);
+}
