@@ -3,6 +3,7 @@
  * a pod); programs that live on are `process.ts`.
  */
 import { spawn } from 'node:child_process';
+import { programEnvironment } from './environment.ts';
 import { type Placement, placed } from './placement.ts';
 
 export interface CommandResult {
@@ -25,7 +26,7 @@ export function tryCommand(argv: readonly string[], options: CommandOptions = {}
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      env: programEnvironment(options.env),
       ...(options.signal && { signal: options.signal, killSignal: 'SIGKILL' }),
     });
     const out: Buffer[] = [];

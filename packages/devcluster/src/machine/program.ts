@@ -8,6 +8,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createCgroup, killCgroup } from './cgroup.ts';
+import { programEnvironment } from './environment.ts';
 import { placed } from './placement.ts';
 
 export interface ProgramSpec {
@@ -60,7 +61,7 @@ export class Program {
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a');
     const [file = '', ...args] = placed(argv, { netns, cgroup });
-    const child = spawn(file, args, { stdio: ['ignore', log, log], env: { ...process.env, ...env }, detached: true });
+    const child = spawn(file, args, { stdio: ['ignore', log, log], env: programEnvironment(env), detached: true });
     closeSync(log);
     this.#child = child;
     this.#exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));

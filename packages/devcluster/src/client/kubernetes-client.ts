@@ -1,0 +1,158 @@
+/**
+ * A small Kubernetes client over the API's unix socket, for the kubelets and for those who start a mesh: they work from
+ * any network namespace, and when all links are cut. Tombolo's own programs use `shared/kubernetes` over the network.
+ */
+import { type IncomingMessage, request } from 'node:http';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubernetesObject, Manifest } from './objects.ts';
+import { collectionPath, type ObjectAddress, objectPath } from './resource-path.ts';
+
+export class ApiError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export interface Follower<T> {
+  changed(object: T): void;
+  removed(object: T): void;
+  /** A complete listing was handed over; `present` are the uids in it, all else is gone. */
+  listed?(present: ReadonlySet<string>): void;
+}
+
+interface Listing<T> {
+  readonly metadata: { readonly resourceVersion: string };
+  readonly items: readonly T[];
+}
+
+interface WatchEvent<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: T;
+}
+
+const RETRY_MS = 100;
+
+export class KubernetesClient {
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  async get<T>(path: string): Promise<T> {
+    return (await this.#json('GET', path)) as T;
+  }
+
+  /** Undefined when there is no such object. */
+  async find<T extends KubernetesObject>(address: ObjectAddress): Promise<T | undefined> {
+    return this.get<T>(objectPath(address)).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+  }
+
+  async create<T extends KubernetesObject>(manifest: Manifest): Promise<T> {
+    return (await this.#json('POST', collectionPath(manifest), manifest)) as T;
+  }
+
+  /** A JSON merge patch. `subresource` such as 'status'. */
+  async patch<T extends KubernetesObject>(address: ObjectAddress, change: object, subresource = ''): Promise<T> {
+    const path = subresource === '' ? objectPath(address) : `${objectPath(address)}/${subresource}`;
+    return (await this.#json('PATCH', path, change, 'application/merge-patch+json')) as T;
+  }
+
+  /** Creates the object, or merges the manifest into the one that is there. */
+  async apply<T extends KubernetesObject>(manifest: Manifest): Promise<T> {
+    try {
+      return await this.create<T>(manifest);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
+      return this.patch<T>(manifest, manifest);
+    }
+  }
+
+  /** No error when it is gone already. */
+  async remove(address: ObjectAddress, options: { gracePeriodSeconds?: number; uid?: string } = {}): Promise<void> {
+    const { gracePeriodSeconds, uid } = options;
+    const body = {
+      kind: 'DeleteOptions',
+      apiVersion: 'v1',
+      ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
+      ...(uid !== undefined && { preconditions: { uid } }),
+    };
+    await this.#json('DELETE', objectPath(address), body).catch((error: unknown) => {
+      if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409)) throw error;
+    });
+  }
+
+  /** Lists and watches until `signal` aborts; lists anew after every fault, however long that takes. */
+  async follow<T extends KubernetesObject>(path: string, follower: Follower<T>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const { metadata, items } = await this.get<Listing<T>>(path);
+        for (const item of items) follower.changed(item);
+        follower.listed?.(new Set(items.map((item) => item.metadata.uid)));
+        await this.#watch(path, metadata.resourceVersion, follower, signal);
+      } catch {
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  /** Returns when the stream ends and should be taken up again after a new listing. */
+  async #watch<T extends KubernetesObject>(path: string, version: string, follower: Follower<T>, signal: AbortSignal) {
+    const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${version}`;
+    const response = await this.#send('GET', `${path}${path.includes('?') ? '&' : '?'}${query}`, undefined, '', signal);
+    if (response.statusCode !== 200) throw await errorOf(response, path);
+    for await (const line of createInterface({ input: response })) {
+      const event = JSON.parse(line) as WatchEvent<T>;
+      if (event.type === 'ERROR') return;
+      if (event.type === 'DELETED') follower.removed(event.object);
+      else if (event.type !== 'BOOKMARK') follower.changed(event.object);
+    }
+  }
+
+  async #json(method: string, path: string, body?: object, type = 'application/json'): Promise<unknown> {
+    const response = await this.#send(method, path, body, type);
+    if ((response.statusCode ?? 500) >= 300) throw await errorOf(response, `${method} ${path}`);
+    return JSON.parse(await textOf(response));
+  }
+
+  #send(method: string, path: string, body?: object, type = '', signal?: AbortSignal): Promise<IncomingMessage> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const outgoing = request({
+        socketPath: this.#socket,
+        method,
+        path,
+        headers: { accept: 'application/json', ...(payload !== undefined && { 'content-type': type }) },
+        agent: false, // A connection each: none that is kept can be stale after the API was restarted.
+        ...(signal && { signal }),
+      });
+      outgoing.once('response', resolve);
+      outgoing.once('error', reject);
+      outgoing.end(payload);
+    });
+  }
+}
+
+async function errorOf(response: IncomingMessage, what: string): Promise<ApiError> {
+  const text = await textOf(response);
+  let message = text;
+  try {
+    message = (JSON.parse(text) as { message?: string }).message ?? text;
+  } catch {
+    // Not a Status object: the text itself is the best there is.
+  }
+  return new ApiError(response.statusCode ?? 500, `Cannot ${what}: ${message}`);
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  response.setEncoding('utf8');
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return text;
+}
