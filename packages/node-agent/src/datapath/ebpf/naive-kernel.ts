@@ -22,6 +22,8 @@ export class NaiveKernel {
   readonly members = new Set<string>();
   /** Every reader that took a service's entry and state since the last grace period, once each. */
   readonly #readers = new Map<string, Reader>();
+  /** Every reader that took a service's entry since then, and has yet to read its state. */
+  readonly #early = new Map<string, { readonly name: string; readonly id: number; readonly state: number }>();
   /** What a connection to a frontend may find: sets of addresses, as text. */
   readonly #allowed = new Map<string, Set<string>>();
   #deletedSinceGrace = false;
@@ -64,6 +66,7 @@ export class NaiveKernel {
         return;
       case 'grace':
         this.#readers.clear();
+        this.#early.clear();
         this.#deletedSinceGrace = false;
     }
   }
@@ -92,6 +95,12 @@ export class NaiveKernel {
         assert.ok(this.#allowed.get(name)?.has(textOf(this.#read(reader))), 'D2: the old set or the new one');
       }
       this.#readers.set(key, reader);
+      this.#early.set(`${id} ${state}`, { name, id, state });
+    }
+    for (const { name, id, state } of this.#early.values()) {
+      const now = this.states.get(state);
+      assert.ok(now, 'D1: a state outlives its readers');
+      this.#read({ name, id, state: now });
     }
     for (const reader of this.#readers.values()) this.#read(reader);
   }

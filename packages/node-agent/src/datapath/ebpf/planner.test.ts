@@ -31,7 +31,7 @@ const wish: fc.Arbitrary<DesiredFrontend> = fc.record({
 
 type Turn =
   | { readonly kind: 'change'; readonly set: readonly DesiredFrontend[]; readonly remove: readonly Frontend[] }
-  | { readonly kind: 'sweep' };
+  | { readonly kind: 'sweep'; readonly waits: boolean };
 
 const turn: fc.Arbitrary<Turn> = fc.oneof(
   {
@@ -43,7 +43,7 @@ const turn: fc.Arbitrary<Turn> = fc.oneof(
         return { kind: 'change', set, remove: gone.map(frontend).filter((f) => !wanted.has(frontendId(f))) };
       }),
   },
-  { weight: 1, arbitrary: fc.constant<Turn>({ kind: 'sweep' }) },
+  { weight: 1, arbitrary: fc.boolean().map((waits): Turn => ({ kind: 'sweep', waits })) },
 );
 
 /** Carries out a plan on both; with `failAt`, that put fails in the kernel and its change is given up. */
@@ -75,7 +75,8 @@ function play(turns: readonly Turn[], limits: TableLimits, kernel: NaiveKernel, 
   const expected = new Map<string, DesiredFrontend>();
   for (const [at, step] of turns.entries()) {
     if (step.kind === 'sweep') {
-      sweep(tables, kernel);
+      if (step.waits) sweep(tables, kernel);
+      else carryOut(tables, kernel, { steps: planSweep(tables) });
       continue;
     }
     const plan = planChanges(tables, step.set, step.remove);
