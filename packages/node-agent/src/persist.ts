@@ -1,0 +1,49 @@
+/**
+ * For servers that people ask: a busy port must not keep the agent from its work. Tries until it works, says so once,
+ * and lets go at the end.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { backoff } from '@tombolo/shared/process/backoff.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+
+export interface Closable {
+  close(): Promise<void>;
+}
+
+export interface PersistOptions {
+  readonly log: Logger;
+  readonly report: (health: Health) => void;
+}
+
+/** Resolves after the first try, whatever came of it; what was opened then or later is closed by `close`. */
+export async function persist(open: () => Promise<Closable>, { log, report }: PersistOptions): Promise<Closable> {
+  const stop = new AbortController();
+  let opened: Closable | undefined;
+  const attempt = async (): Promise<boolean> => {
+    try {
+      opened = await open();
+      report({ kind: 'ok' });
+      return true;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error({ reason }, 'Cannot listen; trying again while everything else goes on');
+      report({ kind: 'degraded', reason });
+      return false;
+    }
+  };
+  const persevere = async (): Promise<void> => {
+    for (let wait = backoff({ first: 1_000, limit: 30_000 }); !stop.signal.aborted; wait = wait.next()) {
+      await sleep(wait.delay, undefined, { signal: stop.signal }).catch(() => {});
+      if (stop.signal.aborted || (await attempt())) return;
+    }
+  };
+  const later = (await attempt()) ? Promise.resolve() : persevere();
+  return {
+    close: async () => {
+      stop.abort();
+      await later;
+      await opened?.close();
+    },
+  };
+}
