@@ -2,6 +2,7 @@
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
+import { LeasedWriter } from './leased-writer.ts';
 import type { EtcdReader } from './reader.ts';
 import { Session } from './session.ts';
 import { SessionReader } from './session-reader.ts';
@@ -34,7 +35,17 @@ export function connectReader(config: EtcdConfig, options: ReaderOptions = {}): 
   return new SessionReader(new Session(config, { ...settings, pinned: true }), settings);
 }
 
-export declare function connectWriter(config: EtcdConfig, options?: WriterOptions): EtcdWriter;
+/** As `connectReader`. An etcd that was replaced by another is no fault here: what it lacks is reported as lost. */
+export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): EtcdWriter {
+  const settings = withDefaults(options);
+  return new LeasedWriter(new Session(config, { ...settings, pinned: false }), {
+    ...settings,
+    leaseTtlSeconds: options.leaseTtlSeconds ?? 900,
+    keysPerLease: options.keysPerLease ?? 1_000,
+    parallel: options.parallel ?? 64,
+    timeoutMs: options.timeoutMs ?? 10_000,
+  });
+}
 
 function withDefaults({ logger, report, pageSize, random }: ReaderOptions) {
   return {

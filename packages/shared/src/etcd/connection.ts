@@ -9,6 +9,7 @@ import {
   Etcd3,
   type ICallable,
   type IDuplexStream,
+  type ILeaseGrantResponse,
   type ILeaseKeepAliveRequest,
   type ILeaseKeepAliveResponse,
   type IWatchRequest,
@@ -18,6 +19,7 @@ import {
   WatchClient,
 } from 'etcd3';
 import type { Endpoint, TlsMaterial } from './endpoint.ts';
+import { EtcdError } from './errors.ts';
 
 export type { IEvent, IKeyValue, IRangeResponse, IResponseHeader, IWatchResponse } from 'etcd3';
 export type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse>;
@@ -25,7 +27,7 @@ export type KeepAliveStream = IDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAl
 
 type Callable = ICallable<unknown>;
 type Service = Parameters<Callable['exec']>[0];
-type CallOptions = NonNullable<Parameters<Callable['exec']>[3]>;
+export type CallOptions = NonNullable<Parameters<Callable['exec']>[3]> & { readonly signal?: AbortSignal };
 type StreamContext = Parameters<Parameters<Callable['withConnection']>[1]>[0];
 type UnaryMethods = Record<
   string,
@@ -34,7 +36,7 @@ type UnaryMethods = Record<
     metadata: StreamContext['metadata'],
     options: CallOptions,
     done: (error: Error | null, response: unknown) => void,
-  ) => void
+  ) => { cancel(): void }
 >;
 
 const KEEPALIVE_TIME_MS = 15_000;
@@ -72,13 +74,13 @@ export class Connection {
   }
 
   /** Later calls carry the token that this obtains. */
-  async authenticate(name: string, password: string, timeoutMs: number): Promise<void> {
-    const { token } = await this.#auth.authenticate({ name, password }, deadline(timeoutMs));
+  async authenticate(name: string, password: string, options: CallOptions): Promise<void> {
+    const { token } = await this.#auth.authenticate({ name, password }, options);
     this.#token = token;
   }
 
-  grantLease(ttlSeconds: number, timeoutMs: number): Promise<{ ID: string }> {
-    return this.#lease.leaseGrant({ TTL: ttlSeconds }, deadline(timeoutMs));
+  grantLease(ttlSeconds: number, options: CallOptions): Promise<ILeaseGrantResponse> {
+    return this.#lease.leaseGrant({ TTL: ttlSeconds }, options);
   }
 
   openKeepAlive(): Promise<KeepAliveStream> {
@@ -103,13 +105,24 @@ export class Connection {
     };
   }
 
-  async #unary<T>(service: Service, method: string, payload: unknown, options: CallOptions): Promise<T> {
+  async #unary<T>(service: Service, method: string, payload: unknown, settings: CallOptions): Promise<T> {
+    const { signal, ...options } = settings;
     const answer = await this.#pool.run(service, (context) => {
       const { client, metadata } = this.#stamped(service, context);
       return new Promise<{ error: Error } | { response: T }>((resolve) => {
-        (client as unknown as UnaryMethods)[method]?.call(client, payload, metadata, options, (error, response) =>
-          resolve(error ? { error } : { response: response as T }),
+        const settled = new AbortController();
+        const call = (client as unknown as UnaryMethods)[method]?.call(
+          client,
+          payload,
+          metadata,
+          options,
+          (error, response) => {
+            settled.abort();
+            resolve(error ? { error: signal?.aborted ? stopped(method) : error } : { response: response as T });
+          },
         );
+        if (signal?.aborted) call?.cancel();
+        else signal?.addEventListener('abort', () => call?.cancel(), { once: true, signal: settled.signal });
       });
     });
     if ('error' in answer) throw answer.error;
@@ -124,8 +137,8 @@ export class Connection {
   }
 }
 
-export function deadline(timeoutMs: number): { readonly deadline: number } {
-  return { deadline: Date.now() + timeoutMs };
+function stopped(method: string): EtcdError {
+  return new EtcdError('closed', `The ${method} call was given up by its caller`);
 }
 
 function poolOptions({ secure, target, serverName }: Endpoint, tls: TlsMaterial | undefined) {
@@ -143,7 +156,7 @@ function poolOptions({ secure, target, serverName }: Endpoint, tls: TlsMaterial 
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 0,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': -1,
       'grpc.enable_retries': 0,
       'grpc.enable_http_proxy': 0,
       'grpc.service_config_disable_resolution': 1,

@@ -10,13 +10,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoff } from '../process/backoff.ts';
 import type { Logger } from '../process/logger.ts';
-import { deadline, type IEvent, type IKeyValue } from './connection.ts';
+import type { IEvent, IKeyValue } from './connection.ts';
 import { EtcdError, isBeyondRepair } from './errors.ts';
 import { KnownKeys } from './known-keys.ts';
 import { listPages } from './listing.ts';
 import type { PrefixEvent } from './reader.ts';
 import { isListingCheaper, isSameEntry } from './resume.ts';
-import { DEFAULT_TIMEOUT_MS, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { type WatchEnd, watchPrefix } from './watch.ts';
 
 export interface FollowerOptions {
@@ -69,7 +69,7 @@ export class Follower {
   async #followUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        if (!(await this.#canResume())) await this.#list(signal);
+        if (!(await this.#canResume(signal))) await this.#list(signal);
         if (!signal.aborted) this.#afterWatch(await this.#watch(signal));
       } catch (error) {
         if (signal.aborted) return;
@@ -86,7 +86,7 @@ export class Follower {
     this.#next = undefined;
     this.#known.beginListing();
     let revision = '0';
-    for await (const page of listPages(this.#session, this.#options.prefix, this.#options.pageSize)) {
+    for await (const page of listPages(this.#session, this.#options.prefix, this.#options.pageSize, signal)) {
       if (signal.aborted) return;
       revision = page.revision;
       for (const entry of page.entries) this.#put(entry);
@@ -153,12 +153,12 @@ export class Follower {
   }
 
   /** Reads the newest known entry as of the last revision: another answer, or none, is another history. */
-  async #canResume(): Promise<boolean> {
+  async #canResume(signal: AbortSignal): Promise<boolean> {
     const anchor = this.#anchor;
     if (this.#next === undefined || !anchor) return false;
     const last = this.#next - 1n;
-    const { header, kvs } = await this.#session.call(`read "${anchor.key}"`, ({ kv }) =>
-      kv.range({ key: anchor.key, revision: String(last) }, deadline(DEFAULT_TIMEOUT_MS)),
+    const { header, kvs } = await this.#session.call({ action: `read "${anchor.key}"`, signal }, ({ kv }, options) =>
+      kv.range({ key: anchor.key, revision: String(last) }, options),
     );
     const behind = BigInt(header.revision) - last;
     return behind >= 0n && isSameEntry(kvs[0], anchor) && !isListingCheaper(behind, this.#known.size);

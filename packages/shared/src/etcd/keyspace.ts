@@ -3,6 +3,10 @@
  * and writes again what etcd lost. It removes only what it was told to remove, and leftovers only in `prune`.
  */
 import type { Health } from '../process/health.ts';
+import { type Logger, silentLogger } from '../process/logger.ts';
+import { KeyspaceLoop } from './keyspace-loop.ts';
+import { realTimers, type Timers } from './timers.ts';
+import type { EtcdWriter } from './writer.ts';
 
 export interface FailingKey {
   readonly reason: string;
@@ -22,29 +26,39 @@ export interface Keyspace {
   remove(key: string): void;
   /**
    * Deletes what is under the prefix and neither desired nor in `keep`: leftovers of an earlier life. Call it only
-   * after the first complete listing of the source. Goes on until done; rejects only after `close`.
+   * after the first complete listing of the source. Goes on until done; resolves with how many; rejects only after `close`.
    */
   prune(prefix: string, keep?: ReadonlySet<string>): Promise<number>;
-  /** Resolves when everything queued so far is in etcd; refused keys (too large) are not waited for. Rejects after `close`. */
+  /**
+   * Resolves when everything queued so far, prunes included, is in etcd; refused keys (too large) are not waited for.
+   * Rejects after `close`.
+   */
   whenWritten(): Promise<void>;
   /** Writes and deletions that are not in etcd yet, refused ones aside. */
   readonly pending: number;
   readonly failing: ReadonlyMap<string, FailingKey>;
   /** `degraded` when writes fail, are refused, or wait for too long. */
   readonly health: Health;
-  /** Stops writing. What is in etcd stays there. */
+  /** Stops writing. What is in etcd stays there, and the writer stays open. */
   close(): void;
 }
 
 export interface KeyspaceOptions {
-  readonly logger?: import('../process/logger.ts').Logger;
+  readonly logger?: Logger;
   /** Writes in flight; default 64. */
   readonly parallel?: number;
   /** How often enforced keys are written anyway; default 300,000. */
   readonly refreshMs?: number;
-  /** Values above it are refused; default 1.5 MiB less room for the request, as etcd's `--max-request-bytes` is by default. */
-  readonly maxValueBytes?: number;
   readonly random?: () => number;
+  readonly timers?: Timers;
 }
 
-export declare function openKeyspace(writer: import('./writer.ts').EtcdWriter, options?: KeyspaceOptions): Keyspace;
+export function openKeyspace(writer: EtcdWriter, options: KeyspaceOptions = {}): Keyspace {
+  return new KeyspaceLoop(writer, {
+    logger: options.logger ?? silentLogger,
+    parallel: options.parallel ?? 64,
+    refreshMs: options.refreshMs ?? 300_000,
+    random: options.random ?? Math.random,
+    timers: options.timers ?? realTimers,
+  });
+}

@@ -2,7 +2,7 @@
  * Complete listings of a prefix in pages, all at the revision of the first page: together they are one snapshot. A page
  * that is too large for one message is asked for again in halves.
  */
-import { deadline, type IKeyValue, type IRangeResponse } from './connection.ts';
+import type { IKeyValue, IRangeResponse } from './connection.ts';
 import { EtcdError } from './errors.ts';
 import type { Session } from './session.ts';
 
@@ -46,12 +46,14 @@ export async function* listPages(
   session: Session,
   prefix: string,
   pageSize: number,
+  signal: AbortSignal = session.closed,
 ): AsyncGenerator<Page, void, undefined> {
   let { key, end } = prefixRange(prefix);
   let limit = pageSize;
   let revision: string | undefined;
   for (;;) {
-    const answer = await readPage(session, prefix, { key, range_end: end, limit, revision: revision ?? 0 });
+    const request = { key, range_end: end, limit, revision: revision ?? 0 };
+    const answer = await readPage(session, prefix, request, signal);
     if (answer === 'too-large') {
       const smaller = smallerPage(limit);
       if (smaller === undefined) throw tooLarge(prefix, key);
@@ -77,9 +79,15 @@ interface PageRequest {
  * No sort order is asked for: etcd's own order is by key, and an explicit one makes it read the whole rest of the range
  * for each page.
  */
-async function readPage(session: Session, prefix: string, request: PageRequest): Promise<IRangeResponse | 'too-large'> {
+async function readPage(
+  session: Session,
+  prefix: string,
+  request: PageRequest,
+  signal: AbortSignal,
+): Promise<IRangeResponse | 'too-large'> {
   try {
-    return await session.call(`list prefix "${prefix}"`, ({ kv }) => kv.range(request, deadline(PAGE_TIMEOUT_MS)));
+    const settings = { action: `list prefix "${prefix}"`, timeoutMs: PAGE_TIMEOUT_MS, signal };
+    return await session.call(settings, ({ kv }, options) => kv.range(request, options));
   } catch (error) {
     if (error instanceof EtcdError && error.kind === 'too-large') return 'too-large';
     throw error;

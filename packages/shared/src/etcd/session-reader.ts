@@ -1,9 +1,8 @@
 /** `EtcdReader` on a session. Has no write method: the writer is built beside it, not below it. */
 import type { Logger } from '../process/logger.ts';
-import { deadline } from './connection.ts';
 import { Follower } from './follower.ts';
 import type { EtcdReader, PrefixEvent } from './reader.ts';
-import { DEFAULT_TIMEOUT_MS, type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 export interface SessionReaderOptions {
   readonly pageSize: number;
@@ -20,9 +19,10 @@ export class SessionReader implements EtcdReader {
     this.#options = options;
   }
 
-  async get(key: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<{ value: Buffer; revision: string } | undefined> {
-    const { kvs } = await this.#session.call(`read "${key}"`, ({ kv }) =>
-      kv.range({ key: Buffer.from(key) }, deadline(timeoutMs)),
+  async get(key: string, timeoutMs?: number): Promise<{ value: Buffer; revision: string } | undefined> {
+    const settings = { action: `read "${key}"`, ...(timeoutMs !== undefined && { timeoutMs }) };
+    const { kvs } = await this.#session.call(settings, ({ kv }, options) =>
+      kv.range({ key: Buffer.from(key) }, options),
     );
     return kvs[0] && { value: kvs[0].value, revision: kvs[0].mod_revision };
   }

@@ -7,7 +7,7 @@
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
-import { Connection, type IResponseHeader } from './connection.ts';
+import { type CallOptions, Connection, type IResponseHeader } from './connection.ts';
 import { type Endpoint, parseEndpoints, readTls, shuffled } from './endpoint.ts';
 import { EtcdError } from './errors.ts';
 import { toEtcdError } from './grpc-errors.ts';
@@ -17,6 +17,14 @@ export interface SessionOptions {
   readonly report: (health: Health) => void;
   readonly random: () => number;
   readonly pinned: boolean;
+}
+
+export interface CallSettings {
+  /** For messages, as in `read "a/b"`. */
+  readonly action: string;
+  readonly timeoutMs?: number;
+  /** Gives up the call; default: with the session. */
+  readonly signal?: AbortSignal;
 }
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
@@ -49,13 +57,13 @@ export class Session {
 
   /** Runs one unary call; its failure is an `EtcdError`, and a broken connection is replaced for the next call. */
   async call<T extends { header: IResponseHeader }>(
-    action: string,
-    run: (connection: Connection) => Promise<T>,
+    { action, timeoutMs = DEFAULT_TIMEOUT_MS, signal = this.closed }: CallSettings,
+    run: (connection: Connection, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     let connection: Connection | undefined;
     try {
       connection = await this.connection();
-      const response = await run(connection);
+      const response = await run(connection, { deadline: Date.now() + timeoutMs, signal });
       this.confirm(response.header);
       return response;
     } catch (cause) {
@@ -136,7 +144,7 @@ export class Session {
     const { username, password } = this.#config;
     if (username !== undefined && username !== '') {
       try {
-        await connection.authenticate(username, password ?? '', DEFAULT_TIMEOUT_MS);
+        await connection.authenticate(username, password ?? '', { deadline: Date.now() + DEFAULT_TIMEOUT_MS });
       } catch (cause) {
         if (!String(cause).includes('authentication is not enabled')) {
           connection.close();

@@ -1,0 +1,73 @@
+/**
+ * One key of a keyspace: what it shall be, what etcd was last known to hold for it, and how its writes went. Pure state;
+ * the loop does the writing.
+ */
+import type { Backoff } from '../process/backoff.ts';
+
+/** What etcd holds for the key; `unknown` after a write without an answer, a lost lease, or foreign interference. */
+export type Held = { readonly kind: 'unknown' } | { readonly kind: 'held'; readonly value: Buffer | undefined };
+
+const UNKNOWN: Held = { kind: 'unknown' };
+
+export class DesiredKey {
+  readonly key: string;
+  /** Undefined: it shall not be there. */
+  desired: Buffer | undefined;
+  held: Held = UNKNOWN;
+  /** Revision of our last write. */
+  revision = 0n;
+  enforced = false;
+  busy = false;
+  refused = false;
+  retry: Backoff | undefined;
+  cancelRetry: (() => void) | undefined;
+  /** Goes up whenever what etcd holds becomes unknown, so that the answer to an earlier write proves nothing. */
+  #epoch = 0;
+  /** Newest thing that the watch of an enforced key said. */
+  #seen: { readonly value: Buffer | undefined; readonly revision: bigint } | undefined;
+
+  constructor(key: string, desired: Buffer | undefined) {
+    this.key = key;
+    this.desired = desired;
+  }
+
+  get settled(): boolean {
+    return this.held.kind === 'held' && sameValue(this.held.value, this.desired);
+  }
+
+  wants(value: Buffer | undefined): boolean {
+    return sameValue(this.desired, value);
+  }
+
+  forget(): void {
+    this.held = UNKNOWN;
+    this.#epoch++;
+  }
+
+  /** A write starts: until its answer nobody knows what etcd holds. Returns what to hand to `wrote`. */
+  begin(): number {
+    this.busy = true;
+    this.forget();
+    return this.#epoch;
+  }
+
+  wrote(attempt: number, value: Buffer | undefined, revision = this.revision): void {
+    this.revision = revision;
+    this.retry = undefined;
+    if (attempt === this.#epoch) this.held = { kind: 'held', value };
+  }
+
+  see(value: Buffer | undefined, revision: bigint): void {
+    this.#seen = { value, revision };
+  }
+
+  /** Somebody else changed or deleted it after our last write. */
+  get drifted(): boolean {
+    const seen = this.#seen;
+    return this.settled && seen !== undefined && seen.revision > this.revision && !sameValue(seen.value, this.desired);
+  }
+}
+
+function sameValue(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
+}

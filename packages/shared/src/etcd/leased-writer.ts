@@ -1,0 +1,140 @@
+/** `EtcdWriter` on a session: pooled leases, a breaker around unary calls, bounded bulk. */
+import { Breaker } from './breaker.ts';
+import { EtcdError } from './errors.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { LeasePool } from './lease-pool.ts';
+import { listPages } from './listing.ts';
+import type { PrefixEvent } from './reader.ts';
+import type { Session } from './session.ts';
+import { SessionReader, type SessionReaderOptions } from './session-reader.ts';
+import type { EtcdWriter, Listing } from './writer.ts';
+
+export interface LeasedWriterOptions extends SessionReaderOptions {
+  readonly leaseTtlSeconds: number;
+  readonly keysPerLease: number;
+  readonly parallel: number;
+  readonly timeoutMs: number;
+}
+
+export class LeasedWriter implements EtcdWriter {
+  readonly #session: Session;
+  readonly #options: LeasedWriterOptions;
+  readonly #reader: SessionReader;
+  readonly #breaker = new Breaker();
+  readonly #pool: LeasePool;
+  readonly #keeper: LeaseKeeper;
+  readonly #listeners: ((keys: readonly string[]) => void)[] = [];
+
+  constructor(session: Session, options: LeasedWriterOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#reader = new SessionReader(session, options);
+    this.#pool = new LeasePool(() => this.#grant(), options.keysPerLease);
+    this.#keeper = new LeaseKeeper(session, {
+      intervalMs: (options.leaseTtlSeconds * 1_000) / 3,
+      random: options.random,
+      ids: () => this.#pool.ids,
+      lost: (id) => this.#lost(id),
+    });
+  }
+
+  get leases(): number {
+    return this.#pool.ids.length;
+  }
+
+  async put(key: string, value: Buffer | string): Promise<string> {
+    const bytes = Buffer.from(value);
+    const lease = await this.#pool.leaseFor(key);
+    const settings = { action: `write "${key}" (${bytes.length} bytes)`, timeoutMs: this.#options.timeoutMs };
+    try {
+      const { header } = await this.#breaker.run(() =>
+        this.#session.call(settings, ({ kv }, options) =>
+          kv.put({ key: Buffer.from(key), value: bytes, lease }, options),
+        ),
+      );
+      return header.revision;
+    } catch (error) {
+      if (error instanceof EtcdError && error.kind === 'lease-lost') this.#lost(lease);
+      throw error;
+    }
+  }
+
+  async delete(key: string): Promise<boolean> {
+    const settings = { action: `delete "${key}"`, timeoutMs: this.#options.timeoutMs };
+    const { deleted } = await this.#breaker.run(() =>
+      this.#session.call(settings, ({ kv }, options) => kv.deleteRange({ key: Buffer.from(key) }, options)),
+    );
+    this.#pool.release(key);
+    return deleted !== '0';
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    const entries = new Map<string, Buffer>();
+    let revision = '0';
+    for await (const page of listPages(this.#session, prefix, this.#options.pageSize)) {
+      revision = page.revision;
+      for (const { key, value } of page.entries) entries.set(key.toString(), value);
+    }
+    return { revision, entries };
+  }
+
+  putAll(entries: Iterable<readonly [string, Buffer | string]>): Promise<ReadonlyMap<string, Error>> {
+    return this.#forEach(entries, ([key, value]) => ({ key, done: this.put(key, value) }));
+  }
+
+  deleteAll(keys: Iterable<string>): Promise<ReadonlyMap<string, Error>> {
+    return this.#forEach(keys, (key) => ({ key, done: this.delete(key) }));
+  }
+
+  onKeysLost(listener: (keys: readonly string[]) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  get(key: string, timeoutMs?: number): Promise<{ value: Buffer; revision: string } | undefined> {
+    return this.#reader.get(key, timeoutMs);
+  }
+
+  follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
+    return this.#reader.follow(prefix, handle, signal);
+  }
+
+  close(): void {
+    this.#session.close();
+    this.#breaker.close();
+  }
+
+  async #grant(): Promise<string> {
+    const { leaseTtlSeconds, timeoutMs } = this.#options;
+    const { ID } = await this.#breaker.run(() =>
+      this.#session.call({ action: 'grant a lease', timeoutMs }, (connection, options) =>
+        connection.grantLease(leaseTtlSeconds, options),
+      ),
+    );
+    this.#keeper.ensureRunning();
+    return ID;
+  }
+
+  #lost(lease: string): void {
+    const keys = this.#pool.lose(lease);
+    if (keys.length === 0) return;
+    this.#options.logger.warn({ lease, keys: keys.length }, 'etcd lost a lease, its keys will be written again');
+    for (const listener of this.#listeners) listener(keys);
+  }
+
+  /** Several workers take from one iterator: that many are in flight, and no more are started. */
+  async #forEach<T>(
+    items: Iterable<T>,
+    start: (item: T) => { readonly key: string; readonly done: Promise<unknown> },
+  ): Promise<ReadonlyMap<string, Error>> {
+    const failures = new Map<string, Error>();
+    const queue = items[Symbol.iterator]();
+    const work = async () => {
+      for (let next = queue.next(); !next.done; next = queue.next()) {
+        const { key, done } = start(next.value);
+        await done.catch((error: unknown) => failures.set(key, error instanceof Error ? error : new Error(`${error}`)));
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.parallel }, work));
+    return failures;
+  }
+}
