@@ -1,0 +1,117 @@
+/** The agent's API for the CLI: typed calls with timeouts, failures as `AgentError`. Closing it ends what is open. */
+import { Client, type ClientReadableStream, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type ApiAddress, formatApiAddress } from '@tombolo/proto/address.ts';
+import { agentDefinition, type MethodDefinition } from '@tombolo/proto/definition.ts';
+import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import { agentError } from './agent-error.ts';
+
+interface Shape<Request, Response> {
+  readonly request: Request;
+  readonly response: Response;
+  readonly stream: boolean;
+}
+
+export class AgentClient {
+  readonly #address: ApiAddress;
+  readonly #timeoutMs: number;
+  readonly #client: Client;
+
+  constructor(address: ApiAddress, timeoutMs: number) {
+    this.#address = address;
+    this.#timeoutMs = timeoutMs;
+    this.#client = new Client(formatApiAddress(address), credentials.createInsecure(), {
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  getStatus(): Promise<api.GetStatusResponse> {
+    return this.#unary(agentDefinition.getStatus, {});
+  }
+
+  getService(namespace: string, name: string): Promise<api.GetServiceResponse> {
+    return this.#unary(agentDefinition.getService, { namespace, name });
+  }
+
+  resolveBackend(request: api.ResolveBackendRequest): Promise<api.ResolveBackendResponse> {
+    return this.#unary(agentDefinition.resolveBackend, request);
+  }
+
+  listServices(filter: api.ServiceFilter): AsyncGenerator<api.ListServicesResponse> {
+    return this.#stream(agentDefinition.listServices, { filter }, 'every');
+  }
+
+  listClusters(): AsyncGenerator<api.ListClustersResponse> {
+    return this.#stream(agentDefinition.listClusters, {}, 'every');
+  }
+
+  watchServices(filter: api.ServiceFilter, resumeToken = ''): AsyncGenerator<api.WatchServicesResponse> {
+    return this.#stream(agentDefinition.watchServices, { filter, resumeToken }, 'first');
+  }
+
+  watchClusters(): AsyncGenerator<api.WatchClustersResponse> {
+    return this.#stream(agentDefinition.watchClusters, {}, 'first');
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #unary<Request, Response>(
+    { path, requestSerialize, responseDeserialize }: MethodDefinition<Shape<Request & object, Response & object>>,
+    request: Request & object,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const deadline = Date.now() + this.#timeoutMs;
+      const done = (error: ServiceError | null, response?: Response & object): void => {
+        if (error) reject(this.#failure(error));
+        else if (response) resolve(response);
+      };
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline },
+        done,
+      );
+    });
+  }
+
+  /** The timeout holds for the first message, or for every one. */
+  async *#stream<Request, Response>(
+    { path, requestSerialize, responseDeserialize }: MethodDefinition<Shape<Request & object, Response & object>>,
+    request: Request & object,
+    timed: 'first' | 'every',
+  ): AsyncGenerator<Response> {
+    const call: ClientReadableStream<Response & object> = this.#client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+    );
+    let late = false;
+    const giveUp = (): void => {
+      late = true;
+      call.cancel();
+    };
+    let timer = setTimeout(giveUp, this.#timeoutMs);
+    try {
+      for await (const message of call as AsyncIterable<Response>) {
+        clearTimeout(timer);
+        yield message;
+        if (timed === 'every') timer = setTimeout(giveUp, this.#timeoutMs);
+      }
+    } catch (error) {
+      throw late ? this.#failure({ code: status.DEADLINE_EXCEEDED, details: '' }) : this.#failure(error);
+    } finally {
+      clearTimeout(timer);
+      call.cancel();
+    }
+  }
+
+  #failure(error: unknown): unknown {
+    const { code, details } = error as Partial<ServiceError>;
+    return code === undefined ? error : agentError(this.#address, { code, details: details ?? '' }, this.#timeoutMs);
+  }
+}

@@ -1,0 +1,149 @@
+/** The command line: commands, options and help texts. What the commands do is in `commands.ts`. */
+import { type ApiAddress, DEFAULT_ADDRESS, parseApiAddress } from '@tombolo/proto/address.ts';
+import type { ServiceName } from '@tombolo/proto/generated/tombolo-v1.ts';
+import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { AgentClient } from './client.ts';
+import { type Output, showClusters, showService, showServices, showStatus, watchServices } from './commands.ts';
+
+export interface ProgramOptions {
+  /** As the user typed it: `tombolo`, or `kubectl tombolo`. */
+  readonly name: string;
+  readonly version: string;
+  output(format: Output['format']): Output;
+}
+
+interface GlobalOptions {
+  readonly address: ApiAddress;
+  readonly timeout: number;
+}
+
+interface CommandOptions {
+  readonly output: Output['format'];
+  readonly namespace?: string;
+  readonly global?: boolean;
+}
+
+const EXIT_CODES = `
+Exit codes:
+  0  done
+  1  the agent answered with an error, or something unexpected happened
+  2  the command line is wrong
+  3  the agent cannot be reached, did not answer in time, or went away
+  4  there is no such Service`;
+
+export function createProgram({ name, version, output }: ProgramOptions): Command {
+  const program = new Command(name)
+    .description('Shows what the Tombolo agent of a node knows and does: services, their backends, clusters.')
+    .version(version)
+    .addOption(
+      new Option('--address <address>', 'where the agent is: unix:///path or host:port')
+        .env('TOMBOLO_ADDRESS')
+        .default(parseAddress(DEFAULT_ADDRESS), DEFAULT_ADDRESS)
+        .argParser(parseAddress),
+    )
+    .addOption(
+      new Option('--timeout <seconds>', 'how long to wait for an answer').default(10, '10').argParser(parseSeconds),
+    )
+    .addHelpText('after', EXIT_CODES)
+    .helpCommand(false)
+    .exitOverride();
+
+  const add = (usage: string, description: string, examples: readonly string[]): Command => {
+    const lines = examples.map((example) => `  ${name} ${example}`);
+    return program
+      .command(usage)
+      .description(description)
+      .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
+      .addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+  };
+
+  const run = async (format: Output['format'], body: (client: AgentClient, output: Output) => Promise<void>) => {
+    const { address, timeout } = program.opts<GlobalOptions>();
+    const client = new AgentClient(address, timeout * 1000);
+    try {
+      await body(client, output(format));
+    } finally {
+      client.close();
+    }
+  };
+
+  add('status', 'The agent: who it is, its datapath and the state of its parts', ['status', 'status -o json']).action(
+    (options: CommandOptions) => run(options.output, showStatus),
+  );
+
+  add('clusters', 'The clusters of the mesh as this agent hears them', ['clusters', 'clusters -o json']).action(
+    (options: CommandOptions) => run(options.output, showClusters),
+  );
+
+  add('services', 'The services, with how many of their backends are used', [
+    'services',
+    'services --global -n shop',
+    'services -o json',
+  ])
+    .option('-n, --namespace <namespace>', 'only this namespace')
+    .option('--global', 'only services that this cluster has declared global')
+    .action((options: CommandOptions) =>
+      run(options.output, (client, out) =>
+        showServices(client, out, {
+          namespace: options.namespace ?? '',
+          name: '',
+          globalOnly: options.global ?? false,
+        }),
+      ),
+    );
+
+  add('service <service>', 'One service: its frontends, its backends, and why each is used or not', [
+    'service shop/cart',
+    'service cart -n shop',
+    'service shop/cart -o json',
+  ])
+    .option('-n, --namespace <namespace>', 'the namespace, where SERVICE has none (default: "default")')
+    .action((service: string, options: CommandOptions) => {
+      const wanted = parseService(service, options.namespace);
+      if (!wanted.ok) return program.error(`error: ${wanted.error}`);
+      return run(options.output, (client, out) => showService(client, out, wanted.value));
+    });
+
+  add('watch [service]', 'The services, then every change as it happens, until interrupted', [
+    'watch',
+    'watch shop/cart',
+    'watch -n shop -o json',
+  ])
+    .option('-n, --namespace <namespace>', 'only this namespace')
+    .option('--global', 'only services that this cluster has declared global')
+    .action((service: string | undefined, options: CommandOptions) => {
+      const all = ok({ namespace: options.namespace ?? '', name: '' });
+      const wanted = service === undefined ? all : parseService(service, options.namespace);
+      if (!wanted.ok) return program.error(`error: ${wanted.error}`);
+      return run(options.output, (client, out) =>
+        watchServices(client, out, { ...wanted.value, globalOnly: options.global ?? false }),
+      );
+    });
+  return program;
+}
+
+function parseAddress(text: string): ApiAddress {
+  const address = parseApiAddress(text);
+  if (!address.ok) throw new InvalidArgumentError(address.error);
+  return address.value;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text.replace(/s$/, ''));
+  if (seconds > 0 && seconds <= 86_400) return seconds;
+  throw new InvalidArgumentError(`expected seconds above 0: current value is ${JSON.stringify(text)}`);
+}
+
+/** `NS/NAME`, or `NAME` with the namespace from `-n`. */
+export function parseService(text: string, namespace: string | undefined): Result<ServiceName> {
+  const [first = '', second, ...rest] = text.split('/');
+  const parsed = second === undefined ? { namespace: namespace ?? 'default', name: first } : undefined;
+  const service = parsed ?? { namespace: first, name: second ?? '' };
+  const differs = parsed === undefined && namespace !== undefined && namespace !== first;
+  if (rest.length > 0 || service.namespace === '' || service.name === '' || differs) {
+    const given = namespace === undefined ? text : `${text} -n ${namespace}`;
+    return fail(`expected NAMESPACE/NAME or NAME -n NAMESPACE: current value is ${given}`);
+  }
+  return ok(service);
+}
