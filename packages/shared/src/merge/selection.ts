@@ -89,7 +89,7 @@ function poolOf(usable: readonly Candidate[], affinity: Affinity): { locals: boo
 }
 
 function whyUsed({ local, backend }: Candidate, affinity: Affinity): string {
-  const used = backend.stale ? `in use as last heard: cluster ${backend.cluster.name} is silent` : 'in use';
+  const used = backend.stale ? 'in use as last heard' : 'in use';
   if (affinity === 'none') return used;
   const preferred = (affinity === 'local') === local;
   return preferred

@@ -1,0 +1,36 @@
+/** How scenarios show the table and the kernel. */
+import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.ts';
+import type { Decision, Frontend, ServiceEntry, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+
+export const printTable = ({ entries }: TableSnapshot): readonly string[] => {
+  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.length === 0 ? ['no services'] : sorted.flatMap(([, entry]) => printEntry(entry));
+};
+
+function printEntry({ key, service, affinity, groups, unmatched }: ServiceEntry): readonly string[] {
+  const kind = service ? (service.global ? 'global' : 'not global') : 'not here';
+  return [
+    `${key}: ${kind}${affinity === 'none' ? '' : `, affinity ${affinity}`}`,
+    ...groups.flatMap(({ frontends, decisions }) => [
+      `  ${frontends.map(where).join(' ') || 'headless'}`,
+      ...decisions.map(printDecision),
+    ]),
+    ...(unmatched.length > 0 ? ['  no frontend', ...unmatched.map(printDecision)] : []),
+  ];
+}
+
+function printDecision({ backend, verdict, detail }: Decision): string {
+  const { address, port, cluster, state, stale } = backend;
+  const where = `${cluster.name.padEnd(12)} ${address}:${port}`.padEnd(34);
+  return `    ${where} ${(stale ? `${state}, stale` : state).padEnd(14)} ${verdict.padEnd(16)} ${detail}`;
+}
+
+export function printKernel(kernel: MemoryKernel): readonly string[] {
+  const lines = [...kernel.routes.values()].map(({ frontend, backends }) => {
+    const targets = backends.map(({ address, port, clusterId }) => `${address}:${port} (${clusterId})`);
+    return `${where(frontend)} -> ${targets.join(', ') || 'refuse'}`;
+  });
+  return lines.length === 0 ? ['nothing'] : lines.sort();
+}
+
+const where = ({ address, port, protocol }: Frontend): string => `${address}:${port}/${protocol}`;
