@@ -1,0 +1,160 @@
+/**
+ * Wires the agent's rooms together; nothing else does. Local facts and other clusters' facts go into the table, the
+ * reconciler brings the kernel to it, the API and the metrics show it.
+ */
+import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
+import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import { HealthTree } from '@tombolo/shared/process/health.ts';
+import { serveHealth } from '@tombolo/shared/process/http.ts';
+import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { serveApi } from './api/serve.ts';
+import type { ApiSource } from './api/source.ts';
+import type { AgentConfig } from './config.ts';
+import { type OpenedDatapath, openDatapath } from './datapath/open.ts';
+import { Reconciler } from './datapath/reconciler.ts';
+import { startMesh } from './mesh/mesh.ts';
+import { agentMetrics } from './metrics.ts';
+import { type Closable, persist } from './persist.ts';
+import { adoptedClusters } from './table/adopted.ts';
+import { followLocalCluster } from './table/local-cluster.ts';
+import { localStatus } from './table/local-status.ts';
+import { MeshFacts } from './table/mesh-facts.ts';
+import { Publisher } from './table/publisher.ts';
+import { ServiceTable } from './table/service-table.ts';
+import { VERSION } from './version.ts';
+
+export interface Agent {
+  /** Resolves after a clean stop; rejects when a part ended that never should. */
+  readonly ended: Promise<void>;
+}
+
+/** What the rooms share. */
+interface Parts {
+  readonly config: AgentConfig;
+  readonly log: Logger;
+  readonly startedAt: number;
+  readonly health: HealthTree;
+  readonly client: KubernetesClient;
+  readonly datapath: OpenedDatapath;
+  readonly table: ServiceTable;
+  readonly facts: MeshFacts;
+  /** To be called after each fact that went into the table. */
+  readonly changed: () => void;
+  /** The table revision that the kernel has. */
+  appliedRevision: number;
+}
+
+/** Rejects when the kernel or the kubeconfig cannot be used; everything else is retried while the agent runs. */
+export async function startAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<Agent> {
+  const parts = await openParts(config, log);
+  const work = new AbortController();
+  const working = runTable(parts, work.signal);
+  const lifecycle = new Lifecycle();
+  lifecycle.add({ name: 'datapath', stop: () => parts.datapath.close() });
+  lifecycle.add({
+    name: 'table',
+    stop: async () => {
+      work.abort();
+      await working;
+    },
+  });
+  for (const hook of servers(parts)) lifecycle.add(hook);
+  await lifecycle.start(signal);
+  log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: parts.datapath.name }, 'Agent started');
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  return { ended: Promise.race([stopped, working]).then(() => lifecycle.stop()) };
+}
+
+async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
+  const health = new HealthTree();
+  health.expect('table', 'datapath');
+  const client = connectKubernetes({ kubeconfig: config.kubeconfig });
+  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
+  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, log });
+  const table = new ServiceTable(config.cluster, config.nodeName);
+  const publisher = new Publisher(() => table.publish());
+  const changed = (): void => publisher.request();
+  const facts = new MeshFacts(table, changed);
+  return { config, log, startedAt: Date.now(), health, client, datapath, table, facts, changed, appliedRevision: 0 };
+}
+
+/**
+ * The order matters: nothing is written before the local cluster is known completely, and the kernel is read before
+ * anything is written, so that what it has of clusters that have not spoken yet stays in use.
+ */
+async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { config, health, client, datapath, table, facts } = parts;
+  const local = followLocalCluster({ ...parts, nodeName: config.nodeName }, signal);
+  await Promise.race([local.synced, local.ended]);
+  if (!signal.aborted) {
+    table.adopt(adoptedClusters(await datapath.read(), table.localServices, config.cluster.id));
+    facts.settle();
+    table.open();
+    table.publish();
+    health.report('table', { kind: 'ok' });
+    await Promise.all([reconcilerOf(parts).run(signal), local.ended]);
+  }
+  client.close();
+}
+
+function reconcilerOf(parts: Parts): Reconciler {
+  const { config, log, health, datapath, table } = parts;
+  return new Reconciler({
+    table,
+    datapath,
+    scope: config.scope,
+    log,
+    report: (state) => health.report('datapath', state),
+    applied: (revision) => {
+      parts.appliedRevision = revision;
+    },
+  });
+}
+
+/** The mesh, the API and the health server: what they listen on or read may be missing for a while. */
+function servers(parts: Parts): readonly Hook[] {
+  const { config, log, health, facts } = parts;
+  const server = (name: string, open: () => Promise<Closable>): Hook => {
+    let closable: Closable | undefined;
+    return {
+      name,
+      start: async () => {
+        closable = await persist(open, { log, report: (state) => health.report(name, state) });
+      },
+      stop: async () => closable?.close(),
+    };
+  };
+  const source = apiSource(parts);
+  const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
+  if (directory === undefined) facts.statusChanged(new Map());
+  const metrics = agentMetrics({ ...source, appliedRevision: () => parts.appliedRevision });
+  const { healthHost: host, healthPort: port } = config;
+  return [
+    ...(directory === undefined
+      ? []
+      : [server('mesh', async () => startMesh({ directory, local, maxClusters, listener: facts, log }))]),
+    server('api', () => serveApi({ address: config.apiAddress, source, log })),
+    server('http', () => serveHealth({ host, port, health, metrics })),
+  ];
+}
+
+function apiSource({ config, startedAt, health, datapath, table, facts }: Parts): ApiSource {
+  return {
+    snapshot: () => table.snapshot(),
+    changesSince: (revision) => table.changesSince(revision),
+    onTableChange: (listener) => table.onChange(listener),
+    clusters: (): ReadonlyMap<ClusterName, ClusterStatus> =>
+      new Map([[config.cluster.name, localStatus(config.cluster, startedAt, table.snapshot())], ...facts.statuses]),
+    onClustersChange: (listener) => facts.onChange(listener),
+    status: () => ({
+      cluster: config.cluster,
+      node: config.nodeName,
+      version: VERSION,
+      datapath: { name: datapath.name, reason: datapath.reason },
+      startedAt,
+      parts: health.parts,
+    }),
+  };
+}
