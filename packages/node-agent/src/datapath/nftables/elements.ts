@@ -1,0 +1,140 @@
+/**
+ * What one frontend looks like in the sets and maps of `ruleset.ts`. Pure: equal frontends give equal elements, whatever
+ * came before, and `listing.ts` reads the same frontend back out of them. What the rules do not need but a restarted
+ * agent does (the kind of a frontend, the cluster of a backend) is kept in the comment of an element.
+ */
+import { familyOf } from '@tombolo/shared/model/ip.ts';
+import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { Protocol } from '@tombolo/shared/model/service.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Choice, choiceChain, type Family } from './ruleset.ts';
+
+/** One frontend as the kernel has it, or shall have it. */
+export interface Served {
+  readonly frontend: Frontend;
+  readonly backends: readonly RouteBackend[];
+  readonly affinitySeconds: number;
+}
+
+type ProtocolName = Lowercase<Protocol>;
+/** Backends by frontend and slot, and by frontend and what clients are remembered by. */
+export type SlotsName = `slots-${ProtocolName}`;
+export type TargetsName = `targets-${ProtocolName}`;
+
+export type SetName =
+  | 'services'
+  | 'refused'
+  | 'external'
+  | SlotsName
+  | TargetsName
+  | 'sticky'
+  | 'sticky-slots'
+  | 'sticky-members'
+  | 'backends';
+
+export interface Element {
+  readonly set: SetName;
+  readonly key: string;
+  /** Empty in a set. */
+  readonly value: string;
+  /** Empty for none. */
+  readonly comment: string;
+}
+
+/** These decide what happens to a packet; all others are only found through them. */
+export const isPointer = (set: SetName): boolean => set === 'services' || set === 'refused';
+
+export const familyOfFrontend = (frontend: Frontend): Family => (familyOf(frontend.address) === 4 ? 'ip' : 'ip6');
+
+export const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): string =>
+  `${address} . ${nameOf(protocol)} . ${String(port)}`;
+
+const nameOf = (protocol: Protocol): ProtocolName => protocol.toLowerCase() as ProtocolName;
+/** In the sets that are for one protocol. */
+const translationKey = ({ address, port }: Frontend): string => `${address} . ${String(port)}`;
+
+/** The chain that this frontend's element in `services` names; undefined when it has no backends. */
+export function choiceOf({ frontend, backends, affinitySeconds }: Served): Choice | undefined {
+  if (backends.length === 0) return undefined;
+  const nodePort = frontend.kind === 'NodePort';
+  return { protocol: frontend.protocol, nodePort, count: backends.length, affinitySeconds };
+}
+
+/** The elements that belong to this frontend alone. */
+export function elementsOf(served: Served): readonly Element[] {
+  const { frontend, backends, affinitySeconds } = served;
+  const key = frontendKey(frontend);
+  const choice = choiceOf(served);
+  if (choice === undefined) return [{ set: 'refused', key, value: '', comment: frontend.kind }];
+  const elements: Element[] = [
+    { set: 'services', key, value: `goto ${choiceChain(choice)}`, comment: frontend.kind },
+    ...(affinitySeconds === 0 ? slots(frontend, backends) : stickySlots(frontend, backends)),
+  ];
+  if (affinitySeconds > 0) elements.push(member('sticky', key));
+  if (frontend.kind !== 'ClusterIP') elements.push(member('external', key));
+  return elements;
+}
+
+/** The element that says "this address is a backend of ours"; frontends share it. */
+export const backendElement = (address: string): Element => member('backends', `${address} . ${address}`);
+
+const member = (set: SetName, key: string): Element => ({ set, key, value: '', comment: '' });
+
+const target = ({ address, port }: RouteBackend): string => `${address} . ${String(port)}`;
+
+const slots = (frontend: Frontend, backends: readonly RouteBackend[]): Element[] =>
+  backends.map((backend, slot) => ({
+    set: `slots-${nameOf(frontend.protocol)}`,
+    key: `${translationKey(frontend)} . ${String(slot)}`,
+    value: target(backend),
+    comment: String(backend.clusterId),
+  }));
+
+function stickySlots(frontend: Frontend, backends: readonly RouteBackend[]): Element[] {
+  const key = frontendKey(frontend);
+  const ids = stickyIds(backends);
+  return backends.flatMap((backend, slot): Element[] => {
+    const id = formatStickyId(ids[slot] ?? 0);
+    return [
+      { set: 'sticky-slots', key: `${key} . ${String(slot)}`, value: id, comment: '' },
+      member('sticky-members', `${key} . ${id}`),
+      {
+        set: `targets-${nameOf(frontend.protocol)}`,
+        key: `${translationKey(frontend)} . ${id}`,
+        value: target(backend),
+        comment: String(backend.clusterId),
+      },
+    ];
+  });
+}
+
+/**
+ * A number for each backend that clients are remembered by. It comes from the backend itself, so it survives restarts
+ * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft.
+ */
+export function stickyIds(backends: readonly RouteBackend[]): readonly number[] {
+  const taken = new Set([0, 0xffffffff]);
+  return backends.map((backend) => {
+    let id = hash(`${target(backend)} ${String(backend.clusterId)}`);
+    while (taken.has(id)) id = (id + 1) >>> 0;
+    taken.add(id);
+    return id;
+  });
+}
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+  return value >>> 0;
+}
+
+/** As nft writes a packet priority: two hexadecimal halves. */
+export const formatStickyId = (id: number): string => `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
+
+export function parseStickyId(text: string): number | undefined {
+  const match = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text);
+  return match === null
+    ? undefined
+    : ((Number.parseInt(match[1] ?? '', 16) << 16) | Number.parseInt(match[2] ?? '', 16)) >>> 0;
+}
