@@ -1,6 +1,6 @@
 /** What a keyspace says of itself. Pure. */
 import type { Health } from '../process/health.ts';
-import type { FailingKey } from './keyspace.ts';
+import type { FailingKey } from './desired-state.ts';
 
 /** A write that waits longer is no longer a matter of course. */
 const TOO_LONG_MS = 5_000;

@@ -11,6 +11,9 @@ export interface Range {
   readonly end: Buffer;
 }
 
+/** What a listing needs of a session. */
+export type Caller = Pick<Session, 'call' | 'closed'>;
+
 export interface Page {
   readonly revision: string;
   readonly entries: readonly IKeyValue[];
@@ -43,7 +46,7 @@ export function smallerPage(limit: number): number | undefined {
 }
 
 export async function* listPages(
-  session: Session,
+  session: Caller,
   prefix: string,
   pageSize: number,
   signal: AbortSignal = session.closed,
@@ -80,7 +83,7 @@ interface PageRequest {
  * for each page.
  */
 async function readPage(
-  session: Session,
+  session: Caller,
   prefix: string,
   request: PageRequest,
   signal: AbortSignal,

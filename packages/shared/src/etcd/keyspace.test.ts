@@ -1,0 +1,410 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { EtcdError, type EtcdErrorKind } from './errors.ts';
+import { openKeyspace } from './keyspace.ts';
+import type { PrefixEvent } from './reader.ts';
+import type { Timers } from './timers.ts';
+import type { EtcdWriter, Listing } from './writer.ts';
+
+/** Timers that run when the test says so. */
+class ManualTimers implements Timers {
+  #now = 0;
+  readonly #due = new Set<{ at: number; every: number | undefined; run: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: undefined, run });
+  }
+
+  every(ms: number, run: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: ms, run });
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = [...this.#due].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#now = Math.max(this.#now, next.at);
+      if (next.every === undefined) this.#due.delete(next);
+      else next.at += next.every;
+      next.run();
+      await settled();
+    }
+    this.#now = end;
+    await settled();
+  }
+
+  #add(timer: { at: number; every: number | undefined; run: () => void }): () => void {
+    this.#due.add(timer);
+    return () => this.#due.delete(timer);
+  }
+}
+
+/** An etcd in memory: counts, fails on demand, loses leases, lets others interfere. */
+class FakeWriter implements EtcdWriter {
+  readonly store = new Map<string, string>();
+  readonly log: string[] = [];
+  fail: (key: string) => EtcdErrorKind | undefined = () => undefined;
+  inFlight = 0;
+  mostInFlight = 0;
+  leases = 0;
+  #revision = 0;
+  readonly #followers = new Map<(event: PrefixEvent) => void, string>();
+  #lost: (keys: readonly string[]) => void = () => {};
+
+  async put(key: string, value: Buffer | string): Promise<string> {
+    await this.#visit(key, `put ${key}=${value}`);
+    return this.interfere(key, String(value));
+  }
+
+  async delete(key: string): Promise<boolean> {
+    await this.#visit(key, `delete ${key}`);
+    const was = this.store.has(key);
+    this.interfere(key, undefined);
+    return was;
+  }
+
+  /** A write by anybody. */
+  interfere(key: string, value: string | undefined): string {
+    const revision = String(++this.#revision);
+    if (value === undefined) this.store.delete(key);
+    else this.store.set(key, value);
+    for (const [handle, prefix] of this.#followers) {
+      if (!key.startsWith(prefix)) continue;
+      handle(
+        value === undefined
+          ? { kind: 'delete', key, revision }
+          : { kind: 'put', key, revision, value: Buffer.from(value) },
+      );
+    }
+    return revision;
+  }
+
+  loseLeases(): void {
+    const keys = [...this.store.keys()];
+    for (const key of keys) this.interfere(key, undefined);
+    this.#lost(keys);
+  }
+
+  async #visit(key: string, entry: string): Promise<void> {
+    this.log.push(entry);
+    this.inFlight++;
+    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+    await turn();
+    this.inFlight--;
+    const kind = this.fail(key);
+    if (kind) throw new EtcdError(kind, `Cannot write "${key}": ${kind}`);
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    const kind = this.fail(prefix);
+    if (kind) throw new EtcdError(kind, `Cannot list "${prefix}": ${kind}`);
+    const found = [...this.store].filter(([key]) => key.startsWith(prefix));
+    return { revision: String(this.#revision), entries: new Map(found.map(([key, v]) => [key, Buffer.from(v)])) };
+  }
+
+  follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
+    this.#followers.set(handle, prefix);
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        this.#followers.delete(handle);
+        resolve();
+      });
+    });
+  }
+
+  onKeysLost(listener: (keys: readonly string[]) => void): void {
+    this.#lost = listener;
+  }
+
+  putAll = () => Promise.reject(new Error('not used here'));
+  deleteAll = () => Promise.reject(new Error('not used here'));
+  get = () => Promise.reject(new Error('not used here'));
+  close = () => {};
+}
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 8; i++) await turn();
+}
+
+function open(parallel = 4) {
+  const writer = new FakeWriter();
+  const timers = new ManualTimers();
+  const keyspace = openKeyspace(writer, { parallel, timers, random: () => 0.5, refreshMs: 300_000 });
+  return { writer, timers, keyspace };
+}
+
+describe('Keyspace', () => {
+  it('set() writes once, and not again what is written already', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['put a=1']);
+    keyspace.close();
+  });
+
+  it('set() coalesces while a write is in flight, and ends with the newest value', async () => {
+    const { writer, keyspace } = open();
+    for (const value of ['1', '2', '3', '4']) keyspace.set('a', value);
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['put a=1', 'put a=4']);
+    keyspace.close();
+  });
+
+  it('set() keeps no more writes in flight than it may', async () => {
+    const { writer, keyspace } = open(4);
+    for (let i = 0; i < 50; i++) keyspace.set(`a/${i}`, 'x');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.size, 50);
+    assert.equal(writer.mostInFlight, 4);
+    keyspace.close();
+  });
+
+  it('remove() deletes, and forgets the key', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    keyspace.remove('a');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.size, 0);
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.get('a'), '1');
+    keyspace.close();
+  });
+
+  it('a dead etcd pauses everything, is visible, and is tried with one write at a time', async () => {
+    const { writer, timers, keyspace } = open(8);
+    writer.fail = () => 'unavailable';
+    for (let i = 0; i < 30; i++) keyspace.set(`a/${i}`, 'x');
+    await settled();
+    assert.equal(writer.log.length, 8);
+    assert.equal(keyspace.pending, 30);
+    assert.equal(keyspace.health.kind, 'degraded');
+    writer.mostInFlight = 0;
+    await timers.advance(10_000);
+    assert.equal(writer.mostInFlight, 1);
+    assert.ok(writer.log.length < 30, `${writer.log.length} tries`);
+    writer.fail = () => undefined;
+    const written = keyspace.whenWritten();
+    await timers.advance(2_000);
+    await written;
+    assert.equal(writer.store.size, 30);
+    assert.deepEqual(keyspace.health, { kind: 'ok' });
+    assert.equal(keyspace.failing.size, 0);
+    keyspace.close();
+  });
+
+  it('a write that hangs becomes visible', async () => {
+    const { writer, timers, keyspace } = open();
+    writer.put = () => new Promise(() => {});
+    keyspace.set('a', '1');
+    assert.deepEqual(keyspace.health, { kind: 'ok' });
+    await timers.advance(6_000);
+    assert.deepEqual(keyspace.health, { kind: 'degraded', reason: '1 writes wait for etcd, the oldest for 6 s' });
+    keyspace.close();
+  });
+
+  it('a key that etcd refuses is reported, holds up nobody, and is tried again with another value only', async () => {
+    const { writer, timers, keyspace } = open();
+    writer.fail = (key) => (key === 'big' ? 'too-large' : undefined);
+    keyspace.set('big', 'x');
+    keyspace.set('small', 'x');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.get('small'), 'x');
+    assert.equal(keyspace.failing.get('big')?.refused, true);
+    assert.equal(keyspace.pending, 0);
+    assert.equal(keyspace.health.kind, 'degraded');
+    keyspace.set('big', 'x');
+    await timers.advance(600_000);
+    assert.equal(writer.log.filter((entry) => entry.includes('big')).length, 1);
+    writer.fail = () => undefined;
+    keyspace.set('big', 'y');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.get('big'), 'y');
+    assert.deepEqual(keyspace.health, { kind: 'ok' });
+    keyspace.close();
+  });
+
+  it('a key that fails by itself waits by itself', async () => {
+    const { writer, timers, keyspace } = open();
+    writer.fail = (key) => (key === 'bad' ? 'refused' : undefined);
+    keyspace.set('bad', 'x');
+    keyspace.set('good', 'x');
+    await settled();
+    assert.equal(writer.store.get('good'), 'x');
+    await timers.advance(1_000);
+    assert.ok((keyspace.failing.get('bad')?.attempts ?? 0) > 3);
+    writer.fail = () => undefined;
+    await timers.advance(60_000);
+    assert.equal(writer.store.get('bad'), 'x');
+    keyspace.close();
+  });
+
+  it('keys of a lost lease are written again', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a', '1');
+    keyspace.set('b', '2');
+    await keyspace.whenWritten();
+    writer.loseLeases();
+    await keyspace.whenWritten();
+    assert.deepEqual(
+      [...writer.store],
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    );
+    keyspace.close();
+  });
+
+  it('a lease that is lost while a write is in flight does not pass for written', async () => {
+    const { writer, keyspace } = open();
+    const put = writer.put.bind(writer);
+    writer.put = async (key, value) => {
+      const revision = await put(key, value);
+      writer.put = put;
+      writer.loseLeases();
+      return revision;
+    };
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.get('a'), '1');
+    keyspace.close();
+  });
+
+  it('prune() deletes leftovers and nothing that is desired, kept or elsewhere', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/old', 'a/kept', 'a/mine', 'b/old']) writer.store.set(key, 'before');
+    keyspace.set('a/mine', 'now');
+    assert.equal(await keyspace.prune('a/', new Set(['a/kept'])), 1);
+    assert.deepEqual([...writer.store.keys()].toSorted(), ['a/kept', 'a/mine', 'b/old']);
+    keyspace.close();
+  });
+
+  it('prune() goes on until etcd answers, and whenWritten() waits for it', async () => {
+    const { writer, timers, keyspace } = open();
+    writer.store.set('a/old', 'before');
+    writer.fail = () => 'unavailable';
+    const pruned = keyspace.prune('a/');
+    const written = keyspace.whenWritten();
+    await timers.advance(5_000);
+    assert.equal(writer.store.size, 1);
+    writer.fail = () => undefined;
+    await timers.advance(5_000);
+    assert.equal(await pruned, 1);
+    await written;
+    assert.equal(writer.store.size, 0);
+    keyspace.close();
+  });
+
+  it('enforce() writes again at once what somebody changed or deleted, and leaves its own writes alone', async () => {
+    const { writer, timers, keyspace } = open();
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    await settled();
+    assert.equal(writer.log.length, 1);
+    writer.interfere('config', 'theirs');
+    await settled();
+    assert.equal(writer.store.get('config'), 'ours');
+    await timers.advance(2_000);
+    writer.interfere('config', undefined);
+    await settled();
+    assert.equal(writer.store.get('config'), 'ours');
+    writer.interfere('config-2', 'a neighbour');
+    await settled();
+    assert.equal(writer.log.length, 3);
+    keyspace.close();
+  });
+
+  it('enforce() fights another enforcer once a second, not as fast as it can', async () => {
+    const { writer, timers, keyspace } = open();
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    for (let i = 0; i < 100; i++) {
+      writer.interfere('config', 'theirs');
+      await timers.advance(100);
+    }
+    assert.ok(writer.log.length >= 10 && writer.log.length <= 13, `${writer.log.length} writes in 10 s`);
+    keyspace.close();
+  });
+
+  it('enforce() refreshes after the interval, set() does not', async () => {
+    const { writer, timers, keyspace } = open();
+    keyspace.enforce('config', 'ours');
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    await timers.advance(300_000);
+    await settled();
+    assert.deepEqual(writer.log.toSorted(), ['put a=1', 'put config=ours', 'put config=ours']);
+    keyspace.close();
+  });
+
+  it('close() leaves everything in etcd, and rejects who waits', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    keyspace.set('b', '1');
+    const rejected = assert.rejects(keyspace.whenWritten(), /closed/);
+    keyspace.close();
+    await rejected;
+    assert.deepEqual(writer.store.get('a'), '1');
+    assert.ok(!writer.log.some((entry) => entry.startsWith('delete')));
+  });
+
+  const key = fc.constantFrom('a', 'b', 'c');
+  const command = fc.oneof(
+    fc.record({ do: fc.constant('set' as const), key, value: fc.constantFrom('1', '2', '3') }),
+    fc.record({ do: fc.constant('remove' as const), key }),
+    fc.record({ do: fc.constantFrom('break' as const, 'mend' as const, 'lose' as const, 'turn' as const) }),
+  );
+
+  it('Keyspace ends with what was desired last, after any commands and faults', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 40 }), async (commands) => {
+        const { writer, timers, keyspace } = open(2);
+        const oracle = new Map<string, string>();
+        for (const current of commands) {
+          switch (current.do) {
+            case 'set':
+              keyspace.set(current.key, current.value);
+              oracle.set(current.key, current.value);
+              break;
+            case 'remove':
+              keyspace.remove(current.key);
+              oracle.delete(current.key);
+              break;
+            case 'break':
+              writer.fail = (name) => (name === 'a' ? 'refused' : 'unavailable');
+              break;
+            case 'mend':
+              writer.fail = () => undefined;
+              break;
+            case 'lose':
+              writer.loseLeases();
+              break;
+            case 'turn':
+              await turn();
+              break;
+          }
+        }
+        writer.fail = () => undefined;
+        const written = keyspace.whenWritten();
+        await settled();
+        await timers.advance(120_000);
+        await written;
+        assert.deepEqual(new Map([...writer.store].toSorted()), new Map([...oracle].toSorted()));
+        assert.equal(keyspace.pending, 0);
+        keyspace.close();
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { PendingSet } from './pending-set.ts';
+
+describe('PendingSet', () => {
+  it('PendingSet resolves when what was pending at the time is done, not what came later', async () => {
+    const pending = new PendingSet(() => 0);
+    pending.add('a');
+    pending.add('b');
+    const done = pending.whenDone();
+    pending.add('c');
+    pending.done('a');
+    assert.equal(await Promise.race([done.then(() => 'done'), Promise.resolve('waits')]), 'waits');
+    pending.done('b');
+    await done;
+    assert.equal(pending.size, 1);
+  });
+
+  it('PendingSet resolves at once when nothing is pending', async () => {
+    await new PendingSet(() => 0).whenDone();
+  });
+
+  it('PendingSet tells the age of the oldest, whatever was added again since', () => {
+    let now = 0;
+    const pending = new PendingSet(() => now);
+    assert.equal(pending.age, 0);
+    pending.add('a');
+    now = 3;
+    pending.add('b');
+    pending.add('a');
+    now = 10;
+    assert.equal(pending.age, 10);
+    pending.done('a');
+    assert.equal(pending.age, 7);
+  });
+
+  it('PendingSet rejects waiters when it closes, and later ones', async () => {
+    const pending = new PendingSet(() => 0);
+    pending.add('a');
+    const done = pending.whenDone();
+    pending.close(new Error('closed'));
+    await assert.rejects(done, /closed/);
+    await assert.rejects(pending.whenDone(), /closed/);
+  });
+});
