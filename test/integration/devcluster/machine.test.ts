@@ -57,7 +57,10 @@ describe('devcluster machine', () => {
       stdout: 'in',
       stderr: 'no\n',
     });
-    assert.equal((await tryCommand(['sleep', '60'], { timeoutMs: 20 })).code, 124);
+    assert.equal((await tryCommand(['sleep', '600'], { timeoutMs: 20 })).code, 124);
+    const family = ['sh', '-c', 'sleep 600; true']; // The sleep holds the pipes open after its parent is gone.
+    assert.equal((await tryCommand(family, { timeoutMs: 20 })).code, 124);
+    assert.equal((await tryCommand(family, { signal: AbortSignal.timeout(20) })).code, 137);
     await assert.rejects(command(['false']), /Cannot run 'false': expected exit code 0: current value is 1/);
     await assert.rejects(tryCommand(['/no/such/program']), /Cannot run '\/no\/such\/program'/);
   });
@@ -106,8 +109,9 @@ describe('devcluster machine', () => {
     await writeState(places, { owner: undefined, plan: 'kept' });
     assert.ok(!(await sweepAbandoned()).includes(places.name), 'kept');
     assert.deepEqual(await readState(places), { owner: undefined, plan: 'kept' });
-    const other = spawn('true');
+    const other = spawn('sleep', ['600']);
     const startTime = (await startTimeOf(other.pid ?? 0)) ?? '';
+    other.kill('SIGKILL');
     await new Promise((resolve) => other.once('exit', resolve));
     await writeState(places, { owner: { pid: other.pid ?? 0, startTime }, plan: undefined });
     assert.ok((await sweepAbandoned()).includes(places.name), 'dead');

@@ -20,7 +20,7 @@ export interface Follower<T> {
   changed(object: T): void;
   removed(object: T): void;
   /** A complete listing was handed over; `present` are the uids in it, all else is gone. */
-  listed?(present: ReadonlySet<string>): void;
+  listed?(present: ReadonlySet<string>): unknown;
 }
 
 interface Listing<T> {
@@ -100,6 +100,35 @@ export class KubernetesClient {
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
       }
     }
+  }
+
+  /** Resolves with the object (undefined while there is none) as soon as `holds` is true of it. */
+  async waitFor<T extends KubernetesObject>(
+    address: ObjectAddress,
+    holds: (object: T | undefined) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<T | undefined> {
+    const done = new AbortController();
+    const timer = setTimeout(() => done.abort(), timeoutMs);
+    let latest: T | undefined;
+    let held = false;
+    const see = (object: T | undefined): void => {
+      if (held) return;
+      latest = object;
+      held = holds(object);
+      if (held) done.abort();
+    };
+    const follower = {
+      changed: see,
+      removed: () => see(undefined),
+      listed: (present: ReadonlySet<string>) => present.size === 0 && see(undefined),
+    };
+    const { name } = address.metadata;
+    await this.follow<T>(`${collectionPath(address)}?fieldSelector=metadata.name%3D${name}`, follower, done.signal);
+    clearTimeout(timer);
+    if (held) return latest;
+    const state = JSON.stringify(latest);
+    throw new Error(`Cannot go on: waited ${timeoutMs} ms for ${address.kind} ${name}: it is ${state} now`);
   }
 
   /** Returns when the stream ends and should be taken up again after a new listing. */

@@ -19,7 +19,7 @@ export async function connectPod(node: NodePlan, { netns, link }: PodPlaces, add
     `address add ${node.gateway6}/128 dev ${link} nodad`,
     `link set ${link} up`,
     `route add ${addresses.ipv4}/32 dev ${link}`,
-    `-6 route add ${addresses.ipv6}/128 dev ${link}`,
+    `route add ${addresses.ipv6}/128 dev ${link}`,
   ]);
   await ip(netns, [
     'link set lo up',
@@ -28,8 +28,8 @@ export async function connectPod(node: NodePlan, { netns, link }: PodPlaces, add
     'link set eth0 up',
     `route add ${node.gateway}/32 dev eth0 scope link`,
     `route add default via ${node.gateway} dev eth0`,
-    `-6 route add ${node.gateway6}/128 dev eth0`,
-    `-6 route add default via ${node.gateway6} dev eth0`,
+    `route add ${node.gateway6}/128 dev eth0`,
+    `route add default via ${node.gateway6} dev eth0`,
   ]);
 }
 

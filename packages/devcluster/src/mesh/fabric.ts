@@ -29,7 +29,7 @@ const LOOSE = {
 const FORWARDING = { ...LOOSE, 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 };
 
 /** Routes that no packet to a service address gets past, whatever else goes wrong. */
-export const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `-6 route add unreachable ${SERVICE_CIDR6}`];
+export const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `route add unreachable ${SERVICE_CIDR6}`];
 
 export async function layFabric(plan: MeshPlan): Promise<void> {
   const all = stations(plan);
@@ -71,8 +71,8 @@ function stationLines(plan: MeshPlan, station: StationPlan): readonly string[] {
 /** Own pods have a route each (see the kubelet); addresses without a pod are refused and do not wander. */
 function podRoutes(node: NodePlan, station: StationPlan): readonly string[] {
   return node.netns === station.netns
-    ? [`route add unreachable ${node.podCidr}`, `-6 route add unreachable ${node.podCidr6}`]
-    : [`route add ${node.podCidr} via ${node.address}`, `-6 route add ${node.podCidr6} via ${node.address6}`];
+    ? [`route add unreachable ${node.podCidr}`, `route add unreachable ${node.podCidr6}`]
+    : [`route add ${node.podCidr} via ${node.address}`, `route add ${node.podCidr6} via ${node.address6}`];
 }
 
 /** Cuts a link of the underlay: what is sent over it is lost without a word, as with a cable pulled out further away. */

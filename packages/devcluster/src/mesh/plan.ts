@@ -81,12 +81,7 @@ export interface MeshPlan {
 
 export function planMesh(places: MeshPlaces, cgroupRoot: string, clusters: readonly ClusterSpec[]): MeshPlan {
   const cgroup = `${cgroupRoot}/${places.cgroupName}`;
-  for (const key of ['id', 'name'] as const) {
-    const values = clusters.map((cluster) => cluster[key]);
-    if (new Set(values).size < values.length)
-      throw new Error(`Cannot plan a mesh: expected a different ${key} for each cluster: current value is ${values}`);
-  }
-  return {
+  const plan = {
     name: places.name,
     directory: places.directory,
     underlay: `${places.netnsPrefix}underlay`,
@@ -94,6 +89,24 @@ export function planMesh(places: MeshPlaces, cgroupRoot: string, clusters: reado
     kubeconfig: `${places.directory}/kubeconfig`,
     clusters: clusters.map((cluster) => planCluster(places, cgroup, cluster)),
   };
+  expectDifferent(
+    'id for each cluster',
+    plan.clusters.map(({ id }) => id),
+  );
+  expectDifferent(
+    'name for each cluster',
+    plan.clusters.map(({ name }) => name),
+  );
+  expectDifferent(
+    'name for each node',
+    allNodes(plan).map(({ name }) => name),
+  );
+  return plan;
+}
+
+function expectDifferent(what: string, values: readonly (string | number)[]): void {
+  if (new Set(values).size < values.length)
+    throw new Error(`Cannot plan a mesh: expected a different ${what}: current value is ${values}`);
 }
 
 function planCluster(places: MeshPlaces, meshCgroup: string, { name, id, nodes }: ClusterSpec): ClusterPlan {
