@@ -1,0 +1,129 @@
+/** Refusals as the Kubernetes API words them: a `Status` object with code, reason, details and causes. */
+import type { JsonObject } from './objects.ts';
+
+export interface Cause {
+  readonly field: string;
+  readonly reason:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueNotSupported'
+    | 'FieldValueDuplicate'
+    | 'FieldValueForbidden';
+  readonly message: string;
+}
+
+export interface StatusDetails {
+  readonly name?: string;
+  readonly group?: string;
+  readonly kind?: string;
+  readonly uid?: string;
+  readonly causes?: readonly Cause[];
+  readonly retryAfterSeconds?: number;
+}
+
+export class ApiError extends Error {
+  readonly code: number;
+  readonly reason: string;
+  readonly details: StatusDetails | undefined;
+
+  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+    super(message);
+    this.code = code;
+    this.reason = reason;
+    this.details = details;
+  }
+
+  toStatus(): JsonObject {
+    return {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Failure',
+      message: this.message,
+      reason: this.reason,
+      ...(this.details ? { details: this.details } : {}),
+      code: this.code,
+    };
+  }
+}
+
+/** What an error is about: enough to word it. */
+export interface Subject {
+  readonly group: string;
+  readonly resource: string;
+  readonly kind: string;
+}
+
+const qualified = ({ group, resource }: Subject) => (group === '' ? resource : `${resource}.${group}`);
+const detailsOf = ({ group, resource }: Subject, name: string): StatusDetails => ({
+  name,
+  ...(group === '' ? {} : { group }),
+  kind: resource,
+});
+
+export const badRequest = (message: string) => new ApiError(400, 'BadRequest', message);
+
+export const notFound = (subject: Subject, name: string) =>
+  new ApiError(404, 'NotFound', `${qualified(subject)} "${name}" not found`, detailsOf(subject, name));
+
+/** No such path: kubectl words its own message for it. */
+export const noSuchPath = () => new ApiError(404, 'NotFound', 'the server could not find the requested resource');
+
+export const methodNotAllowed = () =>
+  new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
+
+export const alreadyExists = (subject: Subject, name: string) =>
+  new ApiError(409, 'AlreadyExists', `${qualified(subject)} "${name}" already exists`, detailsOf(subject, name));
+
+export const conflict = (subject: Subject, name: string, why: string) =>
+  new ApiError(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${qualified(subject)} "${name}": ${why}`,
+    detailsOf(subject, name),
+  );
+
+export const MODIFIED_MEANWHILE =
+  'the object has been modified; please apply your changes to the latest version and try again';
+
+export const forbidden = (subject: Subject, name: string, why: string) =>
+  new ApiError(403, 'Forbidden', `${qualified(subject)} "${name}" is forbidden: ${why}`, detailsOf(subject, name));
+
+export const expired = (message: string) => new ApiError(410, 'Expired', message);
+
+export const unsupportedMediaType = (message: string) => new ApiError(415, 'UnsupportedMediaType', message);
+
+export function invalid(subject: Subject, name: string, causes: readonly Cause[]): ApiError {
+  const worded = causes.map((cause) => `${cause.field}: ${cause.message}`);
+  const list = worded.length === 1 ? worded[0] : `[${worded.join(', ')}]`;
+  return new ApiError(422, 'Invalid', `${subject.kind} "${name}" is invalid: ${list}`, {
+    name,
+    ...(subject.group === '' ? {} : { group: subject.group }),
+    kind: subject.kind,
+    causes,
+  });
+}
+
+export const invalidValue = (field: string, value: unknown, why: string): Cause => ({
+  field,
+  reason: 'FieldValueInvalid',
+  message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
+});
+
+export const required = (field: string, why = ''): Cause => ({
+  field,
+  reason: 'FieldValueRequired',
+  message: why === '' ? 'Required value' : `Required value: ${why}`,
+});
+
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): Cause => ({
+  field,
+  reason: 'FieldValueNotSupported',
+  message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported.map((s) => `"${s}"`).join(', ')}`,
+});
+
+export const duplicate = (field: string, value: unknown): Cause => ({
+  field,
+  reason: 'FieldValueDuplicate',
+  message: `Duplicate value: ${JSON.stringify(value)}`,
+});

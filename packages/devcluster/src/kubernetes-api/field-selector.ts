@@ -1,0 +1,35 @@
+/** Field selectors: `metadata.name=x,status.phase!=Running` over the fields that a kind lets one select by. */
+import { badRequest } from './api-error.ts';
+import { fieldAt, type KubeObject } from './objects.ts';
+
+export interface FieldTerm {
+  readonly path: string;
+  readonly equal: boolean;
+  readonly value: string;
+}
+
+const ALWAYS = ['metadata.name', 'metadata.namespace'];
+
+/** Throws 400 for text that is no selector and for fields that the kind does not offer. */
+export function parseFieldSelector(text: string, selectable: readonly string[]): FieldTerm[] {
+  return text
+    .split(/(?<!\\),/)
+    .filter((term) => term !== '')
+    .map((term) => {
+      const [, path = '', operator = '', value = ''] = /^(.+?)(==|!=|=)(.*)$/.exec(term) ?? [];
+      if (path === '')
+        throw badRequest(`invalid selector: ${JSON.stringify(text)}; can't understand ${JSON.stringify(term)}`);
+      if (!ALWAYS.includes(path) && !selectable.includes(path)) throw badRequest(`field label not supported: ${path}`);
+      return { path, equal: operator !== '!=', value: value.replaceAll(/\\([\\,=])/g, '$1') };
+    });
+}
+
+export const matchesFields = (terms: readonly FieldTerm[], object: KubeObject): boolean =>
+  terms.every(({ path, equal, value }) => (textAt(object, path) === value) === equal);
+
+/** Missing fields read as their zero value, as they do in Go. */
+function textAt(object: KubeObject, path: string): string {
+  const value = fieldAt(object, path.split('.'));
+  if (value === undefined || value === null) return path === 'spec.unschedulable' ? 'false' : '';
+  return String(value);
+}

@@ -1,0 +1,158 @@
+/** The fields of built-in kinds that this server and its controllers read or write. Everything else passes through. */
+import type { KubeObject, StringMap } from '../objects.ts';
+
+export interface Condition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
+  lastUpdateTime?: string;
+}
+
+export interface ServicePort {
+  name?: string;
+  port: number;
+  protocol?: string;
+  targetPort?: number | string;
+  nodePort?: number;
+  appProtocol?: string;
+}
+
+export interface ServiceSpec {
+  type?: string;
+  selector?: StringMap;
+  ports?: ServicePort[];
+  clusterIP?: string;
+  clusterIPs?: string[];
+  ipFamilies?: string[];
+  ipFamilyPolicy?: string;
+  sessionAffinity?: string;
+  sessionAffinityConfig?: unknown;
+  internalTrafficPolicy?: string;
+  externalTrafficPolicy?: string;
+  externalName?: string;
+  externalIPs?: string[];
+  allocateLoadBalancerNodePorts?: boolean;
+  publishNotReadyAddresses?: boolean;
+}
+
+export interface Service extends KubeObject {
+  spec: ServiceSpec;
+}
+
+export interface ContainerPort {
+  name?: string;
+  containerPort: number;
+  protocol?: string;
+}
+
+export interface Container {
+  name: string;
+  image?: string;
+  ports?: ContainerPort[];
+  resources?: unknown;
+  imagePullPolicy?: string;
+  terminationMessagePath?: string;
+  terminationMessagePolicy?: string;
+}
+
+export interface PodSpec {
+  containers: Container[];
+  initContainers?: Container[];
+  nodeName?: string;
+  nodeSelector?: StringMap;
+  hostname?: string;
+  subdomain?: string;
+  hostNetwork?: boolean;
+  restartPolicy?: string;
+  terminationGracePeriodSeconds?: number;
+  dnsPolicy?: string;
+  schedulerName?: string;
+  serviceAccountName?: string;
+  serviceAccount?: string;
+  securityContext?: unknown;
+  enableServiceLinks?: boolean;
+  tolerations?: { key?: string; operator?: string; effect?: string; value?: string }[];
+}
+
+export interface PodStatus {
+  phase?: string;
+  reason?: string;
+  podIP?: string;
+  podIPs?: { ip: string }[];
+  hostIP?: string;
+  conditions?: Condition[];
+  containerStatuses?: { name: string; ready?: boolean; restartCount?: number; state?: unknown }[];
+  qosClass?: string;
+}
+
+export interface Pod extends KubeObject {
+  spec: PodSpec;
+  status: PodStatus;
+}
+
+export interface Node extends KubeObject {
+  spec: {
+    unschedulable?: boolean;
+    podCIDR?: string;
+    podCIDRs?: string[];
+    taints?: { key: string; effect: string; value?: string }[];
+  };
+  status?: { conditions?: Condition[]; addresses?: { type: string; address: string }[]; nodeInfo?: StringMap };
+}
+
+export interface PodTemplate {
+  metadata?: { labels?: StringMap; annotations?: StringMap };
+  spec: PodSpec;
+}
+
+export interface WorkloadSpec {
+  replicas?: number;
+  selector: { matchLabels?: StringMap };
+  template: PodTemplate;
+  strategy?: { type?: string; rollingUpdate?: { maxSurge?: number | string; maxUnavailable?: number | string } };
+  revisionHistoryLimit?: number;
+  progressDeadlineSeconds?: number;
+  paused?: boolean;
+  serviceName?: string;
+  podManagementPolicy?: string;
+  updateStrategy?: unknown;
+}
+
+export interface WorkloadStatus {
+  observedGeneration?: number;
+  replicas?: number;
+  readyReplicas?: number;
+  availableReplicas?: number;
+  updatedReplicas?: number;
+  unavailableReplicas?: number;
+  fullyLabeledReplicas?: number;
+  conditions?: Condition[];
+}
+
+/** Deployment, ReplicaSet and StatefulSet. */
+export interface Workload extends KubeObject {
+  spec: WorkloadSpec;
+  status: WorkloadStatus;
+}
+
+/** The tables of the kinds that controllers follow. */
+export const tables = {
+  namespaces: '/namespaces',
+  services: '/services',
+  pods: '/pods',
+  nodes: '/nodes',
+  endpoints: '/endpoints',
+  serviceAccounts: '/serviceaccounts',
+  deployments: 'apps/deployments',
+  replicaSets: 'apps/replicasets',
+  endpointSlices: 'discovery.k8s.io/endpointslices',
+  customResources: 'apiextensions.k8s.io/customresourcedefinitions',
+} as const;
+
+export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
+  conditions?.find((condition) => condition.type === type);
+
+export const isTrue = (conditions: readonly Condition[] | undefined, type: string): boolean =>
+  conditionOf(conditions, type)?.status === 'True';
