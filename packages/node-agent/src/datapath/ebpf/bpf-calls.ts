@@ -1,0 +1,184 @@
+/**
+ * The commands of bpf(2) that this datapath uses, with the kernel's numbers and attribute layouts. File descriptors are
+ * plain numbers and belong to the caller.
+ */
+import { constants } from 'node:os';
+import { addressOf, bpf, bpfAsync, type CallResult, errnoName } from './syscall.ts';
+
+const COMMANDS = {
+  createMap: 0,
+  update: 2,
+  pin: 6,
+  openPinned: 7,
+  info: 15,
+  query: 16,
+  lookupBatch: 24,
+  updateBatch: 26,
+  deleteBatch: 27,
+  createLink: 28,
+  updateLink: 29,
+  detachLink: 34,
+} as const;
+
+export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
+
+export interface MapInfo {
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+}
+
+export interface LinkInfo {
+  /** 0 when the control group is gone. */
+  readonly cgroupId: bigint;
+  readonly attachType: number;
+}
+
+export interface MapShape extends MapInfo {
+  readonly type: number;
+  readonly innerMap?: number;
+}
+
+/** Throws a sentence that begins with what was tried. */
+function demand(result: CallResult, what: string): number {
+  if (result.errno !== 0) throw new Error(`Cannot ${what}: ${errnoName(result.errno)}`);
+  return result.value;
+}
+
+function pathAttributes(path: string, fd: number): { attributes: Buffer; text: Buffer } {
+  const text = Buffer.from(`${path}\0`);
+  const attributes = Buffer.alloc(16);
+  attributes.writeBigUInt64LE(addressOf(text), 0);
+  attributes.writeUInt32LE(fd, 8);
+  return { attributes, text };
+}
+
+export function createMap({ type, keySize, valueSize, maxEntries, innerMap = 0 }: MapShape): number {
+  const attributes = Buffer.alloc(72);
+  for (const [i, word] of [type, keySize, valueSize, maxEntries, 0, innerMap].entries()) {
+    attributes.writeUInt32LE(word, 4 * i);
+  }
+  return demand(bpf(COMMANDS.createMap, attributes), 'create a map');
+}
+
+export function pinObject(fd: number, path: string): void {
+  const { attributes, text } = pathAttributes(path, fd);
+  demand(bpf(COMMANDS.pin, attributes, text), `pin ${path}`);
+}
+
+/** Undefined when nothing is pinned there. */
+export function openPinned(path: string): number | undefined {
+  const { attributes, text } = pathAttributes(path, 0);
+  const result = bpf(COMMANDS.openPinned, attributes, text);
+  return result.errno === constants.errno.ENOENT ? undefined : demand(result, `open ${path}`);
+}
+
+function infoOf(fd: number, size: number): Buffer {
+  const info = Buffer.alloc(size);
+  const attributes = Buffer.alloc(16);
+  attributes.writeUInt32LE(fd, 0);
+  attributes.writeUInt32LE(size, 4);
+  attributes.writeBigUInt64LE(addressOf(info), 8);
+  demand(bpf(COMMANDS.info, attributes, info), 'ask about a BPF object');
+  return info;
+}
+
+export function mapInfo(fd: number): MapInfo {
+  const info = infoOf(fd, 80);
+  return { keySize: info.readUInt32LE(8), valueSize: info.readUInt32LE(12), maxEntries: info.readUInt32LE(16) };
+}
+
+export function linkInfo(fd: number): LinkInfo {
+  const info = infoOf(fd, 32);
+  return { cgroupId: info.readBigUInt64LE(16), attachType: info.readUInt32LE(24) };
+}
+
+/** In multi mode, as all links: the programs of others stay attached and run too. */
+export function createLink(program: number, cgroup: number, attachType: number): number {
+  const attributes = Buffer.alloc(48);
+  for (const [i, word] of [program, cgroup, attachType, 0].entries()) attributes.writeUInt32LE(word, 4 * i);
+  return demand(bpf(COMMANDS.createLink, attributes), 'attach a program to the control group');
+}
+
+/** Puts another program in the place of a link's, without a gap. */
+export function updateLink(link: number, program: number): void {
+  const attributes = Buffer.alloc(16);
+  attributes.writeUInt32LE(link, 0);
+  attributes.writeUInt32LE(program, 4);
+  demand(bpf(COMMANDS.updateLink, attributes), 'replace an attached program');
+}
+
+export function detachLink(link: number): void {
+  const attributes = Buffer.alloc(16);
+  attributes.writeUInt32LE(link, 0);
+  const { errno } = bpf(COMMANDS.detachLink, attributes);
+  // The control group went before.
+  if (errno !== 0 && errno !== constants.errno.ENOLINK) throw new Error(`Cannot detach a program: ${errnoName(errno)}`);
+}
+
+/** 0, or the errno with which the kernel refuses to tell what is attached: how it says that it lacks the hook. */
+export function queryHook(cgroup: number, attachType: number): number {
+  const attributes = Buffer.alloc(64);
+  attributes.writeUInt32LE(cgroup, 0);
+  attributes.writeUInt32LE(attachType, 4);
+  return bpf(COMMANDS.query, attributes).errno;
+}
+
+export interface BatchResult {
+  /** Elements done before the first that failed. */
+  readonly done: number;
+  readonly errno: number;
+}
+
+function batchAttributes(map: number, keys: Buffer, values: Buffer | undefined, count: number): Buffer {
+  const attributes = Buffer.alloc(56);
+  attributes.writeBigUInt64LE(addressOf(keys), 16);
+  if (values) attributes.writeBigUInt64LE(addressOf(values), 24);
+  attributes.writeUInt32LE(count, 32);
+  attributes.writeUInt32LE(map, 36);
+  return attributes;
+}
+
+export function updateBatch(map: number, keys: Buffer, values: Buffer, count: number): BatchResult {
+  const attributes = batchAttributes(map, keys, values, count);
+  const { errno } = bpf(COMMANDS.updateBatch, attributes, keys, values);
+  return { done: errno === 0 ? count : attributes.readUInt32LE(32), errno };
+}
+
+export function deleteBatch(map: number, keys: Buffer, count: number): BatchResult {
+  const attributes = batchAttributes(map, keys, undefined, count);
+  const { errno } = bpf(COMMANDS.deleteBatch, attributes, keys);
+  return { done: errno === 0 ? count : attributes.readUInt32LE(32), errno };
+}
+
+/** One page of a map. `position` starts empty and is moved on; `last` tells that this page ends the map. */
+export function lookupBatch(
+  map: number,
+  position: Buffer,
+  isFirst: boolean,
+  keys: Buffer,
+  values: Buffer,
+  count: number,
+) {
+  const attributes = batchAttributes(map, keys, values, count);
+  if (!isFirst) attributes.writeBigUInt64LE(addressOf(position), 0);
+  attributes.writeBigUInt64LE(addressOf(position), 8);
+  const { errno } = bpf(COMMANDS.lookupBatch, attributes, position, keys, values);
+  if (errno !== 0 && errno !== constants.errno.ENOENT) throw new Error(`Cannot read a map: ${errnoName(errno)}`);
+  return { count: attributes.readUInt32LE(32), last: errno !== 0 };
+}
+
+/**
+ * Writes into a map of maps. The kernel answers once no program runs any more that began before: 10 ms or so, on a
+ * thread of its own.
+ */
+export function updateMapOfMaps(outer: number, innerMap: number): Promise<boolean> {
+  const key = Buffer.alloc(4);
+  const value = Buffer.alloc(4);
+  value.writeUInt32LE(innerMap);
+  const attributes = Buffer.alloc(32);
+  attributes.writeUInt32LE(outer, 0);
+  attributes.writeBigUInt64LE(addressOf(key), 8);
+  attributes.writeBigUInt64LE(addressOf(value), 16);
+  return bpfAsync(COMMANDS.update, attributes, key, value);
+}

@@ -1,0 +1,175 @@
+/**
+ * The pinned maps of the agent, open: writes operations into them in batches, and reads them back whole. Knows bytes and
+ * file descriptors, not what an operation is good for.
+ */
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type BatchResult, deleteBatch, lookupBatch, mapInfo, openPinned, updateBatch } from './bpf-calls.ts';
+import type { MapWriter } from './executor.ts';
+import type { GracePeriod } from './grace-period.ts';
+import type { TableLimits } from './kernel-tables.ts';
+import { putBackend, putServiceKey, putState, putWords, TABLE_NAMES, TABLES, type TableName } from './layout.ts';
+import type { MapOperation } from './operation.ts';
+import { errnoName } from './syscall.ts';
+
+const PAGE = 4096;
+
+type Descriptors = Readonly<Record<TableName, number>>;
+
+const TABLE_OF = {
+  'put-backend': 'backends',
+  'put-slot': 'slots',
+  'put-member': 'affinity_ok',
+  'put-state': 'states',
+  'put-service': 'services',
+  'delete-service': 'services',
+  'delete-slot': 'slots',
+  'delete-member': 'affinity_ok',
+  'delete-backend': 'backends',
+} as const satisfies Record<MapOperation['kind'], TableName>;
+
+/** Undefined when one of them is not pinned. */
+export function openPinnedMaps(directory: string): PinnedMaps | undefined {
+  const opened: Partial<Record<TableName, number>> = {};
+  for (const name of TABLE_NAMES) {
+    const fd = openPinned(`${directory}/${name}`);
+    if (fd !== undefined) opened[name] = fd;
+  }
+  const { services, states, slots, backends, affinity_ok } = opened;
+  if (
+    services === undefined ||
+    states === undefined ||
+    slots === undefined ||
+    backends === undefined ||
+    affinity_ok === undefined
+  ) {
+    for (const fd of Object.values(opened)) closeSync(fd);
+    return undefined;
+  }
+  return new PinnedMaps({ services, states, slots, backends, affinity_ok });
+}
+
+export class PinnedMaps {
+  readonly limits: TableLimits;
+  readonly #fds: Descriptors;
+
+  constructor(fds: Descriptors) {
+    this.#fds = fds;
+    const entries = (name: TableName): number => mapInfo(fds[name]).maxEntries;
+    this.limits = {
+      services: Math.min(entries('services'), entries('states')),
+      slots: entries('slots'),
+      backends: entries('backends'),
+      affinityOk: entries('affinity_ok'),
+    };
+  }
+
+  writer(grace: GracePeriod): MapWriter {
+    return { write: (operations) => this.#write(operations), grace: () => grace.wait() };
+  }
+
+  /** Calls `visit` for each entry, with the offsets of its key and value in the buffers. */
+  async each(
+    name: TableName,
+    visit: (keys: Buffer, key: number, values: Buffer, value: number) => void,
+  ): Promise<void> {
+    const { keySize, valueSize } = TABLES[name];
+    const position = Buffer.alloc(Math.max(4, keySize));
+    const keys = Buffer.alloc(PAGE * keySize);
+    const values = Buffer.alloc(PAGE * valueSize);
+    for (let page = { count: 0, last: false }, isFirst = true; !page.last; isFirst = false) {
+      page = lookupBatch(this.#fds[name], position, isFirst, keys, values, PAGE);
+      for (let i = 0; i < page.count; i += 1) visit(keys, i * keySize, values, i * valueSize);
+      await nextTurn();
+    }
+  }
+
+  close(): void {
+    for (const name of TABLE_NAMES) closeSync(this.#fds[name]);
+  }
+
+  #write(operations: readonly MapOperation[]): { done: number; error: string | undefined } {
+    const kind = operations[0]?.kind;
+    if (kind === undefined) return { done: 0, error: undefined };
+    const name = TABLE_OF[kind];
+    const { done, errno } = kind.startsWith('delete') ? this.#delete(name, operations) : this.#put(name, operations);
+    return { done, error: errno === 0 ? undefined : reasonOf(name, errno) };
+  }
+
+  #put(name: TableName, operations: readonly MapOperation[]): BatchResult {
+    const { keySize, valueSize } = TABLES[name];
+    const keys = Buffer.alloc(operations.length * keySize);
+    const values = Buffer.alloc(operations.length * valueSize);
+    for (const [i, operation] of operations.entries()) {
+      encodeKey(operation, keys, i * keySize);
+      encodeValue(operation, values, i * valueSize);
+    }
+    return updateBatch(this.#fds[name], keys, values, operations.length);
+  }
+
+  /** What is gone already counts as deleted. */
+  #delete(name: TableName, operations: readonly MapOperation[]): BatchResult {
+    const { keySize } = TABLES[name];
+    const keys = Buffer.alloc(operations.length * keySize);
+    for (const [i, operation] of operations.entries()) encodeKey(operation, keys, i * keySize);
+    let done = 0;
+    while (done < operations.length) {
+      const result = deleteBatch(this.#fds[name], keys.subarray(done * keySize), operations.length - done);
+      done += result.done;
+      if (result.errno === constants.errno.ENOENT) done += 1;
+      else if (result.errno !== 0) return { done, errno: result.errno };
+    }
+    return { done, errno: 0 };
+  }
+}
+
+function reasonOf(name: TableName, errno: number): string {
+  if (errno === constants.errno.E2BIG) return `map "${name}" is full`;
+  return `cannot write map "${name}": ${errnoName(errno)}`;
+}
+
+function encodeKey(operation: MapOperation, buffer: Buffer, at: number): void {
+  switch (operation.kind) {
+    case 'put-service':
+    case 'delete-service':
+      putServiceKey(buffer, at, operation.frontend);
+      return;
+    case 'put-state':
+      putWords(buffer, at, operation.state);
+      return;
+    case 'put-slot':
+    case 'delete-slot':
+      putWords(buffer, at, operation.service, operation.generation, operation.slot);
+      return;
+    case 'put-member':
+    case 'delete-member':
+      putWords(buffer, at, operation.service, operation.generation, operation.backend);
+      return;
+    case 'put-backend':
+    case 'delete-backend':
+      putWords(buffer, at, operation.id);
+  }
+}
+
+function encodeValue(operation: MapOperation, buffer: Buffer, at: number): void {
+  switch (operation.kind) {
+    case 'put-service':
+      putWords(buffer, at, operation.id, operation.state);
+      return;
+    case 'put-state':
+      putState(buffer, at, operation);
+      return;
+    case 'put-slot':
+      putWords(buffer, at, operation.backend);
+      return;
+    case 'put-backend':
+      putBackend(buffer, at, operation.backend);
+      return;
+    case 'put-member':
+      buffer[at] = 1;
+      return;
+    default:
+      return;
+  }
+}
