@@ -27,14 +27,16 @@ const TIMESTAMP: ProtoFile = { name: 'google/protobuf/timestamp.proto', package:
 
 /** One encoded FileDescriptorProto for each file, imported ones first. */
 export function encodeDescriptors({ snake, files }: ParsedProtos): readonly Uint8Array[] {
-  return [TIMESTAMP, ...files].map((file) => {
-    const message = descriptor.FileDescriptorProto.fromObject(describeFile(snake, file));
-    return descriptor.FileDescriptorProto.encode(message).finish();
-  });
+  const described = [
+    describeFile(TIMESTAMP, [snake.lookupType('google.protobuf.Timestamp')]),
+    ...files.map((file) => describeFile(file, declaredIn(snake, file))),
+  ];
+  return described.map((file) =>
+    descriptor.FileDescriptorProto.encode(descriptor.FileDescriptorProto.fromObject(file)).finish(),
+  );
 }
 
-function describeFile(root: protobuf.Root, file: ProtoFile): Record<string, unknown> {
-  const objects = declaredIn(root, file);
+function describeFile(file: ProtoFile, objects: readonly protobuf.ReflectionObject[]): Record<string, unknown> {
   return {
     name: file.name,
     package: file.package,
