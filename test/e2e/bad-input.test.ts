@@ -1,0 +1,175 @@
+/**
+ * Bad input stays where it is: each kind gets a message that says what, where and what was expected, and the Service
+ * that works goes on working. One cluster `east` looks at what `west` and its own operator do wrong.
+ */
+import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { Manifest } from '@tombolo/devcluster/client/objects.ts';
+import { tryCommand } from '@tombolo/devcluster/machine/command.ts';
+import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
+import type { ClusterHandle } from '@tombolo/devcluster/mesh/cluster.ts';
+import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
+import type { PodHandle } from '@tombolo/devcluster/mesh/pod.ts';
+import { agentSpec } from '@tombolo/devcluster/mesh/programs.ts';
+import { assertNoneFailed, clientPod, clusterOf, deployWeb, uses } from './web.ts';
+
+const SERVICES = 'cilium/state/services/v1/west';
+const BIG_BACKENDS = 20_000;
+
+describe('bad input', () => {
+  let mesh: Mesh;
+  let east: ClusterHandle;
+  let west: ClusterHandle;
+  let client: PodHandle;
+  let all: readonly string[];
+
+  before(async () => {
+    mesh = await startMesh({
+      name: 'e2ebad',
+      clusters: [
+        { name: 'east', id: 1, nodes: 1 },
+        { name: 'west', id: 2, nodes: 1 },
+      ],
+    });
+    [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
+    all = (await Promise.all(mesh.clusters.map(deployWeb))).flat().map(({ address }) => address);
+    await east.apply([clientPod('east-1')]);
+    client = await east.pod('client');
+  });
+
+  after(() => mesh?.close());
+
+  afterEach(async () => {
+    await uses(east.node(1), all);
+    const url = `http://${await east.serviceAddress('web')}/`;
+    assertNoneFailed(await (await client.sendRequests(url, { count: 30 })).finished());
+  });
+
+  async function putInWest(key: string, value: string): Promise<void> {
+    const { etcdEndpoint, controlPlane } = west.plan;
+    const argv = ['etcdctl', '--endpoints', etcdEndpoint, 'put', key, '--', value];
+    const { code, stderr } = await tryCommand(argv, { netns: controlPlane.netns, env: { ETCDCTL_API: '3' } });
+    assert.equal(code, 0, stderr);
+  }
+
+  /** The reason for which east refuses an entry of west. */
+  const quarantined = (key: string): Promise<string> =>
+    waitUntil(
+      `${key} to be quarantined`,
+      async () => (await clusterOf(east.node(1), 'west'))?.quarantined.find((each) => each.key.includes(key))?.reason,
+    );
+
+  for (const [name, key, value, reason] of [
+    ['is not JSON', 'shop/junk', '{', /shop\/junk/],
+    ['is of another cluster', 'shop/foreign', service('shop', 'foreign', { cluster: 'north' }), /cluster/i],
+    ['has another id', 'shop/stranger', service('shop', 'stranger', { clusterID: 9 }), /clusterID/i],
+    ['has another key', 'shop/misplaced', service('shop', 'elsewhere'), /name|key/i],
+    [
+      'has a backend that is no address',
+      'shop/backend',
+      service('shop', 'backend', { backends: { nowhere: {} } }),
+      /backends/,
+    ],
+  ] as const) {
+    it(`quarantines an entry that ${name}`, async () => {
+      await putInWest(`${SERVICES}/${key}`, value);
+      assert.match(await quarantined(key), reason);
+    });
+  }
+
+  it('exports what fits of a Service with 20,000 backends, and says so', async () => {
+    await west.apply(bigService());
+    const message = await waitUntil('west’s apiserver to complain', async () =>
+      (await west.apiserver.log())
+        .split('\n')
+        .find((line) => line.includes('default/big') && /"level":"(warn|error)"/.test(line)),
+    );
+    assert.match(message, /20000|20,000/);
+  });
+
+  it('reports a clustermesh file that is malformed, and takes it when it is mended or gone', async () => {
+    const file = `${east.plan.clustermeshDirectory}/north`;
+    await writeFile(file, 'endpoints: [\n');
+    const status = await waitUntil('north to be reported', async () => {
+      const north = await clusterOf(east.node(1), 'north');
+      return north?.lastError ? north : undefined;
+    });
+    assert.match(status.lastError, /north|endpoints|YAML|yaml/);
+    await rm(file);
+    await waitUntil('north to be gone', async () => (await clusterOf(east.node(1), 'north')) === undefined);
+  });
+
+  it('reports a cluster whose etcd cannot be reached', async () => {
+    const file = `${east.plan.clustermeshDirectory}/south`;
+    await writeFile(file, 'endpoints:\n- http://10.0.1.250:1\n');
+    const status = await waitUntil('south to be reported', async () => {
+      const south = await clusterOf(east.node(1), 'south');
+      return south?.lastError ? south : undefined;
+    });
+    assert.match(status.lastError, /10\.0\.1\.250:1/);
+    assert.notEqual(status.control, 'heard');
+    await rm(file);
+    await waitUntil('south to be gone', async () => (await clusterOf(east.node(1), 'south')) === undefined);
+  });
+
+  it('goes on without an API while its port is busy, and serves when it is free', async () => {
+    const node = east.node(1);
+    const blocker = createServer();
+    await node.agent.stop();
+    await new Promise<void>((resolve) => blocker.listen(node.plan.agentSocket, resolve));
+    await node.agent.start();
+    await waitUntil('the agent to complain', async () => /Cannot listen/.test(await node.agent.log()));
+    assert.match(await node.agent.log(), new RegExp(node.plan.agentSocket));
+    await new Promise((resolve) => blocker.close(resolve));
+    await node.agentReady();
+  });
+
+  it('says in one sentence that it needs root', async () => {
+    const { argv } = agentSpec(east.plan, east.node(1).plan, {});
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...argv];
+    const { code, stderr } = await tryCommand(nobody, { netns: east.node(1).plan.netns, timeoutMs: 60_000 });
+    assert.equal(code, 1);
+    assert.match(stderr, /root/);
+  });
+
+  it('falls back to nftables, and says why, where cgroup BPF cannot be had', async () => {
+    const node = east.node(1);
+    await node.agent.stop();
+    const { argv } = agentSpec(east.plan, node.plan, { more: () => ['--cgroup-root', '/proc'] });
+    const seen = await tryCommand(argv, { netns: node.plan.netns, timeoutMs: 10_000 });
+    assert.match(seen.stderr, /nftables/);
+    assert.match(seen.stderr, /cgroup/);
+    await node.agent.start();
+    await node.agentReady();
+  });
+});
+
+function service(namespace: string, name: string, fields: object = {}): string {
+  const frontends = {};
+  const backends = { '10.2.1.99': { http: { Protocol: 'TCP', Port: 80 } } };
+  const common = { labels: {}, selector: {}, includeExternal: true, shared: true, clusterID: 2 };
+  return JSON.stringify({ cluster: 'west', namespace, name, frontends, backends, ...common, ...fields });
+}
+
+function bigService(): readonly Manifest[] {
+  const metadata = { name: 'big', namespace: 'default', annotations: { 'service.cilium.io/global': 'true' } };
+  const ports = [{ name: 'http', port: 80, protocol: 'TCP' }];
+  const slices = Array.from(
+    { length: BIG_BACKENDS / 1000 },
+    (_, slice): Manifest => ({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: `big-${slice}`, namespace: 'default', labels: { 'kubernetes.io/service-name': 'big' } },
+      addressType: 'IPv4',
+      ports,
+      endpoints: Array.from({ length: 1000 }, (_, index) => ({
+        addresses: [
+          `10.${100 + Math.floor(slice / 10)}.${(slice % 10) * 4 + Math.floor(index / 250)}.${(index % 250) + 1}`,
+        ],
+        conditions: { ready: true },
+      })),
+    }),
+  );
+  return [{ apiVersion: 'v1', kind: 'Service', metadata, spec: { ports: [{ name: 'http', port: 80 }] } }, ...slices];
+}

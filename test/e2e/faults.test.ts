@@ -1,0 +1,141 @@
+/**
+ * What may die without a user noticing: each fault is caused while a pod sends requests, and not one of them may fail.
+ * Real clusters, real etcd, real kernel; two clusters with two nodes each.
+ */
+import assert from 'node:assert/strict';
+import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
+import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
+import type { PodHandle } from '@tombolo/devcluster/mesh/pod.ts';
+import { byCluster, since } from '@tombolo/devcluster/programs/request-log.ts';
+import { assertNoneFailed, backendsOf, clientPod, clusterOf, deployWeb, uses, webPod, webService } from './web.ts';
+
+for (const datapath of ['ebpf', 'nftables'] as const) {
+  describe(`two clusters over ${datapath}`, () => {
+    let mesh: Mesh;
+    let client: PodHandle;
+    let url: string;
+    let all: readonly string[];
+
+    before(async () => {
+      mesh = await startMesh({
+        name: `e2e${datapath.slice(0, 4)}`,
+        clusters: [
+          { name: 'east', id: 1, nodes: 2 },
+          { name: 'west', id: 2, nodes: 2 },
+        ],
+        agent: { datapath },
+      });
+      const east = mesh.cluster('east');
+      const pods = (await Promise.all(mesh.clusters.map(deployWeb))).flat();
+      await east.apply([clientPod('east-1')]);
+      client = await east.pod('client');
+      url = `http://${await east.serviceAddress('web')}/`;
+      all = pods.map(({ address }) => address);
+      await uses(east.node(1), all);
+    });
+
+    after(() => mesh?.close());
+
+    it('spreads 1,000 connections over 4 equal backends, 25 % ± 5 points each', async () => {
+      const stream = await client.sendRequests(url, { count: 1000, workers: 4, intervalMs: 0 });
+      const counts = await stream.finished();
+      assertNoneFailed(counts);
+      assert.equal(Object.keys(counts.by).length, 4);
+      for (const [who, share] of Object.entries(counts.by)) assert.ok(share >= 200 && share <= 300, `${who}: ${share}`);
+    });
+
+    it('loses no request while a backend is removed gracefully', async () => {
+      const west = mesh.cluster('west');
+      const stream = await client.sendRequests(url);
+      await stream.more(50);
+      const address = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web-west-2', namespace: 'default' } };
+      await west.api.remove(address);
+      await west.waitFor(address, (pod) => pod === undefined);
+      const before = await stream.more(20);
+      const counts = await stream.more(100);
+      assertNoneFailed(await stream.stop());
+      assert.equal(since(before, counts).by['west/west-2/web-west-2'], undefined);
+
+      await west.apply([webPod('web-west-2', 'west-2')]);
+      const back = await west.pod('web-west-2');
+      all = [...all.filter((each) => !each.startsWith('10.2.2.')), back.address];
+      await uses(mesh.cluster('east').node(1), all);
+    });
+
+    it('loses no request while the agent is killed and restarted', async () => {
+      const node = mesh.cluster('east').node(1);
+      const stream = await client.sendRequests(url);
+      await stream.more(50);
+      await node.agent.kill();
+      await stream.more(100);
+      await node.agent.start();
+      await node.agentReady();
+      await uses(node, all);
+      await stream.more(100);
+      const counts = await stream.stop();
+      assertNoneFailed(counts);
+      assert.deepEqual(Object.keys(byCluster(counts)), ['east', 'west']);
+    });
+
+    it('keeps a remote whose control plane is killed, also over a restart of the agent, and lets it come back', async () => {
+      const [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
+      const stream = await client.sendRequests(url);
+      await stream.more(50);
+      await Promise.all([west.apiserver.kill(), west.etcd.kill()]);
+      await stream.more(100);
+
+      await east.node(1).agent.kill();
+      await east.node(1).agent.start();
+      await east.node(1).agentReady();
+      await uses(east.node(1), all);
+      const remote = (await backendsOf(east.node(1))).filter(({ verdict, stale }) => verdict === 'selected' && stale);
+      assert.equal(remote.length, 2);
+      const before = await stream.counts();
+      assert.ok((byCluster(since(before, await stream.more(100)))['west'] ?? 0) > 0);
+
+      await west.etcd.start();
+      await west.etcdReady();
+      await west.apiserver.start();
+      await west.apiserverReady();
+      await waitUntil('west to be heard', async () => (await clusterOf(east.node(1), 'west'))?.control === 'heard');
+      await waitUntil('west to be fresh', async () => (await backendsOf(east.node(1))).every(({ stale }) => !stale));
+      await stream.more(50);
+      assertNoneFailed(await stream.stop());
+    });
+
+    it('keeps local backends while its own etcd and apiserver are dead', async () => {
+      const east = mesh.cluster('east');
+      await Promise.all([east.apiserver.kill(), east.etcd.kill()]);
+      const stream = await client.sendRequests(url);
+      await east.apply([webPod('web-extra', 'east-2')]);
+      const extra = await east.pod('web-extra');
+      await uses(east.node(1), [...all, extra.address]);
+      await east.api.remove({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web-extra', namespace: 'default' } });
+      await uses(east.node(1), all);
+      assertNoneFailed(await stream.stop());
+      await east.etcd.start();
+      await east.etcdReady();
+      await east.apiserver.start();
+      await east.apiserverReady();
+    });
+
+    it('follows the annotations: affinity, not shared, not global', async () => {
+      const [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
+      const ofEast = all.filter((address) => address.startsWith('10.1.'));
+      const annotate = (cluster: typeof east, extra: Readonly<Record<string, string>>) =>
+        cluster.apply([webService({ 'service.cilium.io/global': 'true', ...extra })]);
+      await annotate(east, { 'service.cilium.io/affinity': 'local' });
+      await uses(east.node(1), ofEast);
+      await annotate(east, { 'service.cilium.io/affinity': 'none' });
+      await uses(east.node(1), all);
+      await annotate(west, { 'service.cilium.io/shared': 'false' });
+      await uses(east.node(1), ofEast);
+      await annotate(west, { 'service.cilium.io/shared': 'true' });
+      await uses(east.node(1), all);
+      await annotate(east, { 'service.cilium.io/global': 'false' });
+      await uses(east.node(1), ofEast);
+      await annotate(east, {});
+      await uses(east.node(1), all);
+    });
+  });
+}
