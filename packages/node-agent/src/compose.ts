@@ -2,6 +2,7 @@
  * Wires the agent's rooms together; nothing else does. Local facts and other clusters' facts go into the table, the
  * reconciler brings the kernel to it, the API and the metrics show it.
  */
+import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
@@ -134,7 +135,11 @@ function servers(parts: Parts): readonly Hook[] {
   return [
     ...(directory === undefined
       ? []
-      : [server('mesh', async () => startMesh({ directory, local, maxClusters, listener: facts, log }))]),
+      : [
+          server('mesh', async () =>
+            startMesh({ directory, local, maxClusters, listener: facts, connect: connectReader, log }),
+          ),
+        ]),
     server('api', () => serveApi({ address: config.apiAddress, source, log })),
     server('http', () => serveHealth({ host, port, health, metrics })),
   ];
