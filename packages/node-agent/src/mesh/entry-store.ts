@@ -1,0 +1,97 @@
+/**
+ * What one cluster says under one prefix: the last good value of each key, and why later ones were refused. It outlives
+ * sessions. No I/O and no clock; the caller says when a withdrawal may take effect.
+ *
+ * E1. A refused value leaves the previous one of its key in force.
+ * E2. A key goes only by `settle`: after a delete event or a complete listing without it, and when the caller is sure.
+ */
+
+import type { Result } from '@tombolo/shared/model/result.ts';
+import type { Quarantined } from '@tombolo/shared/model/service-table.ts';
+
+export class EntryStore<T> {
+  readonly #weigh: (value: T) => number;
+  readonly #values = new Map<string, T>();
+  readonly #refused = new Map<string, Quarantined>();
+  /** Known from before, not heard of in the listing under way. */
+  #unlisted = new Set<string>();
+  /** Said to be gone, with the revision that says so. */
+  readonly #withdrawn = new Map<string, bigint>();
+  #weight = 0;
+
+  /** `weigh` gives what `weight` sums up, e.g. the number of backends of a Service. */
+  constructor(weigh: (value: T) => number) {
+    this.#weigh = weigh;
+  }
+
+  get values(): ReadonlyMap<string, T> {
+    return this.#values;
+  }
+
+  get weight(): number {
+    return this.#weight;
+  }
+
+  get quarantined(): readonly Quarantined[] {
+    return [...this.#refused.values()];
+  }
+
+  get withdrawn(): ReadonlyMap<string, bigint> {
+    return this.#withdrawn;
+  }
+
+  /** A session begins: what its listing does not name will be withdrawn. */
+  beginListing(): void {
+    this.#unlisted = new Set([...this.#values.keys(), ...this.#refused.keys()]);
+  }
+
+  endListing(revision: string): void {
+    for (const key of this.#unlisted) this.#withdrawn.set(key, BigInt(revision));
+    this.#unlisted.clear();
+  }
+
+  /** `path` is the whole key, for people. */
+  put(key: string, value: Result<T>, path: string, at: number): 'changed' | 'refused' {
+    this.#unlisted.delete(key);
+    this.#withdrawn.delete(key);
+    if (!value.ok) {
+      this.#refused.set(key, { key: path, reason: value.error, at });
+      return 'refused';
+    }
+    this.#refused.delete(key);
+    this.#replace(key, value.value);
+    return 'changed';
+  }
+
+  withdraw(key: string, revision: string): void {
+    if (this.#values.has(key) || this.#refused.has(key)) this.#withdrawn.set(key, BigInt(revision));
+  }
+
+  /** Lets withdrawals take effect that `upTo` holds; answers with the keys that had a value. */
+  settle(upTo: ReadonlyMap<string, bigint>): readonly string[] {
+    const gone: string[] = [];
+    for (const [key, revision] of upTo) {
+      if (this.#withdrawn.get(key) !== revision) continue;
+      this.#withdrawn.delete(key);
+      this.#refused.delete(key);
+      if (this.#values.has(key)) gone.push(key);
+      this.#replace(key, undefined);
+    }
+    return gone;
+  }
+
+  clear(): void {
+    this.#values.clear();
+    this.#refused.clear();
+    this.#unlisted.clear();
+    this.#withdrawn.clear();
+    this.#weight = 0;
+  }
+
+  #replace(key: string, value: T | undefined): void {
+    const before = this.#values.get(key);
+    this.#weight += (value === undefined ? 0 : this.#weigh(value)) - (before === undefined ? 0 : this.#weigh(before));
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
+  }
+}

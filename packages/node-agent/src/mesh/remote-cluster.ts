@@ -1,0 +1,117 @@
+/**
+ * Keeps a session with one remote cluster for as long as its file is in the directory.
+ *
+ * R1. The end of a session withdraws nothing: only the cluster's own word, a change of its id, or `remove` does.
+ * R2. The backoff starts again from the beginning only after a session held.
+ */
+import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
+import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { RemoteFacts, type RemoteFactsOptions } from './remote-facts.ts';
+import { runSession } from './session.ts';
+import { childOf } from './tasks.ts';
+
+export type Connect = (
+  config: EtcdConfig,
+  options: { readonly logger: Logger; readonly report: (health: Health) => void },
+) => EtcdReader;
+
+export interface RemoteClusterOptions extends RemoteFactsOptions {
+  readonly connect: Connect;
+}
+
+const FIRST_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 30_000;
+const HELD_MS = 10_000;
+
+export class RemoteCluster {
+  readonly facts: RemoteFacts;
+  readonly #options: RemoteClusterOptions;
+  readonly #stopping = new AbortController();
+  #config: EtcdConfig | undefined;
+  #attempt = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: RemoteClusterOptions) {
+    this.#options = options;
+    this.facts = new RemoteFacts(options);
+  }
+
+  /** New settings: the session starts anew, and what is known stays. */
+  setConfig(config: EtcdConfig): void {
+    this.#config = config;
+    this.facts.setFile(config.endpoints, '');
+    this.#attempt.abort();
+    this.#running ??= this.#run(this.#stopping.signal);
+  }
+
+  /** The file cannot be used; a session with earlier settings goes on. */
+  setProblem(problem: string): void {
+    this.facts.setFile(undefined, problem);
+  }
+
+  /** Its file is gone: all that it said is withdrawn. */
+  async remove(): Promise<void> {
+    await this.#stop();
+    this.facts.withdrawAll();
+    this.facts.close();
+  }
+
+  /** The agent stops: nothing is withdrawn. */
+  async close(): Promise<void> {
+    this.facts.close();
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(stopping: AbortSignal): Promise<void> {
+    let delay = firstDelay();
+    while (!stopping.aborted && this.#config !== undefined) {
+      this.#attempt = childOf(stopping);
+      const { signal } = this.#attempt;
+      const started = this.#options.clock.now();
+      const error = await this.#session(this.#config, signal);
+      if (signal.aborted || this.#options.clock.now() - started >= HELD_MS) delay = firstDelay();
+      if (!signal.aborted) {
+        this.facts.failed(error instanceof Error ? error.message : `The session ended: ${error}`);
+        this.#options.log.warn({ error, retryMs: delay.delay }, 'Session with cluster ended');
+        await this.#options.clock.sleep(delay.delay, signal);
+        delay = delay.next();
+      }
+      this.#attempt.abort();
+    }
+  }
+
+  async #session(config: EtcdConfig, signal: AbortSignal): Promise<unknown> {
+    this.facts.beginSession();
+    let reader: EtcdReader;
+    try {
+      reader = this.#options.connect(config, {
+        logger: this.#options.log,
+        report: (health) => this.#report(health, signal),
+      });
+    } catch (error) {
+      return error;
+    }
+    const close = () => reader.close();
+    signal.addEventListener('abort', close, { once: true });
+    try {
+      return await runSession(reader, this.facts, signal);
+    } finally {
+      signal.removeEventListener('abort', close);
+      reader.close();
+    }
+  }
+
+  #report(health: Health, signal: AbortSignal): void {
+    if (!signal.aborted) this.facts.connection(health.kind === 'degraded' ? health.reason : '');
+  }
+}
+
+const firstDelay = (): Backoff => backoff({ first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS });
