@@ -6,7 +6,7 @@ import { healthDefinition } from './health-service.ts';
 
 export function addReflection(server: Server): void {
   const api = FILE_DESCRIPTORS.map((text) => Buffer.from(text, 'base64'));
-  const health = healthDefinition['check']?.requestType.fileDescriptorProtos ?? [];
+  const health = healthDefinition['Check']?.requestType.fileDescriptorProtos ?? [];
   // The library takes nothing of a definition but its descriptors, whatever the definition is of.
   const format = 'Protocol Buffer 3 EnumDescriptorProto';
   new ReflectionService({ files: { format, type: {}, fileDescriptorProtos: [...api, ...health] } }).addToServer(server);
