@@ -1,0 +1,37 @@
+/**
+ * The seam between what is known of this cluster and its etcd: entries of one kind that changed, by the suffix of their
+ * key. Everything below `export/` but the publisher is a function of the facts that it was told: no I/O and no clock.
+ */
+export type EntryChanges = ReadonlyMap<string, string | undefined>;
+
+/** Entries of one kind. */
+export interface EntrySource {
+  /** New values, and `undefined` for entries that are to go, since the last call. */
+  takeChanges(): EntryChanges;
+  /** Suffixes that an earlier life may have written and of which nothing can be said now: they stay. */
+  readonly keep: ReadonlySet<string>;
+  /** Suffixes of all entries that were said and not taken back. */
+  readonly suffixes: Iterable<string>;
+  readonly size: number;
+}
+
+/** The difference between what was said last and what is to be said now. */
+export class Said {
+  readonly #values = new Map<string, string>();
+
+  /** True when `value` is news for `suffix`. */
+  update(suffix: string, value: string | undefined): boolean {
+    if (this.#values.get(suffix) === value) return false;
+    if (value === undefined) this.#values.delete(suffix);
+    else this.#values.set(suffix, value);
+    return true;
+  }
+
+  get suffixes(): Iterable<string> {
+    return this.#values.keys();
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+}

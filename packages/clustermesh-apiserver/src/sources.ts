@@ -1,0 +1,104 @@
+/** The five collections of the Kubernetes API that are followed, and what is told of each change. */
+import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import type { ChangeHandler } from '@tombolo/shared/kubernetes/informer.ts';
+import {
+  watchEndpointSlices,
+  watchNamespaces,
+  watchNodes,
+  watchPods,
+  watchServices,
+} from '@tombolo/shared/kubernetes/watches.ts';
+import type { ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { Namespaces } from './export/namespaces.ts';
+import type { NodeExport } from './export/node-export.ts';
+import type { PodExport } from './export/pod-export.ts';
+import type { ServiceExport } from './export/service-export.ts';
+
+export type SourceName = 'services' | 'endpointslices' | 'namespaces' | 'nodes' | 'pods';
+
+export interface SourceTargets {
+  readonly services: ServiceExport;
+  readonly nodes: NodeExport;
+  readonly pods: PodExport;
+  readonly namespaces: Namespaces;
+  /** Facts of this source changed. */
+  touched(source: SourceName): void;
+  /** The source was listed completely. */
+  synced(source: SourceName): void;
+  refused(source: SourceName): void;
+  report(source: SourceName, health: Health): void;
+}
+
+/** Resolves when `signal` aborts; rejects on a fault of our own. */
+export async function followSources(
+  client: KubernetesClient,
+  targets: SourceTargets,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  const { services, nodes, pods, namespaces } = targets;
+  const handler = <T>(
+    source: SourceName,
+    changed: (key: string, value: T | undefined) => void,
+    refused: (key: string) => void = () => {},
+  ): ChangeHandler<T> => ({
+    changed: (key, value) => {
+      changed(key, value);
+      targets.touched(source);
+    },
+    synced: () => targets.synced(source),
+    refused: (key, reason) => {
+      log.warn({ source, object: key, reason }, 'Object is refused; what was known of it stays in force');
+      refused(key);
+      targets.refused(source);
+    },
+  });
+  const options = (source: SourceName) => ({ report: (health: Health) => targets.report(source, health) });
+  await Promise.all([
+    watchNamespaces(
+      client,
+      handler('namespaces', (key, value) => namespaces.changed(key, value)),
+      signal,
+      log,
+      options('namespaces'),
+    ),
+    watchServices(
+      client,
+      handler(
+        'services',
+        (key, value) => services.serviceChanged(key as ServiceKey, value),
+        (key) => services.serviceRefused(key as ServiceKey),
+      ),
+      signal,
+      log,
+      options('services'),
+    ),
+    watchEndpointSlices(
+      client,
+      handler('endpointslices', (key, value) => services.sliceChanged(key, value)),
+      signal,
+      log,
+      options('endpointslices'),
+    ),
+    watchNodes(
+      client,
+      handler(
+        'nodes',
+        (key, value) => nodes.nodeChanged(key, value),
+        (key) => nodes.nodeRefused(key),
+      ),
+      signal,
+      log,
+      options('nodes'),
+    ),
+    watchPods(
+      client,
+      handler('pods', (key, value) => pods.podChanged(key, value)),
+      signal,
+      log,
+      options('pods'),
+    ),
+  ]);
+}
