@@ -42,7 +42,7 @@ const EXPECTED: Readonly<Partial<Record<EtcdErrorKind, string>>> = {
   unauthorized: 'permission',
   compacted: 'a revision that etcd still has',
   'lease-lost': 'a lease that etcd knows',
-  'too-large': 'a smaller message',
+  'too-large': "a message within the limit (for a write 1572864 bytes, etcd's default)",
 };
 
 /** Without a gRPC code it never reached etcd. */
@@ -57,8 +57,8 @@ function partsOf(cause: unknown): { text: string; code: number | undefined } {
   return { text: essenceOf(details), code };
 }
 
-/** gRPC wraps the reason why no connection could be made into phrases about its own resolving. */
+/** gRPC wraps the reason why no connection could be made into phrases about its own resolving, with the time of day. */
 function essenceOf(details: string): string {
   const last = /Last error: (?:Error: )?(.+?)(?:\. Resolution note: .*)?$/s.exec(details);
-  return (last?.[1] ?? details).trim() || 'no reason given';
+  return (last?.[1] ?? details).replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '').trim() || 'no reason given';
 }

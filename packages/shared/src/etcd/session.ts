@@ -38,7 +38,7 @@ export class Session {
   #current: { readonly connection: Promise<Connection> } | undefined;
   #clusterId: string | undefined;
   #fatal: EtcdError | undefined;
-  #reported: string | undefined;
+  #reported: { readonly kind: Health['kind']; readonly reason: string | undefined } | undefined;
 
   constructor(config: EtcdConfig, options: SessionOptions) {
     this.#config = config;
@@ -156,15 +156,16 @@ export class Session {
     return connection;
   }
 
-  /** Only transitions are told, so that a retry loop does not repeat itself in the log. */
+  /** The log gets transitions only; `report` also gets each new reason, so that what it shows is current. */
   #report(health: Health): void {
-    const told = health.kind === 'degraded' ? health.reason : health.kind;
-    if (told === this.#reported || this.#fatal) return;
-    const recovered = this.#reported !== undefined;
-    this.#reported = told;
+    const reason = health.kind === 'degraded' ? health.reason : undefined;
+    const before = this.#reported;
+    if (this.#fatal || (before?.kind === health.kind && before.reason === reason)) return;
+    this.#reported = { kind: health.kind, reason };
     this.#options.report(health);
-    if (health.kind === 'degraded') this.#options.logger.warn({ reason: health.reason }, 'etcd does not work');
-    else if (recovered) this.#options.logger.info({ endpoint: this.where }, 'etcd works again');
+    if (before?.kind === health.kind) return;
+    if (reason !== undefined) this.#options.logger.warn({ reason }, 'etcd does not work');
+    else if (before) this.#options.logger.info({ endpoint: this.where }, 'etcd works again');
   }
 }
 
