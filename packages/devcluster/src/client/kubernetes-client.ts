@@ -157,7 +157,11 @@ export class KubernetesClient {
         socketPath: this.#socket,
         method,
         path,
-        headers: { accept: 'application/json', ...(payload !== undefined && { 'content-type': type }) },
+        headers: {
+          accept: 'application/json',
+          // Node adds no length to the body of a DELETE.
+          ...(payload !== undefined && { 'content-type': type, 'content-length': Buffer.byteLength(payload) }),
+        },
         agent: false, // A connection each: none that is kept can be stale after the API was restarted.
         ...(signal && { signal }),
       });

@@ -1,4 +1,5 @@
 /** The Node object by which a kubelet registers its node. */
+import { release } from 'node:os';
 import type { Manifest } from '../client/objects.ts';
 import type { NodePlan } from '../mesh/plan.ts';
 
@@ -43,7 +44,7 @@ export function nodeObject(node: NodePlan, now: string): { readonly manifest: Ma
         operatingSystem: 'linux',
         architecture: labels['kubernetes.io/arch'],
         osImage: 'Tombolo development node',
-        kernelVersion: '',
+        kernelVersion: release(),
         machineID: '',
         systemUUID: '',
         bootID: '',

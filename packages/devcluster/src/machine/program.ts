@@ -4,7 +4,7 @@
  * is taken down by `sweep.ts`, not through these handles.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createCgroup, killCgroup } from './cgroup.ts';
@@ -19,6 +19,8 @@ export interface ProgramSpec {
   readonly cgroup: string;
   readonly logFile: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A unix socket that it will make, and that one killed before may have left. */
+  readonly socket?: string;
 }
 
 export interface Exit {
@@ -56,7 +58,8 @@ export class Program {
   /** Resolves when the process exists, not when it is ready. */
   async start(): Promise<void> {
     if (this.running) return;
-    const { argv, netns, cgroup, logFile, env } = this.spec;
+    const { argv, netns, cgroup, logFile, env, socket } = this.spec;
+    if (socket !== undefined) rmSync(socket, { force: true });
     await createCgroup(cgroup);
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a');

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { REPOSITORY } from '../machine/environment.ts';
 import type { ProgramSpec } from '../machine/program.ts';
-import { type ClusterPlan, type MeshPlan, type NodePlan, SERVICE_CIDR } from './plan.ts';
+import { type ClusterPlan, type MeshPlan, type NodePlan, SERVICE_CIDR, SERVICE_CIDR6 } from './plan.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -31,11 +31,13 @@ export function etcdSpec(cluster: ClusterPlan): ProgramSpec {
 }
 
 export function kubernetesSpec(cluster: ClusterPlan): ProgramSpec {
-  return onControlPlane(cluster, 'kubernetes', [
+  const spec = onControlPlane(cluster, 'kubernetes', [
     ...typescript('packages/devcluster/src/kubernetes-api/main.ts'),
     ...['--host', cluster.controlPlane.address, '--port', `${KUBERNETES_PORT}`],
-    ...['--unix', cluster.apiSocket, '--service-cidr', SERVICE_CIDR],
+    ...['--unix', cluster.apiSocket, '--service-cidr', `${SERVICE_CIDR},${SERVICE_CIDR6}`],
+    ...['--cluster-name', cluster.name, '--state-file', `${cluster.directory}/kubernetes.json`],
   ]);
+  return { ...spec, socket: cluster.apiSocket };
 }
 
 export function apiserverSpec(cluster: ClusterPlan, logLevel: LogLevel): ProgramSpec {
