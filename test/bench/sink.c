@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The server for connect.c: accepts, reads one byte, answers one byte, waits for the peer's reset. Each listener answers
- * with its own byte (its number, from 1; or as given), so that the client can count who served it.
+ * with its own byte (its number, from 1; or as given), so that the client can count who served it. With -u it answers
+ * datagrams in the same way.
  *
- *   sink [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...
+ *   sink [-u] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...
  *
  * Prints `ready` on standard output once all listeners accept.
  */
@@ -18,6 +19,22 @@ struct listener {
 	int fd;
 	unsigned char byte;
 };
+
+static int kind = SOCK_STREAM;
+
+static void *answer_datagrams(void *argument)
+{
+	const struct listener *listener = argument;
+	char received;
+
+	for (;;) {
+		struct sockaddr_storage from;
+		socklen_t length = sizeof(from);
+		if (recvfrom(listener->fd, &received, 1, 0, (struct sockaddr *)&from, &length) >= 0)
+			sendto(listener->fd, &listener->byte, 1, 0, (struct sockaddr *)&from, length);
+	}
+	return NULL;
+}
 
 static void *serve(void *argument)
 {
@@ -44,14 +61,14 @@ static int listen_on(const char *text)
 {
 	static const int on = 1;
 	struct endpoint at = parse_endpoint(text, 0);
-	int fd = socket(at.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(at.address.ss_family, kind | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		give_up("Cannot open a socket for %s: %m", text);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (at.address.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&at.address, at.length) < 0 || listen(fd, 4096) < 0)
+	if (bind(fd, (struct sockaddr *)&at.address, at.length) < 0 || (kind == SOCK_STREAM && listen(fd, 4096) < 0))
 		give_up("Cannot listen on %s: %m", text);
 	return fd;
 }
@@ -61,10 +78,13 @@ int main(int argc, char **argv)
 	long threads = 8;
 	int option;
 
-	while ((option = getopt(argc, argv, "t:")) != -1) {
-		if (option != 't' || (threads = atol(optarg)) < 1)
-			give_up("Usage: sink [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...");
+	while ((option = getopt(argc, argv, "ut:")) != -1) {
+		if (option == 'u')
+			kind = SOCK_DGRAM;
+		else if (option != 't' || (threads = atol(optarg)) < 1)
+			give_up("Usage: sink [-u] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...");
 	}
+	void *(*work)(void *) = kind == SOCK_DGRAM ? answer_datagrams : serve;
 	if (optind == argc)
 		give_up("Cannot serve: expected at least one ADDRESS:PORT[=BYTE]");
 
@@ -85,7 +105,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < count; i++)
 		for (long t = 0; t < threads; t++) {
 			pthread_t thread;
-			if (pthread_create(&thread, &small, serve, &listeners[i]))
+			if (pthread_create(&thread, &small, work, &listeners[i]))
 				give_up("Cannot start thread %ld", t);
 		}
 	printf("ready\n");
