@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
+import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import { silentLogger } from '@tombolo/shared/process/logger.ts';
+import { ClusterIds } from './cluster-ids.ts';
+import { FakeEtcd } from './fake-etcd.fixture.ts';
+import { FakeClock, Recorder, settle, Writer } from './mesh.fixture.ts';
+import { RemoteCluster } from './remote-cluster.ts';
+
+const local: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
+const CONFIG = { endpoints: ['http://etcd.west:2379'] };
+const MINUTE = 60_000;
+
+/** A mesh in which every cluster has an etcd in memory. */
+class World {
+  readonly clock = new FakeClock();
+  readonly told = new Recorder();
+  readonly ids = new ClusterIds(local, 255);
+  readonly remotes: RemoteCluster[] = [];
+
+  join(name: string, id: number, options: ConstructorParameters<typeof Writer>[3] = {}) {
+    const etcd = new FakeEtcd(name);
+    const writer = new Writer(etcd, name, id, options);
+    const remote = new RemoteCluster({
+      name: name as ClusterName,
+      localId: local.id,
+      maxClusters: 255,
+      ids: this.ids,
+      listener: this.told,
+      touched: () => {},
+      log: silentLogger,
+      clock: this.clock,
+      silentAfterMs: 2 * MINUTE,
+      connect: () => etcd.reader(),
+    });
+    this.remotes.push(remote);
+    const status = (): ClusterStatus => remote.facts.status;
+    return { etcd, writer, remote, status };
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.remotes.map((remote) => remote.close()));
+    assert.equal(this.clock.sleeping, 0, 'nobody sleeps after close');
+  }
+}
+
+describe('RemoteCluster', () => {
+  let world: World;
+  beforeEach(() => {
+    world = new World();
+  });
+  afterEach(() => world.end());
+
+  /** West, heard and complete, with two Services. */
+  async function heardWest() {
+    const west = world.join('west', 2);
+    await west.writer.everything({ 'a/x': ['10.2.0.1'], 'a/y': ['10.2.0.2'] });
+    west.remote.setConfig(CONFIG);
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/x', '+ west a/y', 'west/2 is synced']);
+    return west;
+  }
+
+  for (const layout of ['state', 'cache'] as const) {
+    it(`lists, then follows, in the ${layout} layout`, async () => {
+      const { writer, remote, status } = world.join('west', 2, { layout });
+      await writer.everything({ 'a/x': ['10.2.0.1', '10.2.0.2'] });
+      await writer.node('n1');
+      remote.setConfig(CONFIG);
+      await settle();
+      await writer.service('a/y', ['10.2.0.3']);
+      await writer.withdraw('a/x');
+      await settle();
+      assert.deepEqual(world.told.take(), ['+ west a/x', 'west/2 is synced', '+ west a/y', '- west a/x']);
+      const { control, services, backends, nodes, id, endpoints, lastError } = status();
+      assert.deepEqual(
+        { control, services, backends, nodes, id, endpoints, lastError },
+        { control: 'heard', services: 1, backends: 1, nodes: 1, id: 2, endpoints: CONFIG.endpoints, lastError: '' },
+      );
+    });
+  }
+
+  it('says nothing about Services before the canary is there', async () => {
+    const { writer, remote, status } = world.join('west', 2);
+    await writer.config();
+    await writer.service('a/x', ['10.2.0.1']);
+    remote.setConfig(CONFIG);
+    await settle();
+    assert.deepEqual(world.told.take(), []);
+    assert.equal(status().control, 'syncing');
+    await writer.synced();
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/x', 'west/2 is synced']);
+    assert.equal(status().control, 'heard');
+  });
+
+  it('lists at once where there are no canaries', async () => {
+    const { writer, remote } = world.join('west', 2, { canaries: false });
+    await writer.config();
+    await writer.service('a/x', ['10.2.0.1']);
+    remote.setConfig(CONFIG);
+    await settle();
+    await writer.withdraw('a/x');
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/x', 'west/2 is synced', '- west a/x']);
+  });
+
+  it('quarantines a bad entry, keeps its previous value, and goes on with its neighbours', async () => {
+    const { etcd, writer, status } = await heardWest();
+    etcd.put(writer.serviceKey('a/x'), '{"cluster":"west"');
+    await writer.service('a/y', ['10.2.0.9'], 3);
+    etcd.put(writer.serviceKey('a/z/z'), '{}');
+    await writer.service('a/w', ['10.2.0.4']);
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/w']);
+    assert.deepEqual(world.told.backends, [
+      'west a/w 10.2.0.4:8080',
+      'west a/x 10.2.0.1:8080',
+      'west a/y 10.2.0.2:8080',
+    ]);
+    const reasons = new Map(status().quarantined.map(({ key, reason }) => [key, reason]));
+    assert.deepEqual(
+      [...reasons.keys()],
+      ['a/x', 'a/y', 'a/z/z'].map((key) => writer.serviceKey(key)),
+    );
+    assert.equal(
+      reasons.get(writer.serviceKey('a/y')),
+      'Cannot decode service "a/y" from cluster "west": clusterID must be 2, as the cluster announced: current value is 3',
+    );
+    await writer.service('a/x', ['10.2.0.5']);
+    await writer.withdraw('a/y');
+    await writer.withdraw('a/z/z');
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/x', '- west a/y']);
+    assert.deepEqual(status().quarantined, []);
+  });
+
+  it("keeps a bad entry's previous value over a new listing", async () => {
+    const { etcd, writer } = await heardWest();
+    etcd.put(writer.serviceKey('a/x'), 'junk');
+    etcd.breakSessions('broken');
+    await world.clock.advance(2_000);
+    assert.deepEqual(world.told.backends, ['west a/x 10.2.0.1:8080', 'west a/y 10.2.0.2:8080']);
+  });
+
+  it('withdraws nothing when a session ends, and replaces by the next complete listing', async () => {
+    const { etcd, writer, status } = await heardWest();
+    etcd.breakSessions('Cannot go on with etcd: its cluster id changed');
+    await settle();
+    assert.equal(status().control, 'failed');
+    assert.match(status().lastError, /cluster id changed/);
+    await writer.withdraw('a/x');
+    await writer.service('a/z', ['10.2.0.3']);
+    assert.deepEqual(world.told.take(), []);
+    await world.clock.advance(2_000);
+    assert.deepEqual(world.told.take(), ['+ west a/y', '+ west a/z', '- west a/x']);
+    assert.equal(status().control, 'heard');
+    assert.equal(status().failures, 1);
+    assert.equal(status().lastError, '');
+  });
+
+  it('falls silent after two intervals without a heartbeat, and is heard again by a new one only', async () => {
+    const { writer, status } = await heardWest();
+    await world.clock.advance(2 * MINUTE - 1);
+    assert.equal(status().control, 'heard');
+    await writer.heartbeat();
+    await world.clock.advance(2 * MINUTE - 1);
+    assert.deepEqual(world.told.take(), []);
+    await world.clock.advance(1);
+    assert.deepEqual(world.told.take(), ['west/2 is stale']);
+    assert.equal(status().control, 'silent');
+    // Sessions begin anew meanwhile, and list the old heartbeat again.
+    await world.clock.advance(10 * MINUTE);
+    assert.equal(status().control, 'silent');
+    assert.match(status().lastError, /Cannot hear cluster "west": no heartbeat for 120 s/);
+    assert.equal(world.told.take().filter((line) => !line.startsWith('+')).length, 0);
+    await writer.heartbeat();
+    await settle();
+    assert.deepEqual(world.told.take(), ['west/2 is synced']);
+    assert.equal(status().control, 'heard');
+    assert.equal(status().lastError, '');
+  });
+
+  it('withdraws nothing while it is silent: leases run out after their writer died', async () => {
+    const { writer } = await heardWest();
+    await world.clock.advance(3 * MINUTE);
+    await writer.withdraw('a/x');
+    await writer.unsynced();
+    await world.clock.advance(10 * MINUTE);
+    assert.equal(world.told.backends.length, 2);
+    // The writer is back, and fills in: nothing is withdrawn before its canary.
+    await writer.heartbeat();
+    await writer.service('a/y', ['10.2.0.2']);
+    await world.clock.advance(1_000);
+    assert.equal(world.told.backends.length, 2);
+    await writer.synced();
+    await world.clock.advance(MINUTE);
+    assert.deepEqual(world.told.backends, ['west a/y 10.2.0.2:8080']);
+  });
+
+  for (const order of ['first-to-last', 'last-to-first'] as const) {
+    it(`withdraws nothing when etcd lost its data, until the canary is back (watches ${order})`, async () => {
+      const { etcd, writer } = await heardWest();
+      etcd.down();
+      etcd.wipe();
+      etcd.up(order);
+      await world.clock.advance(10_000);
+      assert.equal(world.told.backends.length, 2);
+      await writer.config();
+      await writer.heartbeat();
+      await writer.service('a/y', ['10.2.0.2']);
+      await world.clock.advance(10_000);
+      assert.equal(world.told.backends.length, 2);
+      await writer.synced();
+      await settle();
+      assert.deepEqual(world.told.backends, ['west a/y 10.2.0.2:8080']);
+      assert.ok(!world.told.take().includes('- west a/y'), 'what is still there was never withdrawn');
+    });
+  }
+
+  it('keeps trying an etcd that cannot be reached, and says why', async () => {
+    const { etcd, writer, remote, status } = world.join('west', 2);
+    etcd.down();
+    remote.setConfig(CONFIG);
+    await world.clock.advance(10 * MINUTE);
+    assert.equal(status().control, 'failed');
+    assert.equal(status().lastError, 'Cannot reach etcd: connection refused');
+    assert.ok(etcd.opened < 60, `backs off: ${etcd.opened} sessions`);
+    etcd.up();
+    await writer.everything({ 'a/x': ['10.2.0.1'] });
+    await world.clock.advance(MINUTE);
+    assert.deepEqual(world.told.take(), ['+ west a/x', 'west/2 is synced']);
+  });
+
+  it('starts the backoff again only after a session held', async () => {
+    const { etcd, writer } = await heardWest();
+    for (let i = 0; i < 6; i++) {
+      etcd.breakSessions('flapping');
+      await world.clock.advance(MINUTE / 2);
+      await writer.heartbeat();
+    }
+    const before = etcd.opened;
+    await world.clock.advance(MINUTE);
+    etcd.breakSessions('once');
+    await world.clock.advance(2_000);
+    assert.equal(etcd.opened, before + 1);
+  });
+
+  const refusals: readonly [string, (west: Awaited<ReturnType<World['join']>>) => Promise<void>, RegExp][] = [
+    [
+      'absent',
+      async () => {},
+      /Cannot read the configuration of cluster "west": expected key cilium\/cluster-config\/west: it is absent/,
+    ],
+    ['the local id', ({ writer }) => writer.config(1), /cluster id 1 is that of the local cluster "east"/],
+    ['id 0', ({ writer }) => writer.config(0), /id must be 1-255: current value is 0/],
+    ['junk', async ({ etcd }) => etcd.put('cilium/cluster-config/west', 'junk'), /value must be valid JSON/],
+  ];
+  for (const [title, write, reason] of refusals) {
+    it(`refuses a cluster whose configuration is ${title}, until it is right`, async () => {
+      const west = world.join('west', 2);
+      await write(west);
+      west.remote.setConfig(CONFIG);
+      await settle();
+      assert.equal(west.status().control, 'failed');
+      assert.match(west.status().lastError, reason);
+      assert.deepEqual(world.told.take(), []);
+      await west.writer.everything({ 'a/x': ['10.2.0.1'] });
+      await world.clock.advance(2_000);
+      assert.equal(west.status().control, 'heard');
+    });
+  }
+
+  it('lets the first keep an id, and the other have it when the first is removed', async () => {
+    const west = await heardWest();
+    const north = world.join('north', 2);
+    await north.writer.everything({ 'a/x': ['10.3.0.1'] });
+    north.remote.setConfig(CONFIG);
+    await settle();
+    assert.equal(
+      north.status().lastError,
+      'Cannot use cluster "north": cluster id 2 is already used by cluster "west"',
+    );
+    assert.deepEqual(world.told.take(), []);
+    await west.remote.remove();
+    assert.deepEqual(world.told.take(), ['west/2 is removed']);
+    await world.clock.advance(MINUTE);
+    assert.deepEqual(world.told.take(), ['+ north a/x', 'north/2 is synced']);
+  });
+
+  it('withdraws all that was said under an id that is no longer announced', async () => {
+    const { etcd, writer, remote } = await heardWest();
+    await writer.config(3);
+    await writer.service('a/x', ['10.2.0.1'], 3);
+    etcd.breakSessions('restarted');
+    await world.clock.advance(2_000);
+    const told = world.told.take();
+    assert.deepEqual(told, ['west/2 is removed', '+ west a/x', 'west/3 is synced']);
+    assert.equal(remote.facts.status.quarantined.length, 1, 'a/y still says 2');
+  });
+
+  it('two clusters can swap their ids', async () => {
+    const west = await heardWest();
+    const north = world.join('north', 3);
+    await north.writer.everything({});
+    north.remote.setConfig(CONFIG);
+    await settle();
+    await west.writer.config(3);
+    await north.writer.config(2);
+    for (const { etcd } of [west, north]) etcd.breakSessions('restarted');
+    await world.clock.advance(MINUTE);
+    assert.deepEqual([west.status().id, north.status().id], [3, 2]);
+  });
+
+  it('opens a new session for new settings, and keeps what is known', async () => {
+    const { etcd, remote, status } = await heardWest();
+    remote.setConfig({ endpoints: ['http://etcd-2.west:2379'] });
+    await settle();
+    assert.equal(etcd.opened, 2);
+    assert.equal(etcd.open, 1);
+    assert.deepEqual(status().endpoints, ['http://etcd-2.west:2379']);
+    assert.equal(status().failures, 0);
+    assert.deepEqual(world.told.take(), ['+ west a/x', '+ west a/y']);
+  });
+
+  it('goes on with the earlier settings when the file turns bad, and says so', async () => {
+    const { writer, remote, status } = await heardWest();
+    remote.setProblem('Cannot use clustermesh file west: expected valid YAML');
+    await writer.service('a/z', ['10.2.0.3']);
+    await settle();
+    assert.deepEqual(world.told.take(), ['+ west a/z']);
+    assert.equal(status().lastError, 'Cannot use clustermesh file west: expected valid YAML');
+    remote.setConfig(CONFIG);
+    await settle();
+    assert.equal(status().lastError, '');
+  });
+
+  it('close() ends session and watches, and withdraws nothing', async () => {
+    const { etcd, writer, remote } = await heardWest();
+    await remote.close();
+    assert.equal(etcd.open, 0);
+    assert.deepEqual(etcd.followed, []);
+    await writer.service('a/z', ['10.2.0.3']);
+    await settle();
+    assert.deepEqual(world.told.take(), []);
+  });
+
+  it('tells many changes of one turn as one batch', async () => {
+    const { writer } = await heardWest();
+    let batches = 0;
+    const changed = world.told.servicesChanged.bind(world.told);
+    world.told.servicesChanged = (...args) => {
+      batches++;
+      changed(...args);
+    };
+    for (let i = 0; i < 100; i++) void writer.service(`a/s${i}`, ['10.2.0.1']);
+    await settle();
+    assert.equal(world.told.take().length, 100);
+    assert.equal(batches, 1);
+  });
+});
