@@ -2,7 +2,13 @@
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Operations } from '../kubernetes-api/operations.ts';
 import { CustomResourceController } from './custom-resources.ts';
+import { DeploymentController } from './deployments.ts';
+import { EndpointSliceController } from './endpoint-slices.ts';
+import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespaces.ts';
+import { NodeController } from './nodes.ts';
+import { ReplicaSetController } from './replica-sets.ts';
+import { Scheduler } from './scheduler.ts';
 
 export interface Controller {
   close(): void;
@@ -13,6 +19,12 @@ export function startControllers(operations: Operations, log: Logger): Controlle
   const controllers: Controller[] = [
     new CustomResourceController(operations, named('custom-resources')),
     new NamespaceController(operations, named('namespaces')),
+    new GarbageCollector(operations, named('garbage-collector')),
+    new NodeController(operations, named('nodes')),
+    new Scheduler(operations, named('scheduler')),
+    new ReplicaSetController(operations, named('replica-sets')),
+    new DeploymentController(operations, named('deployments')),
+    new EndpointSliceController(operations, named('endpoint-slices')),
   ];
   return {
     close: () => {
