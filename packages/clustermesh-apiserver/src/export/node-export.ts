@@ -9,7 +9,8 @@ import { type EntryChanges, type EntrySource, Said } from './entries.ts';
 export class NodeExport implements EntrySource {
   readonly #cluster: ClusterIdentity;
   readonly #said = new Said();
-  readonly #changes = new Map<string, string | undefined>();
+  /** Heard since the last call of `takeChanges`. */
+  readonly #heard = new Map<string, KubernetesNode | undefined>();
   readonly #refused = new Set<string>();
 
   constructor(cluster: ClusterIdentity) {
@@ -18,8 +19,7 @@ export class NodeExport implements EntrySource {
 
   nodeChanged(name: string, value: KubernetesNode | undefined): void {
     this.#refused.delete(name);
-    const entry = value && nodeEntry(this.#cluster, value);
-    if (this.#said.update(name, entry)) this.#changes.set(name, entry);
+    this.#heard.set(name, value);
   }
 
   nodeRefused(name: string): void {
@@ -27,8 +27,12 @@ export class NodeExport implements EntrySource {
   }
 
   takeChanges(): EntryChanges {
-    const changes = new Map(this.#changes);
-    this.#changes.clear();
+    const changes = new Map<string, string | undefined>();
+    for (const [name, node] of this.#heard) {
+      const entry = node && nodeEntry(this.#cluster, node);
+      if (this.#said.update(name, entry)) changes.set(name, entry);
+    }
+    this.#heard.clear();
     return changes;
   }
 

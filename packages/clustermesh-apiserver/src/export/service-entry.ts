@@ -34,20 +34,30 @@ export function serviceEntry(
   if (bytes <= limit) return { value };
   const served = endpoints.filter((each) => each.ready || each.serving);
   const inOrder = [...served.filter((each) => each.ready), ...served.filter((each) => !each.ready)];
-  const exported = mostThatFit(inOrder.length, limit, (count) => Buffer.byteLength(encode(inOrder.slice(0, count))));
+  const tried = new Map<number, string>();
+  const sizeOf = (count: number) => {
+    const attempt = encode(inOrder.slice(0, count));
+    tried.set(count, attempt);
+    return Buffer.byteLength(attempt);
+  };
+  const exported = mostThatFit({ count: inOrder.length, size: bytes }, limit, sizeOf);
   return {
-    value: encode(inOrder.slice(0, exported)),
+    value: tried.get(exported) ?? '',
     truncation: { backends: inOrder.length, exported, bytes, limit },
   };
 }
 
 /**
- * The greatest count whose size is within the limit, given that `all` are not and that sizes grow with the count. They
- * grow about evenly, so the guess is by proportion; should that lead nowhere, by halves.
+ * The greatest count whose size is within the limit, given that `all` is above it and that sizes grow with the count.
+ * They grow about evenly, so the guess is by proportion; should that lead nowhere, by halves.
  */
-export function mostThatFit(all: number, limit: number, sizeOf: (count: number) => number): number {
+export function mostThatFit(
+  all: { readonly count: number; readonly size: number },
+  limit: number,
+  sizeOf: (count: number) => number,
+): number {
   let fits = { count: 0, size: sizeOf(0) };
-  let over = { count: all, size: sizeOf(all) };
+  let over = all;
   for (let tries = 0; over.count - fits.count > 1; tries++) {
     const share = tries < 8 ? (limit - fits.size) / (over.size - fits.size) : 0.5;
     const guess = fits.count + Math.floor(share * (over.count - fits.count));

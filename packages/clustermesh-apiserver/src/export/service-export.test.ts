@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { decodeService } from '@tombolo/shared/wire/service.ts';
+import { EAST, endpoint, namespace, service, slice } from './facts.fixture.ts';
+import { Namespaces } from './namespaces.ts';
+import { mostThatFit, serviceEntry } from './service-entry.ts';
+import { ServiceExport } from './service-export.ts';
+
+const CART = serviceKey('shop', 'cart');
+
+describe('ServiceExport', () => {
+  let namespaces: Namespaces;
+  let exported: ServiceExport;
+  beforeEach(() => {
+    namespaces = new Namespaces(true);
+    exported = new ServiceExport(EAST, namespaces, 1_500_000);
+    namespaces.changed('shop', namespace('shop'));
+  });
+
+  const changes = () =>
+    [...exported.takeChanges()].map(([key, value]) => {
+      if (value === undefined) return `${key} gone`;
+      return `${key} ${Object.keys(JSON.parse(value).backends).join(' ')}`.trim();
+    });
+
+  it('writes a value that readers of the mesh accept', () => {
+    exported.serviceChanged(CART, service('shop/cart', { labels: { app: 'cart' }, selector: { app: 'cart' } }));
+    exported.sliceChanged('shop/cart-1', slice('shop/cart-1', 'shop/cart', [endpoint('10.1.3.17')]));
+    const value = exported.takeChanges().get('shop/cart');
+    assert.deepEqual(JSON.parse(value ?? ''), {
+      cluster: 'east',
+      namespace: 'shop',
+      name: 'cart',
+      frontends: { '10.96.0.1': { http: { Protocol: 'TCP', Port: 80 } } },
+      backends: { '10.1.3.17': { http: { Protocol: 'TCP', Port: 8080 } } },
+      labels: { app: 'cart' },
+      selector: { app: 'cart' },
+      includeExternal: true,
+      shared: true,
+      clusterID: 1,
+    });
+    const expected = { suffix: 'shop/cart', cluster: 'east', clusterId: 1, maxClusters: 255 } as const;
+    assert(decodeService(value ?? '', expected).ok);
+  });
+
+  it('exports what is shared, and takes it back when it is not', () => {
+    exported.serviceChanged(CART, service('shop/cart', { shared: false }));
+    assert.deepEqual(changes(), []);
+    exported.serviceChanged(CART, service('shop/cart'));
+    assert.deepEqual(changes(), ['shop/cart']);
+    exported.serviceChanged(CART, service('shop/cart', { shared: false }));
+    assert.deepEqual(changes(), ['shop/cart gone']);
+    exported.serviceChanged(CART, service('shop/cart'));
+    exported.serviceChanged(CART, undefined);
+    assert.deepEqual(changes(), []);
+  });
+
+  it('follows slices, whichever comes first, the Service or they', () => {
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')]));
+    assert.deepEqual(changes(), []);
+    exported.serviceChanged(CART, service('shop/cart'));
+    assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
+    exported.sliceChanged('shop/b', slice('shop/b', 'shop/cart', [endpoint('10.1.0.2')]));
+    assert.deepEqual(changes(), ['shop/cart 10.1.0.1 10.1.0.2']);
+    exported.sliceChanged('shop/a', undefined);
+    assert.deepEqual(changes(), ['shop/cart 10.1.0.2']);
+    exported.sliceChanged('shop/b', slice('shop/b', 'shop/other', [endpoint('10.1.0.2')]));
+    assert.deepEqual(changes(), ['shop/cart']);
+  });
+
+  it('exports endpoints that are ready or serving', () => {
+    exported.serviceChanged(CART, service('shop/cart'));
+    const endpoints = [
+      endpoint('10.1.0.1'),
+      endpoint('10.1.0.2', { ready: false, serving: true, terminating: true }),
+      endpoint('10.1.0.3', { ready: false, serving: false }),
+    ];
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', endpoints));
+    assert.deepEqual(changes(), ['shop/cart 10.1.0.1 10.1.0.2']);
+  });
+
+  it('follows the namespace: its annotation, its default and its end', () => {
+    exported.serviceChanged(CART, service('shop/cart'));
+    exported.serviceChanged(serviceKey('bank', 'till'), service('bank/till'));
+    assert.deepEqual(changes(), ['shop/cart']);
+    namespaces.changed('shop', namespace('shop', { global: false }));
+    namespaces.changed('bank', namespace('bank'));
+    assert.deepEqual(changes(), ['shop/cart gone', 'bank/till']);
+    namespaces.changed('shop', namespace('shop', { global: true }));
+    assert.deepEqual(changes(), ['shop/cart']);
+    namespaces.changed('shop', undefined);
+    assert.deepEqual(changes(), ['shop/cart gone']);
+  });
+
+  it('exports only annotated namespaces where that is the default', () => {
+    const strict = new Namespaces(false);
+    const other = new ServiceExport(EAST, strict, 1_500_000);
+    other.serviceChanged(CART, service('shop/cart'));
+    strict.changed('shop', namespace('shop'));
+    assert.equal(other.takeChanges().size, 0);
+    strict.changed('shop', namespace('shop', { global: true }));
+    assert.deepEqual([...other.takeChanges().keys()], ['shop/cart']);
+  });
+
+  it('says nothing when nothing changed', () => {
+    exported.serviceChanged(CART, service('shop/cart'));
+    changes();
+    exported.serviceChanged(CART, service('shop/cart', { origin: { source: 'kubernetes', revision: '2', at: 5 } }));
+    assert.deepEqual(changes(), []);
+  });
+
+  it('keeps what an earlier life said of a Service that is refused now', () => {
+    exported.serviceRefused(CART);
+    assert.deepEqual([...exported.keep], ['shop/cart']);
+    exported.serviceChanged(CART, service('shop/cart'));
+    assert.deepEqual([...exported.keep], []);
+    exported.serviceRefused(CART);
+    assert.deepEqual([...exported.keep], []);
+  });
+});
+
+describe('serviceEntry()', () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      endpoint(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, i % 10 === 0 ? { ready: false, terminating: true } : {}),
+    );
+
+  it('exports as many backends as fit, the ready ones first, and says so', () => {
+    const limit = 1_500_000;
+    const { value, truncation } = serviceEntry(EAST, service('shop/cart'), many(30_000), limit);
+    assert(truncation && truncation.exported > 20_000 && truncation.bytes > limit);
+    assert.equal(truncation.backends, 30_000);
+    assert.equal(Object.keys(JSON.parse(value).backends).length, truncation.exported);
+    const size = Buffer.byteLength(value);
+    assert(size <= limit && size > limit - 200, `${size}`);
+  });
+
+  it('leaves out unready ones before any ready one', () => {
+    const endpoints = many(100);
+    const whole = serviceEntry(EAST, service('shop/cart'), endpoints, 1e9);
+    assert.equal(whole.truncation, undefined);
+    const cut = serviceEntry(EAST, service('shop/cart'), endpoints, Buffer.byteLength(whole.value) - 1);
+    assert.equal(cut.truncation?.exported, 99);
+    assert(!('10.0.0.90' in JSON.parse(cut.value).backends));
+  });
+
+  it('takes 20,000 backends, however long that service is', () => {
+    const { value, truncation } = serviceEntry(EAST, service('shop/cart'), many(20_000), 1_568_768);
+    assert.equal(truncation, undefined);
+    assert(Buffer.byteLength(value) < 1_568_768);
+  });
+});
+
+describe('mostThatFit()', () => {
+  for (const [what, sizeOf] of [
+    ['even growth', (n: number) => 100 + n * 70],
+    ['growth in steps', (n: number) => 100 + Math.floor(n / 64) * 5000],
+    ['late growth', (n: number) => 100 + (n > 900 ? (n - 900) ** 2 : 0)],
+    ['early growth', (n: number) => Math.sqrt(n) * 1000],
+  ] as const) {
+    it(`finds the greatest count with ${what}, in few tries`, () => {
+      const all = 1000;
+      for (const limit of [100, 3000, 9000, sizeOf(all) - 1]) {
+        if (sizeOf(0) > limit || sizeOf(all) <= limit) continue;
+        let tries = 0;
+        const found = mostThatFit({ count: all, size: sizeOf(all) }, limit, (n) => {
+          tries++;
+          return sizeOf(n);
+        });
+        assert(sizeOf(found) <= limit && sizeOf(found + 1) > limit, `${limit}: ${found}`);
+        assert(tries <= 20, `${tries} tries`);
+      }
+    });
+  }
+});
