@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
+import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
 
 export interface EtcdServerOptions {
   /** Further command line flags. */
@@ -90,7 +91,8 @@ async function answers(server: EtcdServer): Promise<void> {
       .get('ready', 1_000)
       .then(
         () => true,
-        () => false,
+        // With authentication switched on, a refusal is an answer.
+        (error) => error instanceof EtcdError && error.kind === 'unauthorized',
       )
       .finally(() => reader.close());
   });
