@@ -7,6 +7,7 @@ import { addressOf, bpf, bpfAsync, type CallResult, errnoName } from './syscall.
 
 const COMMANDS = {
   createMap: 0,
+  lookup: 1,
   update: 2,
   pin: 6,
   openPinned: 7,
@@ -71,6 +72,16 @@ export function openPinned(path: string): number | undefined {
   const { attributes, text } = pathAttributes(path, 0);
   const result = bpf(COMMANDS.openPinned, attributes, text);
   return result.errno === constants.errno.ENOENT ? undefined : demand(result, `open ${path}`);
+}
+
+/** Undefined when the key has no value. */
+export function readElement(map: number, key: Buffer, valueSize: number): Buffer | undefined {
+  const value = Buffer.alloc(valueSize);
+  const attributes = Buffer.alloc(32);
+  attributes.writeUInt32LE(map, 0);
+  attributes.writeBigUInt64LE(addressOf(key), 8);
+  attributes.writeBigUInt64LE(addressOf(value), 16);
+  return bpf(COMMANDS.lookup, attributes, key, value).errno === 0 ? value : undefined;
 }
 
 function infoOf(fd: number, size: number): Buffer {

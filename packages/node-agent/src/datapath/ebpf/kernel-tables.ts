@@ -155,6 +155,13 @@ export class KernelTables {
     this.#unfencedDeletions -= deletions;
   }
 
+  /** The grace period did not come about: all of it waits for the next. */
+  resume({ sets, states, deletions }: Retiring): void {
+    for (const key of sets) this.#retiring.sets.add(key);
+    this.#retiring.states.push(...states);
+    this.#retiring.deletions += deletions;
+  }
+
   /** After a failure or a restart: every set that no service points to is on its way out. */
   retireStrays(): void {
     const current = new Set([...this.services.values()].map(({ id, generation }) => setKey(id, generation)));

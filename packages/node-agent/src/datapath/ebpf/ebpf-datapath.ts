@@ -1,0 +1,174 @@
+/**
+ * The datapath at the socket hooks: has changes planned and carried out, and sweeps up later what they left. Everything
+ * that outlives it is pinned below `pinDir`, in a directory named for the layout.
+ *
+ * E1. One thing at a time writes the maps (`#exclusive`); only the wait for a grace period runs beside.
+ * E2. `#tables` follows the kernel. Whoever replaces it by a fresh reading makes a sweep under way give up.
+ */
+import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
+import { carryOut, type MapWriter } from './executor.ts';
+import { FrontendBooks } from './frontend-books.ts';
+import type { GracePeriod } from './grace-period.ts';
+import type { KernelTables, TableLimits } from './kernel-tables.ts';
+import type { PinnedMaps } from './pinned-maps.ts';
+import { type DesiredFrontend, type PlanFailure, planChanges, planSweep } from './planner.ts';
+import { recoverTables, routesOf } from './recovery.ts';
+
+export interface EbpfParts {
+  readonly maps: PinnedMaps;
+  readonly grace: GracePeriod;
+  readonly log: Logger;
+  readonly sweepDelayMs: number;
+  /** Lets go of what is not in the kernel's keeping. */
+  readonly release: () => void;
+  /** Takes everything out of the kernel. */
+  readonly remove: () => void;
+}
+
+export class EbpfDatapath implements Datapath {
+  readonly name = 'ebpf';
+  readonly #parts: EbpfParts;
+  readonly #writer: MapWriter;
+  #books = new FrontendBooks();
+  #tables: KernelTables;
+  #turn: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #isOpen = true;
+
+  constructor(parts: EbpfParts, tables: KernelTables) {
+    this.#parts = parts;
+    this.#writer = parts.maps.writer(parts.grace);
+    this.#tables = tables;
+    this.#scheduleSweep();
+  }
+
+  /** How much each map takes; those of maps that an earlier agent made count, not those configured. */
+  get limits(): TableLimits {
+    return this.#parts.maps.limits;
+  }
+
+  read(): Promise<readonly KernelRoute[]> {
+    return this.#exclusive(async () => {
+      await this.#readAgain();
+      return routesOf(this.#tables);
+    });
+  }
+
+  apply(changes: RouteChanges): Promise<ApplyReport> {
+    return this.#exclusive(async () => {
+      const { desired, unwanted, failures } = this.#books.enter(changes);
+      return this.#program(desired, unwanted, failures);
+    });
+  }
+
+  /** Reads the maps first, so that it also repairs what somebody else changed in them. */
+  replace(routes: Routes): Promise<ApplyReport> {
+    return this.#exclusive(async () => {
+      await this.#readAgain();
+      this.#books = new FrontendBooks();
+      const { desired, failures } = this.#books.enter(routes);
+      const served = [...this.#tables.services.values()].map(({ frontend }) => frontend);
+      const unwanted = served.filter((frontend) => !this.#books.has(frontend));
+      return this.#program(desired, unwanted, failures);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#end();
+    this.#parts.release();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#end();
+    this.#parts.release();
+    this.#parts.remove();
+  }
+
+  async #program(
+    desired: readonly DesiredFrontend[],
+    unwanted: readonly Frontend[],
+    refused: readonly PlanFailure[],
+  ): Promise<ApplyReport> {
+    const first = await this.#carryOut(desired, unwanted);
+    if (first.failures.length === 0 || !this.#tables.hasGarbage) {
+      return { changed: first.changed, failures: [...refused, ...first.failures] };
+    }
+    // There may be room once what is of no use any more is gone.
+    await this.#sweepNow();
+    const second = await this.#carryOut(desired, []);
+    return { changed: first.changed + second.changed, failures: [...refused, ...second.failures] };
+  }
+
+  async #carryOut(desired: readonly DesiredFrontend[], unwanted: readonly Frontend[]): Promise<ApplyReport> {
+    const plan = planChanges(this.#tables, desired, unwanted);
+    const failed = await carryOut(plan.steps, this.#tables, this.#writer);
+    this.#scheduleSweep();
+    const failures = plan.changes.flatMap((frontend, change) => {
+      const reason = failed.get(change);
+      return reason === undefined ? [] : [{ frontend, reason }];
+    });
+    return { changed: plan.changes.length - failed.size, failures: [...plan.failures, ...failures] };
+  }
+
+  async #readAgain(): Promise<void> {
+    this.#tables = await recoverTables(this.#parts.maps);
+    this.#scheduleSweep();
+  }
+
+  #scheduleSweep(): void {
+    if (!this.#isOpen || this.#timer || !this.#tables.hasGarbage) return;
+    this.#timer = setTimeout(() => {
+      this.#sweeping = this.#sweepLater();
+    }, this.#parts.sweepDelayMs);
+    this.#timer.unref();
+  }
+
+  async #sweepLater(): Promise<void> {
+    const tables = this.#tables;
+    const retiring = tables.beginGrace();
+    try {
+      await this.#parts.grace.wait();
+      await this.#exclusive(async () => {
+        if (this.#tables !== tables) return;
+        tables.release(retiring);
+        await carryOut(planSweep(tables), tables, this.#writer);
+      });
+    } catch (error) {
+      tables.resume(retiring);
+      if (this.#isOpen) this.#parts.log.warn({ error }, 'Cannot sweep the BPF maps; trying again');
+    }
+    this.#timer = undefined;
+    this.#scheduleSweep();
+  }
+
+  /** Within `#exclusive`. */
+  async #sweepNow(): Promise<void> {
+    const retiring = this.#tables.beginGrace();
+    await this.#parts.grace.wait();
+    this.#tables.release(retiring);
+    await carryOut(planSweep(this.#tables), this.#tables, this.#writer);
+  }
+
+  async #end(): Promise<void> {
+    this.#requireOpen();
+    this.#isOpen = false;
+    clearTimeout(this.#timer);
+    await this.#turn;
+    await this.#sweeping;
+  }
+
+  #requireOpen(): void {
+    if (!this.#isOpen) throw new Error('Cannot use the eBPF datapath: expected it to be open: it was closed');
+  }
+
+  async #exclusive<T>(body: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    const run = this.#turn.then(body);
+    this.#turn = run.catch(() => {});
+    return run;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Opens the socket-level datapath: finds its place, makes sure of bpffs, programs and maps, and takes over what an
+ * earlier agent left there. Throws a sentence when it cannot.
+ */
+import { closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs';
+import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import type { KernelRoute } from '../datapath.ts';
+import { prepareBpffs, releaseBpffs } from './bpffs.ts';
+import { EbpfDatapath } from './ebpf-datapath.ts';
+import { GracePeriod } from './grace-period.ts';
+import { LAYOUT_VERSION } from './layout.ts';
+import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
+import { probeEbpf } from './probe.ts';
+import { ensurePrograms, type MapSizes, removePrograms } from './programs.ts';
+import { recoverTables, routesOf } from './recovery.ts';
+import { lockFile } from './syscall.ts';
+
+/** For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. */
+export const DEFAULT_SIZES: MapSizes = {
+  services: 131_072,
+  slots: 1_048_576,
+  backends: 262_144,
+  affinityOk: 262_144,
+  affinity: 65_536,
+  reverse: 65_536,
+};
+
+export interface EbpfOptions {
+  /** A directory on bpffs; a bpffs is mounted there when there is none. */
+  readonly pinDir: string;
+  /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
+  readonly cgroupRoot?: string | undefined;
+  /** Undefined: what scripts/build-bpf made. */
+  readonly objectPath?: string | undefined;
+  /** Only for maps that do not exist yet. */
+  readonly sizes?: Partial<MapSizes>;
+  readonly log?: Logger;
+  /** How long what is of no use any more stays at least. */
+  readonly sweepDelayMs?: number;
+}
+
+export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapath> {
+  const { pinDir, sizes = {}, log = silentLogger, sweepDelayMs = 200 } = options;
+  const probe = probeEbpf(options);
+  if (!probe.ok) throw new Error(`Cannot open the eBPF datapath: ${probe.error}`);
+  const { cgroupRoot, objectPath } = probe.value;
+  const directory = layoutDirectory(pinDir);
+  prepareBpffs(directory, pinDir);
+  const lock = lockDirectory(directory);
+  const cgroup = openSync(cgroupRoot, constants.O_RDONLY | constants.O_DIRECTORY);
+  let maps: PinnedMaps | undefined;
+  let grace: GracePeriod | undefined;
+  const release = (): void => {
+    maps?.close();
+    grace?.close();
+    closeSync(lock);
+  };
+  try {
+    const wanted = { ...DEFAULT_SIZES, ...sizes };
+    const outcome = ensurePrograms({ directory, objectPath, cgroupPath: cgroupRoot, cgroup, sizes: wanted });
+    maps = openPinnedMaps(directory);
+    if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
+    grace = new GracePeriod();
+    const tables = await recoverTables(maps);
+    log.info(
+      { outcome, cgroupRoot, directory, services: tables.services.size },
+      'Socket-level load balancing is attached',
+    );
+    if (maps.limits.services !== wanted.services || maps.limits.slots !== wanted.slots) {
+      log.warn({ inForce: maps.limits, configured: wanted }, 'The pinned BPF maps have other sizes and are kept');
+    }
+    const remove = (): void => removeAll(directory, pinDir);
+    return new EbpfDatapath({ maps, grace, log, sweepDelayMs, release, remove }, tables);
+  } catch (error) {
+    release();
+    throw error;
+  } finally {
+    closeSync(cgroup);
+  }
+}
+
+/** What is pinned below `pinDir`, for people who only look; undefined when nothing is. Changes nothing. */
+export async function readPinnedRoutes(pinDir: string): Promise<readonly KernelRoute[] | undefined> {
+  const maps = openPinnedMaps(layoutDirectory(pinDir));
+  if (!maps) return undefined;
+  try {
+    return routesOf(await recoverTables(maps));
+  } finally {
+    maps.close();
+  }
+}
+
+/** For uninstalling without opening: takes every trace out of the kernel, whatever state it is in. */
+export function removeEbpfDatapath(pinDir: string): void {
+  const directory = layoutDirectory(pinDir);
+  if (existsSync(directory)) removeAll(directory, pinDir);
+  else releaseBpffs(pinDir);
+}
+
+/** Where the pins of this layout are. */
+export const layoutDirectory = (pinDir: string): string => `${pinDir}/v${LAYOUT_VERSION}`;
+
+function removeAll(directory: string, pinDir: string): void {
+  removePrograms(directory);
+  rmdirSync(directory);
+  releaseBpffs(pinDir);
+}
+
+/** Two agents that write the same maps would undo each other's work. */
+function lockDirectory(directory: string): number {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const { errno } = lockFile(fd);
+  if (errno === 0) return fd;
+  closeSync(fd);
+  throw new Error(`Cannot open the eBPF datapath: another process holds ${directory}`);
+}

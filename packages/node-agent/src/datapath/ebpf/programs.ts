@@ -1,0 +1,185 @@
+/**
+ * The programs at the hooks: loaded once, attached by pinned links, adopted by whoever comes later. Another object in
+ * place of the one that is attached is taken in by updating the links: no socket meets a hook without a program.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import {
+  createLink,
+  createMap,
+  detachLink,
+  linkInfo,
+  MAP_TYPES,
+  openPinned,
+  pinObject,
+  readElement,
+  updateBatch,
+  updateLink,
+} from './bpf-calls.ts';
+import { PROGRAM_MAPS, TABLE_NAMES } from './layout.ts';
+import { hasSetRetval, type LoadedObject, loadObject } from './libbpf.ts';
+
+export interface MapSizes {
+  readonly services: number;
+  readonly slots: number;
+  readonly backends: number;
+  readonly affinityOk: number;
+  readonly affinity: number;
+  readonly reverse: number;
+}
+
+export interface ProgramOptions {
+  /** Where maps and links are pinned; exists. */
+  readonly directory: string;
+  readonly objectPath: string;
+  readonly cgroupPath: string;
+  /** An open directory: `cgroupPath`. */
+  readonly cgroup: number;
+  readonly sizes: MapSizes;
+}
+
+/** In the order of attaching: answers can be translated before questions are. */
+export const HOOKS = [
+  { name: 'recvmsg4', attachType: 19 },
+  { name: 'recvmsg6', attachType: 20 },
+  { name: 'getpeername4', attachType: 29 },
+  { name: 'getpeername6', attachType: 30 },
+  { name: 'sendmsg4', attachType: 14 },
+  { name: 'sendmsg6', attachType: 15 },
+  { name: 'connect4', attachType: 10 },
+  { name: 'connect6', attachType: 11 },
+] as const;
+type Hook = (typeof HOOKS)[number];
+
+/** The pinned digest of the object whose programs are attached. */
+const DIGEST = 'object_digest';
+const linkPath = (directory: string, hook: Hook): string => `${directory}/link_${hook.name}`;
+
+/** `adopted`: everything was in place. */
+export type ProgramOutcome = 'adopted' | 'replaced' | 'attached';
+
+export function ensurePrograms(options: ProgramOptions): ProgramOutcome {
+  const digest = createHash('sha256').update(readFileSync(options.objectPath)).digest();
+  const present = openLinks(options);
+  try {
+    const isCurrent = readDigest(options.directory)?.equals(digest) === true;
+    if (isCurrent && HOOKS.every((hook) => present.has(hook.name)) && allMapsPinned(options.directory))
+      return 'adopted';
+    const object = load(options);
+    try {
+      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), present.get(hook.name));
+    } finally {
+      object.close();
+    }
+    writeDigest(options.directory, digest);
+    return present.size > 0 ? 'replaced' : 'attached';
+  } finally {
+    for (const fd of present.values()) closeSync(fd);
+  }
+}
+
+/** Detaches everything and removes every pin of this layout. */
+export function removePrograms(directory: string): void {
+  for (const hook of HOOKS.toReversed()) {
+    const link = openPinned(linkPath(directory, hook));
+    if (link === undefined) continue;
+    detachLink(link);
+    closeSync(link);
+    unlinkSync(linkPath(directory, hook));
+  }
+  for (const name of [...TABLE_NAMES, ...PROGRAM_MAPS, DIGEST]) {
+    if (existsSync(`${directory}/${name}`)) unlinkSync(`${directory}/${name}`);
+  }
+}
+
+/** The links that hold a program at this control group. Others of ours (it was another one, or it is gone) are ended. */
+function openLinks({ directory, cgroupPath }: ProgramOptions): Map<string, number> {
+  const cgroupId = statSync(cgroupPath, { bigint: true }).ino;
+  const links = new Map<string, number>();
+  for (const hook of HOOKS) {
+    const link = openPinned(linkPath(directory, hook));
+    if (link === undefined) continue;
+    const info = linkInfo(link);
+    if (info.cgroupId === cgroupId && info.attachType === hook.attachType) {
+      links.set(hook.name, link);
+      continue;
+    }
+    detachLink(link);
+    closeSync(link);
+    unlinkSync(linkPath(directory, hook));
+  }
+  return links;
+}
+
+function programOf(object: LoadedObject, { name }: Hook): number {
+  const program = object.program(`tbl_${name}`);
+  if (program === undefined) throw new Error(`Cannot attach tbl_${name}: the BPF object has no such program`);
+  return program;
+}
+
+function attach({ directory, cgroup }: ProgramOptions, hook: Hook, program: number, link: number | undefined): void {
+  if (link !== undefined) {
+    updateLink(link, program);
+    return;
+  }
+  const created = createLink(program, cgroup, hook.attachType);
+  try {
+    pinObject(created, linkPath(directory, hook));
+  } finally {
+    closeSync(created);
+  }
+}
+
+const allMapsPinned = (directory: string): boolean =>
+  [...TABLE_NAMES, ...PROGRAM_MAPS].every((name) => existsSync(`${directory}/${name}`));
+
+/** Loads the object on the pinned maps; those that are missing are created and pinned. */
+function load({ directory, objectPath, sizes }: ProgramOptions): LoadedObject {
+  const existing = new Map<string, number>();
+  const names = [...TABLE_NAMES, ...PROGRAM_MAPS];
+  try {
+    for (const name of names) {
+      const fd = openPinned(`${directory}/${name}`);
+      if (fd !== undefined) existing.set(name, fd);
+    }
+    const constants = Buffer.from([hasSetRetval() ? 1 : 0]);
+    const object = loadObject({ path: objectPath, sizes: entriesOf(sizes), existing, constants });
+    for (const name of names) {
+      const fd = object.map(name);
+      if (fd === undefined) throw new Error(`Cannot use BPF object ${objectPath}: it has no map "${name}"`);
+      if (!existing.has(name)) pinObject(fd, `${directory}/${name}`);
+    }
+    return object;
+  } finally {
+    for (const fd of existing.values()) closeSync(fd);
+  }
+}
+
+const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
+  new Map([
+    ['services', sizes.services],
+    ['states', sizes.services],
+    ['slots', sizes.slots],
+    ['backends', sizes.backends],
+    ['affinity_ok', sizes.affinityOk],
+    ['affinity', sizes.affinity],
+    ['reverse', sizes.reverse],
+  ]);
+
+function readDigest(directory: string): Buffer | undefined {
+  const map = openPinned(`${directory}/${DIGEST}`);
+  if (map === undefined) return undefined;
+  const digest = readElement(map, Buffer.alloc(4), 32);
+  closeSync(map);
+  return digest;
+}
+
+/** Last of all, so that a process that died before does it again. */
+function writeDigest(directory: string, digest: Buffer): void {
+  const path = `${directory}/${DIGEST}`;
+  const pinned = openPinned(path);
+  const map = pinned ?? createMap({ type: MAP_TYPES.array, keySize: 4, valueSize: 32, maxEntries: 1 });
+  if (pinned === undefined) pinObject(map, path);
+  updateBatch(map, Buffer.alloc(4), digest, 1);
+  closeSync(map);
+}

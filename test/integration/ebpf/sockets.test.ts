@@ -1,0 +1,134 @@
+/** What programs see: translation of each kind of socket, and the service's address in every answer. */
+import assert from 'node:assert/strict';
+import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { Rig } from './rig.ts';
+import { KEY, only, route } from './routes.ts';
+
+const DNS = { protocol: 'UDP' } as const;
+
+describe('eBPF datapath: sockets', () => {
+  let rig: Rig;
+  let datapath: Datapath;
+
+  before(async () => {
+    rig = Rig.create();
+    await rig.serve('tcp', ['10.200.0.1:8080=1', '[fd00:200::1]:8080=2']);
+    await rig.serve('udp', ['10.200.0.1:5353=3', '10.200.0.2:5353=4', '[fd00:200::1]:5353=5']);
+    datapath = await rig.open();
+  });
+  after(async () => {
+    await datapath?.destroy();
+    await rig?.end();
+  });
+  beforeEach(async () => {
+    const { failures } = await datapath.replace(
+      only(
+        route('10.96.0.1:80', ['10.200.0.1:8080']),
+        route('[fd00:96::1]:80', ['[fd00:200::1]:8080']),
+        route('10.96.0.9:80', []),
+        route('[fd00:96::9]:80', []),
+        route('10.96.0.1:53', ['10.200.0.1:5353'], DNS),
+        route('10.96.0.2:53', ['10.200.0.1:5353'], DNS),
+        route('[fd00:96::1]:53', ['[fd00:200::1]:5353'], DNS),
+        route('10.96.0.9:53', [], DNS),
+      ),
+    );
+    assert.deepEqual(failures, []);
+  });
+
+  const cases = [
+    { name: 'TCP over IPv4', kind: 'tcp4', service: '10.96.0.1:80', byte: 1, shown: '10.96.0.1:80' },
+    { name: 'TCP over IPv6', kind: 'tcp6', service: '[fd00:96::1]:80', byte: 2, shown: '[fd00:96::1]:80' },
+    { name: 'TCP over mapped IPv4', kind: 'tcp6', service: '10.96.0.1:80', byte: 1, shown: '[::ffff:10.96.0.1]:80' },
+    // The hook sees the subflow's socket on connect and the whole one on getpeername: the peer is the backend.
+    { name: 'MPTCP', kind: 'mptcp4', service: '10.96.0.1:80', byte: 1, shown: '10.200.0.1:8080' },
+  ];
+  for (const { name, kind, service, byte, shown } of cases) {
+    it(`connects ${name} and shows ${shown} as the peer`, async () => {
+      const lines = await rig.script(kind, [`connect=${service}`, 'peer', 'send', 'recv']);
+      assert.deepEqual(lines, ['connect ok', `peer ${shown}`, 'send ok', `recv ${byte}`]);
+    });
+  }
+
+  const datagrams = [
+    { name: 'IPv4', kind: 'udp4', service: '10.96.0.1:53', byte: 3, shown: '10.96.0.1:53' },
+    { name: 'IPv6', kind: 'udp6', service: '[fd00:96::1]:53', byte: 5, shown: '[fd00:96::1]:53' },
+    { name: 'mapped IPv4', kind: 'udp6', service: '10.96.0.1:53', byte: 3, shown: '[::ffff:10.96.0.1]:53' },
+  ];
+  for (const { name, kind, service, byte, shown } of datagrams) {
+    it(`carries UDP over ${name}, unconnected: the answer comes from the service`, async () => {
+      const lines = await rig.script(kind, [`sendto=${service}`, 'recv', `sendto=${service}`, 'recv']);
+      const answer = `recv ${byte} from ${shown}`;
+      assert.deepEqual(lines, ['sendto ok', answer, 'sendto ok', answer]);
+    });
+    it(`carries UDP over ${name}, connected: answer and peer are the service`, async () => {
+      const lines = await rig.script(kind, [`connect=${service}`, 'peer', 'send', 'recv']);
+      assert.deepEqual(lines, ['connect ok', `peer ${shown}`, 'send ok', `recv ${byte} from ${shown}`]);
+    });
+  }
+
+  it('tells two services with the same backend apart by the last send', async () => {
+    const lines = await rig.script('udp4', ['sendto=10.96.0.1:53', 'recv', 'sendto=10.96.0.2:53', 'recv']);
+    assert.deepEqual(
+      lines.filter((line) => line.startsWith('recv')),
+      ['recv 3 from 10.96.0.1:53', 'recv 3 from 10.96.0.2:53'],
+    );
+  });
+
+  it('shows a backend as itself once the socket speaks to it directly', async () => {
+    const sent = await rig.script('udp4', ['sendto=10.96.0.1:53', 'recv', 'sendto=10.200.0.1:5353', 'recv']);
+    assert.deepEqual(sent.slice(2), ['sendto ok', 'recv 3 from 10.200.0.1:5353']);
+    const connected = await rig.script('udp4', [
+      'connect=10.96.0.1:53',
+      'connect=10.200.0.1:5353',
+      'peer',
+      'send',
+      'recv',
+    ]);
+    assert.deepEqual(connected.slice(2), ['peer 10.200.0.1:5353', 'send ok', 'recv 3 from 10.200.0.1:5353']);
+  });
+
+  it('does not take a socket for connected after connect(AF_UNSPEC)', async () => {
+    const steps = ['connect=10.96.0.1:53', 'disconnect', 'sendto=10.200.0.1:5353', 'recv'];
+    assert.equal((await rig.script('udp4', steps)).at(-1), 'recv 3 from 10.200.0.1:5353');
+  });
+
+  it('keeps to the connection while a connected socket also sends elsewhere', async () => {
+    const steps = [
+      'connect=10.96.0.1:53',
+      'sendto=10.96.0.2:53',
+      'recv',
+      'peer',
+      'connect=10.96.0.1:53',
+      'send',
+      'recv',
+    ];
+    const lines = await rig.script('udp4', steps);
+    assert.deepEqual(
+      lines.filter((line) => /recv|peer/.test(line)),
+      ['recv 3 from 10.96.0.2:53', 'peer 10.96.0.1:53', 'recv 3 from 10.96.0.1:53'],
+    );
+  });
+
+  it('refuses a service without backends at once', async () => {
+    assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.9:80']), ['connect ECONNREFUSED']);
+    assert.deepEqual(await rig.script('tcp6', ['connect=10.96.0.9:80']), ['connect ECONNREFUSED']);
+    assert.deepEqual(await rig.script('tcp6', ['connect=[fd00:96::9]:80']), ['connect ECONNREFUSED']);
+    assert.deepEqual(await rig.script('udp4', ['sendto=10.96.0.9:53']), ['sendto ECONNREFUSED']);
+    assert.deepEqual(await rig.script('udp4', ['connect=10.96.0.9:53']), ['connect ECONNREFUSED']);
+  });
+
+  it('leaves every other address and protocol alone', async () => {
+    const direct = await rig.script('tcp4', ['connect=10.200.0.1:8080', 'peer', 'send', 'recv']);
+    assert.deepEqual(direct, ['connect ok', 'peer 10.200.0.1:8080', 'send ok', 'recv 1']);
+    // 10.96/16 is a blackhole: untranslated, it is unreachable.
+    assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.1:53']), ['connect EINVAL']);
+    assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.77:80']), ['connect EINVAL']);
+  });
+
+  it('stops serving a frontend that is removed', async () => {
+    await datapath.apply(new Map([[KEY, undefined]]));
+    assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.1:80']), ['connect EINVAL']);
+    assert.deepEqual(await datapath.read(), []);
+  });
+});
