@@ -80,7 +80,7 @@ function describeService(service: protobuf.Service): Record<string, unknown> {
       name: method.name,
       inputType: method.resolvedRequestType?.fullName,
       outputType: method.resolvedResponseType?.fullName,
-      serverStreaming: method.responseStream === true,
+      ...(method.responseStream ? { serverStreaming: true } : {}),
     })),
   };
 }

@@ -38,6 +38,7 @@ function describeUnreachable(address: ApiAddress, { code, details }: GrpcFailure
   if (code === status.DEADLINE_EXCEEDED) {
     return `The agent at ${where} did not answer within ${timeoutMs / 1000} s: try a longer --timeout`;
   }
+  if (/shutting down|connection dropped/i.test(details)) return `The agent at ${where} went away: it stops or restarts`;
   return `Cannot reach the agent at ${where}: ${whatToCheck(address, details)}`;
 }
 

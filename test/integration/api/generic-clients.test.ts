@@ -8,10 +8,16 @@ import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import { ApiFixture } from './fixture.ts';
 
+interface MessageDescriptor {
+  readonly name: string;
+  readonly field: readonly { readonly name: string }[];
+  readonly nestedType: readonly { readonly name: string }[];
+}
+
 interface FileDescriptor {
   readonly name: string;
   readonly dependency: readonly string[];
-  readonly messageType: readonly { readonly name: string; readonly field: readonly { readonly name: string }[] }[];
+  readonly messageType: readonly MessageDescriptor[];
   readonly service: readonly { readonly name: string; readonly method: readonly { readonly name: string }[] }[];
 }
 
@@ -92,7 +98,14 @@ describe('server reflection', () => {
           status?.field.some(({ name }) => name === 'cluster_id'),
           'fields have the names of the .proto file',
         );
-        assert.equal((await client.files('grpc.health.v1.Health')).length, 1);
+        const [healthFile, ...others] = await client.files('grpc.health.v1.Health');
+        assert.equal(others.length, 0);
+        // Strict clients refuse a file whose map entries have other names.
+        const list = healthFile?.messageType.find(({ name }) => name === 'HealthListResponse');
+        assert.deepEqual(
+          list?.nestedType.map(({ name }) => name),
+          ['StatusesEntry'],
+        );
         assert.equal((await client.ask({ fileContainingSymbol: 'no.such' })).errorResponse?.errorCode, 5);
       } finally {
         client.close();
