@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import type { ServiceName, WatchServicesResponse } from '@tombolo/proto/generated/tombolo-v1.ts';
+import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
+import fc from 'fast-check';
+import { Bell } from './bell.ts';
+import { FakeSource, sampleBackend, sampleEntry, sampleGroup, selected } from './fake-source.ts';
+import { filteredEntries, type ServiceFilter } from './service-filter.ts';
+import { parseResumeToken, watchServices } from './watch-services.ts';
+
+const NAMES = ['a', 'b', 'c'];
+const step = fc.oneof(
+  fc.record({ kind: fc.constant('set'), name: fc.constantFrom(...NAMES), global: fc.boolean() }),
+  fc.record({ kind: fc.constant('remove'), name: fc.constantFrom(...NAMES) }),
+  fc.constant({ kind: 'compact' as const }),
+  fc.constant({ kind: 'read' as const }),
+  fc.constant({ kind: 'settle' as const }),
+  fc.constant({ kind: 'reconnect' as const }),
+);
+const filters = fc.record<ServiceFilter>({
+  namespace: fc.constantFrom('', 'default', 'other'),
+  name: fc.constantFrom('', 'a'),
+  globalOnly: fc.boolean(),
+});
+
+type Events = ReturnType<typeof watchServices>;
+type Next = ReturnType<Events['next']>;
+
+/** A reader that keeps what it is told, as docs/api.md says to. */
+class Reader {
+  readonly services = new Map<ServiceKey, boolean>();
+  readonly #source: FakeSource;
+  readonly #filter: ServiceFilter;
+  #token = '';
+  #bell: Bell;
+  #events: Events;
+  #pending: Next | undefined;
+
+  constructor(source: FakeSource, filter: ServiceFilter) {
+    this.#source = source;
+    this.#filter = filter;
+    this.#bell = new Bell((listener) => source.onTableChange(listener));
+    this.#events = watchServices(source, filter, '', this.#bell);
+  }
+
+  reconnect(): void {
+    this.#bell.close();
+    this.#pending = undefined;
+    this.#bell = new Bell((listener) => this.#source.onTableChange(listener));
+    this.#events = watchServices(this.#source, this.#filter, this.#token, this.#bell);
+  }
+
+  /** Takes one event, if there is one at once. */
+  async read(): Promise<boolean> {
+    this.#pending ??= this.#events.next();
+    const nothing = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
+    const result = await Promise.race([this.#pending, nothing]);
+    if (!result) return false;
+    this.#pending = undefined;
+    if (!result.done) this.#apply(result.value);
+    return !result.done;
+  }
+
+  /** Takes all there is at once. */
+  async settle(): Promise<void> {
+    let more = true;
+    while (more) more = await this.read();
+  }
+
+  close(): void {
+    this.#bell.close();
+  }
+
+  #apply(event: WatchServicesResponse): void {
+    if (event.event === 'snapshotBegin') this.services.clear();
+    if (event.event === 'service') this.services.set(keyOf(event.service), event.service.global);
+    if (event.event === 'removed') this.services.delete(keyOf(event.removed));
+    if (event.event === 'snapshotEnd') this.#token = event.snapshotEnd.resumeToken;
+    if (event.event === 'bookmark') this.#token = event.bookmark.resumeToken;
+  }
+}
+
+const keyOf = ({ namespace, name }: ServiceName): ServiceKey => serviceKey(namespace, name);
+
+describe('watchServices()', () => {
+  it('brings any reader, however slow or often cut off, to what a list gives', async () => {
+    await fc.assert(
+      fc.asyncProperty(filters, fc.array(step, { maxLength: 30 }), async (filter, steps) => {
+        const source = new FakeSource();
+        const reader = new Reader(source, filter);
+        for (const action of steps) {
+          if (action.kind === 'compact') source.compact();
+          else if (action.kind === 'read') await reader.read();
+          else if (action.kind === 'settle') await reader.settle();
+          else if (action.kind === 'reconnect') reader.reconnect();
+          else if ('global' in action) source.set(sampleEntry(action.name, [], { global: action.global === true }));
+          else if ('name' in action) source.remove(serviceKey('default', action.name));
+        }
+        await reader.settle();
+        const wanted = filteredEntries(filter, source.snapshot()).map(({ key, service }) => [key, service?.global]);
+        assert.deepEqual([...reader.services].sort(), wanted);
+        reader.close();
+        assert.equal(source.tableListeners.size, 0);
+      }),
+    );
+  });
+
+  it('gives the parts of a large Service one after the other', async () => {
+    const source = new FakeSource();
+    const backends = Array.from({ length: 5_000 }, (_, i) => selected(sampleBackend(`10.0.${i >> 8}.${i & 255}`)));
+    source.set(sampleEntry('big', [sampleGroup(backends)]), sampleEntry('small', []));
+    const bell = new Bell((listener) => source.onTableChange(listener));
+    const names: string[] = [];
+    for await (const event of watchServices(source, { namespace: '', name: '', globalOnly: false }, '', bell)) {
+      if (event.event === 'service')
+        names.push(`${event.service.name} ${event.service.moreBackends ? 'more' : 'whole'}`);
+      if (event.event === 'snapshotEnd') bell.close();
+    }
+    assert.ok(names.length >= 3);
+    assert.deepEqual(names, [...names.slice(2).map(() => 'big more'), 'big whole', 'small whole']);
+  });
+});
+
+describe('parseResumeToken()', () => {
+  const cases = [
+    { name: 'goes on from a revision', token: 'e.7', want: 7 },
+    { name: 'refuses the future', token: 'e.11', want: undefined },
+    { name: 'refuses another life of the table', token: 'f.7', want: undefined },
+    { name: 'refuses nothing', token: '', want: undefined },
+    { name: 'refuses rubbish', token: 'e.-1', want: undefined },
+    { name: 'refuses more than two parts', token: 'e.7.7', want: undefined },
+    { name: 'refuses an absent number', token: 'e.', want: undefined },
+  ];
+  for (const { name, token, want } of cases) it(name, () => assert.equal(parseResumeToken(token, 'e', 10), want));
+});
+
+describe('Bell', () => {
+  it('makes one of any number of rings, and none is lost between two waits', async () => {
+    const listeners = new Set<() => void>();
+    const bell = new Bell((listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    });
+    const ring = () => {
+      for (const listener of listeners) listener();
+    };
+    ring();
+    ring();
+    assert.equal(await bell.next(), true);
+    const waiting = bell.next();
+    ring();
+    assert.equal(await waiting, true);
+    const last = bell.next();
+    bell.close();
+    assert.equal(await last, false);
+    assert.equal(await bell.next(), false);
+    assert.equal(listeners.size, 0);
+  });
+});
