@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { populate, until, World } from './world.ts';
+
+const CART = 'cilium/state/services/v1/east/shop/cart';
+const CONFIG = 'cilium/cluster-config/east';
+const IDENTITIES = 'cilium/state/identities/v1/id/';
+
+/** What is not a time. */
+async function facts(world: World): Promise<Map<string, string>> {
+  const entries = await world.dump();
+  return new Map([...entries].filter(([key]) => key !== 'cilium/.heartbeat' && !key.startsWith('cilium/synced/')));
+}
+
+describe('clustermesh-apiserver: adversity', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.create();
+  });
+  afterEach(() => world.close());
+
+  it('repairs its cluster configuration when somebody changes or deletes it', async () => {
+    await world.start();
+    await world.ready();
+    const good = (await world.dump(CONFIG)).get(CONFIG);
+    const repaired = () => until('the repair', async () => (await world.dump(CONFIG)).get(CONFIG) === good);
+    await world.etcdctl('put', CONFIG, '{"id":9}');
+    await repaired();
+    await world.etcdctl('del', CONFIG);
+    await repaired();
+  });
+
+  it('removes what vanished while it was away, and nothing else', async () => {
+    await populate(world);
+    await world.service('shop', 'old', { 'service.cilium.io/global': 'true' });
+    await world.pod('shop', 'old', '10.1.0.9', { app: 'old' });
+    await world.start();
+    await world.ready();
+    const before = await facts(world);
+    await world.stop();
+    assert.deepEqual(await facts(world), before, 'a stop withdraws nothing');
+    await world.request('DELETE', '/api/v1/namespaces/shop/services/old');
+    await world.request('DELETE', '/api/v1/namespaces/shop/pods/old?gracePeriodSeconds=0');
+    await world.etcdctl('put', 'cilium/state/services/v1/west/shop/cart', 'not ours');
+    await world.start();
+    await world.ready();
+    const after = await facts(world);
+    const gone = [...before.keys()].filter((key) => !after.has(key)).map((key) => key.replace(/\d{5,}$/, 'ID'));
+    assert.deepEqual(gone.sort(), [
+      `${IDENTITIES}ID`,
+      'cilium/state/ip/v1/default/10.1.0.9',
+      'cilium/state/services/v1/east/shop/old',
+    ]);
+    assert.equal(after.get('cilium/state/services/v1/west/shop/cart'), 'not ours');
+    assert.equal(after.get(CART), before.get(CART));
+  });
+
+  it('keeps the identity numbers that it finds', async () => {
+    await populate(world);
+    await world.start();
+    await world.ready();
+    const [[key, labels] = []] = [...(await world.dump(IDENTITIES))];
+    await world.stop();
+    // Another number than a new start would choose.
+    await world.etcdctl('del', key ?? '');
+    await world.etcdctl('put', `${IDENTITIES}65999`, labels ?? '');
+    await world.start();
+    await world.ready();
+    assert.deepEqual([...(await world.dump(IDENTITIES))], [[`${IDENTITIES}65999`, labels]]);
+    const pod = (await world.dump('cilium/state/ip/v1/default/10.1.0.1')).values().next().value;
+    assert.equal(JSON.parse(pod ?? '{}').ID, 65_999);
+  });
+
+  it('writes everything again when etcd was emptied, the canary of each kind last', async () => {
+    await populate(world);
+    await world.start();
+    await world.ready();
+    const before = await facts(world);
+    await world.etcd.kill();
+    await world.etcd.wipe();
+    await world.etcd.run();
+    await until('everything to be back', async () => (await world.dump()).size === before.size + 5);
+    assert.deepEqual(await facts(world), before);
+    const { kvs } = JSON.parse(await world.etcdctl('get', '--prefix', 'cilium/', '-w', 'json'));
+    const revisions = new Map<string, number>();
+    for (const { key, mod_revision } of kvs) revisions.set(`${Buffer.from(key, 'base64')}`, mod_revision);
+    for (const kind of ['nodes', 'services', 'ip', 'identities']) {
+      const canary = revisions.get(`cilium/synced/east/cilium/state/${kind}/v1`) ?? 0;
+      for (const [key, revision] of revisions) {
+        if (key.startsWith(`cilium/state/${kind}/v1/`)) assert(revision < canary, `${key} after its canary`);
+      }
+    }
+  });
+
+  it('starts without etcd, says so, and goes on when it comes', async () => {
+    await populate(world);
+    await world.etcd.kill();
+    await world.start();
+    await until('a word about etcd', () => world.logged.some(({ fields }) => fields['room'] === 'etcd'));
+    const { status, text } = await world.http('/readyz');
+    assert.equal(status, 503);
+    assert.match(text, /Waiting for: .*services/);
+    assert.equal((await world.http('/healthz')).status, 200);
+    await world.etcd.run();
+    await world.ready();
+    assert((await facts(world)).has(CART));
+  });
+
+  it('starts without the Kubernetes API, says so, removes nothing, and goes on when it comes', async () => {
+    await world.etcdctl('put', CART, 'from an earlier life');
+    await world.stopKubernetes();
+    await world.start();
+    await until('a word about it', () =>
+      world.logged.some(({ msg }) => msg.startsWith('Cannot follow the Kubernetes')),
+    );
+    assert.equal((await world.http('/readyz')).status, 503);
+    assert.equal((await world.dump(CART)).get(CART), 'from an earlier life');
+    await world.startKubernetes();
+    await world.ready();
+    assert(!(await facts(world)).has(CART));
+  });
+
+  it('keeps everything while the Kubernetes API is away', async () => {
+    await populate(world);
+    await world.start();
+    await world.ready();
+    const before = await facts(world);
+    const count = () => world.logged.filter(({ msg }) => msg.startsWith('Cannot follow the Kubernetes')).length;
+    await world.stopKubernetes();
+    await until('all five watches to notice', () => count() >= 5);
+    assert.deepEqual(await facts(world), before);
+  });
+
+  it('refuses a malformed object and goes on with the others', async () => {
+    await populate(world);
+    await world.start();
+    await world.ready();
+    const before = (await world.dump(CART)).get(CART);
+    const annotations = { 'clustermesh.cilium.io/global': 'perhaps' };
+    await world.request('PATCH', '/api/v1/namespaces/shop', { metadata: { annotations } });
+    await until('a warning', () => world.logged.some(({ fields }) => `${fields['warning']}`.includes('perhaps')));
+    assert.equal((await world.dump(CART)).get(CART), before);
+  });
+
+  it('stops twice in one process and leaves nothing running', async () => {
+    for (let i = 0; i < 2; i++) {
+      await world.start();
+      await world.ready();
+      await world.stop();
+    }
+  });
+});
+
+describe('clustermesh-apiserver: program', () => {
+  let world: World;
+  before(async () => {
+    world = await World.create();
+  });
+  after(() => world.close());
+
+  const program = (...args: readonly string[]) => {
+    const child = spawn(process.execPath, ['packages/clustermesh-apiserver/src/main.ts', ...args]);
+    let output = '';
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    const exited = once(child, 'exit').then(([code]) => code as number | null);
+    return { child, exited, output: () => output };
+  };
+
+  it('ends cleanly on SIGTERM, and its entries stay', async () => {
+    await populate(world);
+    const { child, exited, output } = program(...world.flags);
+    try {
+      await until('all kinds', () => (output().match(/All entries of the kind are written/g) ?? []).length === 4);
+      child.kill('SIGTERM');
+      assert.equal(await exited, 0, output());
+    } finally {
+      child.kill('SIGKILL');
+    }
+    assert.match(output(), /"signal":"SIGTERM"/);
+    assert((await facts(world)).has(CART));
+  });
+
+  it('names everything that is wrong with its flags, and a bad kubeconfig', async () => {
+    const wrong = program('--cluster-id=0', '--what');
+    assert.equal(await wrong.exited, 2);
+    assert.match(wrong.output(), /--cluster-name is required/);
+    assert.match(wrong.output(), /unknown flag: --what/);
+    const missing = program(...world.flags, '--kubeconfig=/no/such/file');
+    assert.equal(await missing.exited, 1);
+    assert.match(missing.output(), /Cannot use kubeconfig \/no\/such\/file: ENOENT/);
+    const help = program('--help');
+    assert.equal(await help.exited, 0);
+    assert.match(help.output(), /--kvstore-lease-ttl/);
+  });
+
+  it('names the health port that is taken', async () => {
+    await world.start();
+    const { port } = new URL(world.api.url);
+    const { exited, output } = program(...world.flags, `--health-port=${port}`);
+    assert.equal(await exited, 1);
+    assert.match(output(), new RegExp(`Cannot serve health on 127.0.0.1:${port}`));
+  });
+});
