@@ -7,7 +7,15 @@ import { familyOf } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { type Choice, choiceChain, type Family } from './ruleset.ts';
+import {
+  type Choice,
+  choiceChain,
+  choiceNumber,
+  choicesMap,
+  type Family,
+  LONGEST_AFFINITY,
+  MOST_BACKENDS,
+} from './ruleset.ts';
 
 /** One frontend as the kernel has it, or shall have it. */
 export interface Served {
@@ -17,21 +25,22 @@ export interface Served {
 }
 
 type ProtocolName = Lowercase<Protocol>;
-/** Backends by frontend and slot, and by frontend and what clients are remembered by. */
-export type SlotsName = `slots-${ProtocolName}`;
-export type TargetsName = `targets-${ProtocolName}`;
 
-export type SetName =
-  | 'services'
-  | 'refused'
-  | 'external'
-  | SlotsName
-  | TargetsName
-  | 'sticky'
-  | 'sticky-slots'
-  | 'sticky-members'
-  | 'backends';
+export const SETS = ['refused', 'external', 'sticky-members', 'backends'] as const;
+export const MAPS = [
+  'services',
+  'choices',
+  'nodeport-choices',
+  'sticky-slots',
+  'slots-tcp',
+  'slots-udp',
+  'slots-sctp',
+  'targets-tcp',
+  'targets-udp',
+  'targets-sctp',
+] as const;
 
+export type SetName = (typeof SETS)[number] | (typeof MAPS)[number];
 export interface Element {
   readonly set: SetName;
   readonly key: string;
@@ -40,6 +49,20 @@ export interface Element {
   /** Empty for none. */
   readonly comment: string;
 }
+
+/** Whether both look the same in the kernel. */
+export function sameServed(a: Served | undefined, b: Served | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.frontend.kind === b.frontend.kind &&
+    a.backends.length === b.backends.length &&
+    (a.affinitySeconds === b.affinitySeconds || a.backends.length === 0) &&
+    (a.backends === b.backends || a.backends.every((backend, i) => sameBackend(backend, b.backends[i])))
+  );
+}
+
+const sameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
+  a.address === b?.address && a.port === b.port && a.clusterId === b.clusterId;
 
 /** These decide what happens to a packet; all others are only found through them. */
 export const isPointer = (set: SetName): boolean => set === 'services' || set === 'refused';
@@ -53,11 +76,23 @@ const nameOf = (protocol: Protocol): ProtocolName => protocol.toLowerCase() as P
 /** In the sets that are for one protocol. */
 const translationKey = ({ address, port }: Frontend): string => `${address} . ${String(port)}`;
 
-/** The chain that this frontend's element in `services` names; undefined when it has no backends. */
+/** The kind of choice that this frontend's element in `services` names; undefined when it has no backends. */
 export function choiceOf({ frontend, backends, affinitySeconds }: Served): Choice | undefined {
   if (backends.length === 0) return undefined;
-  const nodePort = frontend.kind === 'NodePort';
+  const nodePort = isEveryAddress(frontend);
   return { protocol: frontend.protocol, nodePort, count: backends.length, affinitySeconds };
+}
+
+export const isEveryAddress = ({ address }: Frontend): boolean => address === '0.0.0.0' || address === '::';
+
+/** Why this cannot be put into the tables, or undefined. */
+export function limitOf({ backends, affinitySeconds }: Served): string | undefined {
+  if (backends.length > MOST_BACKENDS) {
+    return `expected at most ${String(MOST_BACKENDS)} backends: current value is ${String(backends.length)}`;
+  }
+  return affinitySeconds > LONGEST_AFFINITY
+    ? `expected session affinity of at most ${String(LONGEST_AFFINITY)} seconds: current value is ${String(affinitySeconds)}`
+    : undefined;
 }
 
 /** The elements that belong to this frontend alone. */
@@ -67,13 +102,20 @@ export function elementsOf(served: Served): readonly Element[] {
   const choice = choiceOf(served);
   if (choice === undefined) return [{ set: 'refused', key, value: '', comment: frontend.kind }];
   const elements: Element[] = [
-    { set: 'services', key, value: `goto ${choiceChain(choice)}`, comment: frontend.kind },
+    { set: 'services', key, value: formatNumber(choiceNumber(choice)), comment: frontend.kind },
     ...(affinitySeconds === 0 ? slots(frontend, backends) : stickySlots(frontend, backends)),
   ];
-  if (affinitySeconds > 0) elements.push(member('sticky', key));
   if (frontend.kind !== 'ClusterIP') elements.push(member('external', key));
   return elements;
 }
+
+/** The element that names the chain of a choice; frontends share it. */
+export const choiceElement = (choice: Choice): Element => ({
+  set: choicesMap(choice),
+  key: `${nameOf(choice.protocol)} . ${formatNumber(choiceNumber(choice))}`,
+  value: `goto ${choiceChain(choice)}`,
+  comment: '',
+});
 
 /** The element that says "this address is a backend of ours"; frontends share it. */
 export const backendElement = (address: string): Element => member('backends', `${address} . ${address}`);
@@ -94,7 +136,7 @@ function stickySlots(frontend: Frontend, backends: readonly RouteBackend[]): Ele
   const key = frontendKey(frontend);
   const ids = stickyIds(backends);
   return backends.flatMap((backend, slot): Element[] => {
-    const id = formatStickyId(ids[slot] ?? 0);
+    const id = formatNumber(ids[slot] ?? 0);
     return [
       { set: 'sticky-slots', key: `${key} . ${String(slot)}`, value: id, comment: '' },
       member('sticky-members', `${key} . ${id}`),
@@ -129,10 +171,10 @@ function hash(text: string): number {
   return value >>> 0;
 }
 
-/** As nft writes a packet priority: two hexadecimal halves. */
-export const formatStickyId = (id: number): string => `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
+/** A number as nft writes a packet priority: two hexadecimal halves. */
+export const formatNumber = (id: number): string => `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
 
-export function parseStickyId(text: string): number | undefined {
+export function parseNumber(text: string): number | undefined {
   const match = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text);
   return match === null
     ? undefined

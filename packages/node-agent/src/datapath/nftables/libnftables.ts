@@ -9,6 +9,8 @@ import koffi from 'koffi';
 const LIBRARY = 'libnftables.so.1';
 /** Bits of nft_ctx_output_set_flags; numbers in place of names, so that a listing does not depend on /etc/protocols. */
 const JSON_OUTPUT = 1 << 4;
+/** Without the elements of sets. */
+const TERSE = 1 << 11;
 const NUMERIC = (1 << 7) | (1 << 8) | (1 << 9);
 
 type Context = unknown;
@@ -59,17 +61,16 @@ export class Nft {
     if (!this.#context) throw new Error('Cannot open an nftables context');
     library.bufferOutput(this.#context);
     library.bufferErrors(this.#context);
-    library.setFlags(this.#context, JSON_OUTPUT | NUMERIC);
   }
 
   /** Runs one transaction: all of it is in force afterwards, or none and this throws what nft said. */
   async run(text: string): Promise<void> {
-    await this.#call(text);
+    await this.#call(text, 0);
   }
 
   /** Runs a `list` command and answers nft's JSON, parsed. */
-  async list(command: string): Promise<unknown> {
-    const output = await this.#call(command);
+  async list(command: string, { terse } = { terse: false }): Promise<unknown> {
+    const output = await this.#call(command, JSON_OUTPUT | NUMERIC | (terse ? TERSE : 0));
     return output === '' ? { nftables: [] } : JSON.parse(output);
   }
 
@@ -80,9 +81,10 @@ export class Nft {
     this.#library.free(this.#context);
   }
 
-  #call(text: string): Promise<string> {
-    if (!this.#open) throw new Error('Cannot run nft: the context is closed');
+  #call(text: string, flags: number): Promise<string> {
+    if (!this.#open) return Promise.reject(new Error('Cannot run nft: the context is closed'));
     const call = this.#tail.then(async () => {
+      this.#library.setFlags(this.#context, flags);
       const status = await this.#library.run(this.#context, text);
       const output = this.#library.output(this.#context);
       const errors = this.#library.errors(this.#context);

@@ -7,6 +7,7 @@
  */
 import {
   backendElement,
+  choiceElement,
   choiceOf,
   type Element,
   elementsOf,
@@ -14,7 +15,7 @@ import {
   isPointer,
   type Served,
 } from './elements.ts';
-import { type Choice, choiceChain, type Family } from './ruleset.ts';
+import { type Choice, choiceChain, FAMILIES, type Family, STANDING_CHOICES } from './ruleset.ts';
 
 export type Operation =
   | { readonly verb: 'add' | 'delete'; readonly kind: 'chain'; readonly family: Family; readonly choice: Choice }
@@ -28,7 +29,7 @@ export interface Plan {
 /** By `frontendId`; undefined where the frontend shall go. */
 export type ServedChanges = ReadonlyMap<string, Served | undefined>;
 
-/** A chain or a backend's address, and how many frontends need it. */
+/** A chain, the element that names it or a backend's address, and how many frontends need it. */
 interface Shared {
   readonly operation: Omit<Operation, 'verb'>;
   readonly uses: number;
@@ -38,23 +39,21 @@ export class ServedTable {
   readonly frontends = new Map<string, Served>();
   readonly #shared = new Map<string, Shared>();
 
+  constructor() {
+    for (const [id, operation] of standing()) this.#shared.set(id, { operation, uses: 1 });
+  }
+
   /** What it takes to make these changes. Changes nothing. */
   plan(changes: ServedChanges): Plan {
     const own = [...changes].map(([id, next]) => diffElements(this.frontends.get(id), next));
     const shared = [...this.#sharedAfter(changes)];
     const gained = shared.filter(([id, { uses }]) => uses > 0 && !this.#shared.has(id)).map(([, s]) => s);
     const lost = shared.filter(([id, { uses }]) => uses === 0 && this.#shared.has(id)).map(([, s]) => s);
+    const operationsOn = (verb: 'add' | 'delete', of: readonly Shared[]): Operation[] =>
+      inSetOrder(of.map(({ operation }) => ({ ...operation, verb }) as Operation));
     return {
-      first: [
-        ...gained.map(({ operation }) => ({ ...operation, verb: 'add' }) as Operation).sort(chainsFirst),
-        ...inSetOrder(own.flatMap((diff) => diff.first)),
-      ],
-      second: [
-        ...inSetOrder(own.flatMap((diff) => diff.second)),
-        ...lost
-          .map(({ operation }) => ({ ...operation, verb: 'delete' }) as Operation)
-          .sort((a, b) => chainsFirst(b, a)),
-      ],
+      first: [...operationsOn('add', gained), ...inSetOrder(own.flatMap((diff) => diff.first))],
+      second: [...inSetOrder(own.flatMap((diff) => diff.second)), ...operationsOn('delete', lost)],
     };
   }
 
@@ -93,12 +92,27 @@ function* sharedBy(served: Served): Generator<[string, Omit<Operation, 'verb'>]>
   const choice = choiceOf(served);
   if (choice === undefined) return;
   const family = familyOfFrontend(served.frontend);
-  yield [`chain ${family} ${choiceChain(choice)}`, { kind: 'chain', family, choice } as Omit<Operation, 'verb'>];
+  yield* choiceParts(family, choice);
   for (const address of new Set(served.backends.map((backend) => backend.address))) {
     const element = backendElement(address);
     yield [`backend ${address}`, { kind: 'element', family, element } as Omit<Operation, 'verb'>];
   }
 }
+
+function* choiceParts(family: Family, choice: Choice): Generator<[string, Omit<Operation, 'verb'>]> {
+  const chain = `${family} ${choiceChain(choice)}`;
+  yield [`chain ${chain}`, { kind: 'chain', family, choice } as Omit<Operation, 'verb'>];
+  yield [`choice ${chain}`, { kind: 'element', family, element: choiceElement(choice) } as Omit<Operation, 'verb'>];
+}
+
+const standing = (): [string, Omit<Operation, 'verb'>][] =>
+  FAMILIES.flatMap((family) => STANDING_CHOICES.flatMap((choice) => [...choiceParts(family, choice)]));
+
+/** What a table without any Service holds. */
+export const standingOperations = (family: Family): readonly Operation[] =>
+  standing()
+    .map(([, operation]) => ({ ...operation, verb: 'add' }) as Operation)
+    .filter((operation) => operation.family === family);
 
 /** The difference between two states of one frontend. An element cannot change: it is deleted and added again. */
 function diffElements(
@@ -125,16 +139,14 @@ function operationOn(verb: 'add' | 'delete', served: Served | undefined, element
   return { verb, kind: 'element', family: familyOfFrontend(served.frontend), element };
 }
 
-const chainsFirst = (a: Operation, b: Operation): number => Number(a.kind !== 'chain') - Number(b.kind !== 'chain');
-
-/** Deletes before adds, pointers last, and what goes to one set together. */
+/** Chains are there before and gone after what names them; deletes before adds, pointers last, and what goes to one set together. */
 function inSetOrder(operations: readonly Operation[]): Operation[] {
   const groups = Map.groupBy(operations, orderOf);
   return [...groups.keys()].sort().flatMap((order) => groups.get(order) ?? []);
 }
 
 function orderOf(operation: Operation): string {
-  if (operation.kind === 'chain') return '';
+  if (operation.kind === 'chain') return operation.verb === 'add' ? '0' : '9';
   const { set } = operation.element;
-  return `${isPointer(set) ? 'z' : 'a'} ${operation.verb === 'delete' ? 'a' : 'z'} ${operation.family} ${set}`;
+  return `${isPointer(set) ? '2' : '1'} ${operation.verb === 'delete' ? '1' : '2'} ${operation.family} ${set}`;
 }

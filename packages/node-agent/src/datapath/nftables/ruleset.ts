@@ -4,10 +4,12 @@
  *
  * A packet's way, in each of the tables `ip NAME` and `ip6 NAME`:
  *   refuse (just before NAT)  a frontend without backends answers with a TCP reset or ICMP port unreachable
- *   nat                       `services` names the chain that picks a slot at random; `slots-tcp` names the backend
- *   forget (just after NAT)   the packet priority, scratch of affinity, is set back; packet marks are never touched
+ *   nat                       `services` says what kind of choice it is, `choices` which chain picks a slot at random,
+ *                             `slots-tcp` which backend that is
+ *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
  *   source                    masquerades what would otherwise not be answered through this node
  *
+ * `services` does not hold verdicts itself, for the kernel checks every verdict of a map again whenever one changes.
  * A NodePort is a frontend with the unspecified address: the key is looked up a second time with the address masked out.
  */
 import { createHash } from 'node:crypto';
@@ -37,22 +39,34 @@ export function choiceChain({ protocol, nodePort, count, affinitySeconds }: Choi
   return `${nodePort ? 'nodeport-' : ''}${protocol.toLowerCase()}-${String(count)}${sticky}`;
 }
 
-const CHOICE_CHAIN = /^(nodeport-)?(tcp|udp|sctp)-([1-9]\d*)(?:-sticky-([1-9]\d*))?$/;
+const CHOICE_CHAIN = /^(nodeport-)?(tcp|udp|sctp)-[1-9]\d*(-sticky-[1-9]\d*)?$/;
 
-export function parseChoiceChain(name: string): Choice | undefined {
-  const match = CHOICE_CHAIN.exec(name);
-  if (match === null) return undefined;
-  return {
-    protocol: protocolOf(match[2] ?? ''),
-    nodePort: match[1] !== undefined,
-    count: Number(match[3]),
-    affinitySeconds: Number(match[4] ?? 0),
-  };
-}
+export const isChoiceChain = (name: string): boolean => CHOICE_CHAIN.test(name);
 
-function protocolOf(text: string): Protocol {
-  return text === 'tcp' ? 'TCP' : text === 'udp' ? 'UDP' : 'SCTP';
-}
+/**
+ * Choices whose chains are always there: the kernel walks all of `slots-tcp` when a chain is added that uses it, which
+ * takes tens of milliseconds at 50,000 Services.
+ */
+export const STANDING_CHOICES: readonly Choice[] = (['TCP', 'UDP'] as const).flatMap((protocol) =>
+  Array.from({ length: 16 }, (_, i) => ({ protocol, nodePort: false, count: i + 1, affinitySeconds: 0 })),
+);
+
+const COUNT_BITS = 15;
+/** What fits into a choice's number. Kubernetes allows affinity for a day. */
+export const MOST_BACKENDS = 2 ** COUNT_BITS - 1;
+export const LONGEST_AFFINITY = 86_400;
+
+/** The number that `services` holds; protocol and kind of frontend are in its key already. */
+export const choiceNumber = ({ count, affinitySeconds }: Choice): number => affinitySeconds * 2 ** COUNT_BITS + count;
+
+export const parseChoiceNumber = (number: number): Pick<Choice, 'count' | 'affinitySeconds'> => ({
+  count: number & MOST_BACKENDS,
+  affinitySeconds: number >>> COUNT_BITS,
+});
+
+/** Which of the two maps of choices names this choice's chain. */
+export const choicesMap = ({ nodePort }: Choice): 'choices' | 'nodeport-choices' =>
+  nodePort ? 'nodeport-choices' : 'choices';
 
 interface Words {
   readonly address: string;
@@ -130,12 +144,13 @@ function sets(family: Family): string {
   const clientType =
     family === 'ip' ? `typeof ${clientKey(family, 'th')}` : 'typeof numgen random mod 2 . numgen random mod 2';
   return `
-  map services { type ${key} : verdict; }
+  map services { typeof ${typeofKey} : meta priority; }
+  map choices { typeof meta l4proto . meta priority : verdict; }
+  map nodeport-choices { typeof meta l4proto . meta priority : verdict; }
   set refused { type ${key}; }
   set external { type ${key}; }
   set backends { type ${address} . ${address}; }
   set local-pods { type ${address}; flags interval; }
-  set sticky { type ${key}; }
   map sticky-slots { typeof ${typeofKey} . numgen random mod 2 : meta priority; }
   set sticky-members { typeof ${typeofKey} . meta priority; }
   map affinity { ${clientType} : meta priority; flags dynamic,timeout; size ${String(AFFINITY_ENTRIES)}; }${translations.join('')}`;
@@ -145,9 +160,8 @@ function chains(family: Family): string {
   const { any, loopback, unreachable } = wordsOf(family);
   const key = addressKey(family);
   const onThisNode = `fib daddr type local ${family} daddr != ${loopback}`;
-  // nft knows the type of `ct original proto-dst` only after a match on one protocol: hence a line for each.
-  const asked = (rest: string): string => perProtocol(`ct original ${family} daddr`, rest);
-  const askedNodePort = (rest: string): string => perProtocol(`ct original ${family} daddr & ${any}`, rest);
+  const asked = `ct original ${family} daddr`;
+  const askedNodePort = `ct original ${family} daddr & ${any}`;
   const toOurs = `${family} daddr . ${family} daddr @backends`;
   const hook = (type: string, name: string, priority: number): string =>
     `type ${type} hook ${name} priority ${String(priority)};`;
@@ -161,12 +175,12 @@ function chains(family: Family): string {
     reject with ${unreachable}
   }
   chain balance {
-    ${key} vmap @services
-    ${onThisNode} ${nodePortKey(family)} vmap @services
+    meta priority set ${key} map @services meta l4proto . meta priority vmap @choices
+    ${onThisNode} meta priority set ${nodePortKey(family)} map @services meta l4proto . meta priority vmap @nodeport-choices
   }
   chain forget {
-    ${asked('@sticky meta priority set none')}
-    ${askedNodePort(`@sticky ${toOurs} meta priority set none`)}
+    ${perProtocol((port) => `meta priority set ${asked} . ${port} map @services meta priority set none`)}
+    ${perProtocol((port) => `${toOurs} meta priority set ${askedNodePort} . ${port} map @services meta priority set none`)}
   }
   chain masquerade-unless-local {
     ${family} daddr @local-pods return
@@ -175,8 +189,8 @@ function chains(family: Family): string {
   }
   chain source {
     ${family} saddr . ${family} daddr @backends masquerade fully-random
-    ${asked('@external goto masquerade-unless-local')}
-    ${askedNodePort(`@external ${toOurs} goto masquerade-unless-local`)}
+    ${perProtocol((port) => `${asked} . ${port} @external goto masquerade-unless-local`)}
+    ${perProtocol((port) => `${toOurs} ${askedNodePort} . ${port} @external goto masquerade-unless-local`)}
     fib saddr type local ${toOurs} goto masquerade-unless-local
   }
   chain refuse-prerouting { ${hook('filter', 'prerouting', BEFORE_NAT)} ct state new jump refuse; }
@@ -188,9 +202,10 @@ function chains(family: Family): string {
   chain nat-postrouting { ${hook('nat', 'postrouting', SOURCE_NAT)} ct status dnat jump source; }`;
 }
 
-const perProtocol = (address: string, rest: string): string =>
+/** nft knows the type of `ct original proto-dst` only after a match on one protocol: hence a line for each. */
+const perProtocol = (rule: (port: string) => string): string =>
   ['tcp', 'udp', 'sctp']
-    .map((protocol) => `meta l4proto ${protocol} ${address} . meta l4proto . ct original proto-dst ${rest}`)
+    .map((header) => `meta l4proto ${header} ${rule('meta l4proto . ct original proto-dst')}`)
     .join('\n    ');
 
 /** The name of an empty set that says which version of these rules a table holds. */
