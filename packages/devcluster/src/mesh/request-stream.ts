@@ -35,7 +35,7 @@ export class RequestStream {
       name: `requests of ${place.name}`,
       argv: [
         ...typescript('packages/devcluster/src/programs/requests.ts'),
-        url,
+        ...[url, '--json'],
         ...(count === undefined ? [] : ['--count', `${count}`]),
         ...['--workers', `${workers}`, '--interval-ms', `${intervalMs}`, '--timeout-ms', `${timeoutMs}`],
       ],

@@ -63,6 +63,16 @@ export function byCluster({ by }: RequestCounts): Readonly<Record<string, number
   return sorted(clusters);
 }
 
+/** For people: a line of totals, then who answered how often and what failed. */
+export function formatCounts({ sent, answered, failed, by, errors, slowestMs }: RequestCounts): string {
+  const lines = [
+    ...Object.entries(by),
+    ...Object.entries(errors).map(([message, count]) => [`error: ${message}`, count]),
+  ];
+  const total = `${sent} requests: ${answered} answered, ${failed} failed; the slowest took ${slowestMs} ms`;
+  return [total, ...lines.map(([what, count]) => `${String(count).padStart(7)} ${what}`)].join('\n');
+}
+
 function difference(earlier: Readonly<Record<string, number>>, later: Readonly<Record<string, number>>) {
   const changed = Object.entries(later).map(([key, count]): [string, number] => [key, count - (earlier[key] ?? 0)]);
   return Object.fromEntries(changed.filter(([, count]) => count > 0));

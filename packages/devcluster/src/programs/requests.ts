@@ -1,14 +1,15 @@
 /**
- * Sends requests one after another, each on a connection of its own, and counts. Runs in a pod until SIGTERM (or for
- * `--count` requests), finishing those under way; prints the counts so far as a line of JSON every 50 ms and at the end.
+ * Sends requests one after another, each on a connection of its own, and counts. Runs in a pod until SIGTERM or SIGINT
+ * (or for `--count` requests), finishing those under way. Prints the counts at the end; with --json, as a line of JSON,
+ * and every 50 ms what they are so far.
  *
- *   requests.ts URL [--count N] [--workers N] [--interval-ms MS] [--timeout-ms MS]
+ *   requests.ts URL [--count N] [--workers N] [--interval-ms MS] [--timeout-ms MS] [--json]
  *   URL is http://ADDRESS:PORT/, tcp://ADDRESS:PORT or udp://ADDRESS:PORT
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ask } from './ask.ts';
-import { RequestLog } from './request-log.ts';
+import { formatCounts, RequestLog } from './request-log.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     workers: { type: 'string', default: '1' },
     'interval-ms': { type: 'string', default: '4' },
     'timeout-ms': { type: 'string', default: '3000' },
+    json: { type: 'boolean', default: false },
   },
 });
 const url = new URL(positionals[0] ?? '');
@@ -37,11 +39,12 @@ async function work(): Promise<void> {
   }
 }
 
-const print = (): void => console.log(JSON.stringify(log.counts()));
-process.on('SIGTERM', () => {
-  stopping = true;
-});
-const timer = setInterval(print, 50);
+const print = (): void => console.log(values.json ? JSON.stringify(log.counts()) : formatCounts(log.counts()));
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.on(signal, () => {
+    stopping = true;
+  });
+const timer = values.json ? setInterval(print, 50) : undefined;
 await Promise.all(Array.from({ length: Number(values.workers) }, () => work()));
 clearInterval(timer);
 print();
