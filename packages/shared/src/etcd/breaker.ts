@@ -23,6 +23,7 @@ export class Breaker {
   }
 
   async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#circuit.isShutdown) return call();
     let outcome: { readonly value: T } | undefined;
     try {
       await this.#circuit.fire(async () => {

@@ -119,7 +119,8 @@ export class Follower {
   #afterWatch(end: WatchEnd): void {
     if (end.kind === 'aborted') return;
     this.#options.logger.debug({ prefix: this.#options.prefix, reason: end.error.message }, 'etcd watch ended');
-    if (end.kind === 'lost') return;
+    // What does not fit into one message would not fit the next time; a listing can be cut smaller.
+    if (end.kind === 'lost' && end.error.kind !== 'too-large') return;
     this.#next = undefined;
     // A stale token looks like a denied watch. The listing that comes next decides, unless it was allowed before.
     if (end.error.kind === 'unauthorized' && ++this.#refusals > 1) throw end.error;
