@@ -1,0 +1,95 @@
+/**
+ * Opens the datapath that was asked for, or the best that this machine can have, and says which and why. `ebpf` means
+ * socket hooks, with nftables for the packets that these do not see; `nftables` means packets only.
+ */
+import type { Cidr } from '@tombolo/shared/model/ip.ts';
+import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { CompositeDatapath } from './composite.ts';
+import type { Datapath } from './datapath.ts';
+import { openEbpfDatapath } from './ebpf/open.ts';
+import { openNftablesDatapath } from './nftables/open.ts';
+
+export interface OpenDatapathOptions {
+  readonly choice: 'auto' | 'ebpf' | 'nftables';
+  /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
+  readonly cgroupRoot?: string | undefined;
+  /** The bpffs directory for pinned maps and links. */
+  readonly pinDir: string;
+  readonly nftTable?: string | undefined;
+  /** Prefixes of this node's own pods: their traffic need not be masqueraded. */
+  readonly localPodCidrs?: (() => readonly Cidr[]) | undefined;
+  readonly log: Logger;
+}
+
+export interface OpenedDatapath extends Datapath {
+  /** Why it is this one, in one sentence. */
+  readonly reason: string;
+}
+
+/** How each half is opened; tests give their own. */
+export interface Openers {
+  readonly sockets: (options: OpenDatapathOptions) => Promise<Result<Datapath>>;
+  readonly packets: (options: OpenDatapathOptions) => Promise<Result<Datapath>>;
+}
+
+/** Throws one sentence when the choice cannot be had. */
+export async function openDatapath(
+  options: OpenDatapathOptions,
+  openers: Openers = KERNEL_OPENERS,
+): Promise<OpenedDatapath> {
+  const { datapath, reason } = await open(options, openers);
+  options.log.info({ datapath: datapath.name, choice: options.choice, reason }, 'Datapath opened');
+  return withReason(datapath, reason);
+}
+
+interface Opened {
+  readonly datapath: Datapath;
+  readonly reason: string;
+}
+
+async function open(options: OpenDatapathOptions, openers: Openers): Promise<Opened> {
+  const { choice, log } = options;
+  if (choice === 'nftables') {
+    const packets = await openers.packets(options);
+    if (!packets.ok) throw new Error(`Cannot use the nftables datapath: ${packets.error}`);
+    return { datapath: packets.value, reason: 'nftables was asked for' };
+  }
+  const sockets = await openers.sockets(options);
+  if (!sockets.ok && choice === 'ebpf') throw new Error(`Cannot use the eBPF datapath: ${sockets.error}`);
+  const packets = await openers.packets(options);
+  if (!sockets.ok) {
+    if (!packets.ok) throw new Error(`Cannot use any datapath: eBPF: ${sockets.error}; nftables: ${packets.error}`);
+    log.warn({ reason: sockets.error }, 'Socket-level load balancing is not possible here');
+    return { datapath: packets.value, reason: `eBPF is not possible: ${sockets.error}` };
+  }
+  const why = choice === 'ebpf' ? 'eBPF was asked for' : 'eBPF works on this machine';
+  if (packets.ok) return { datapath: new CompositeDatapath(sockets.value, packets.value, log), reason: why };
+  log.warn({ reason: packets.error }, 'Only sockets are balanced: NodePorts and packets from outside are not');
+  return { datapath: sockets.value, reason: `${why}; nftables is not possible: ${packets.error}` };
+}
+
+const KERNEL_OPENERS: Openers = {
+  sockets: async ({ cgroupRoot, pinDir, log }) => {
+    try {
+      return ok(await openEbpfDatapath({ cgroupRoot, pinDir, log: log.child({ datapath: 'ebpf' }) }));
+    } catch (error) {
+      return fail(withoutPrefix(error instanceof Error ? error.message : String(error)));
+    }
+  },
+  packets: ({ nftTable = 'tombolo', localPodCidrs, log }) =>
+    openNftablesDatapath({ table: nftTable, localPodCidrs, log: log.child({ datapath: 'nftables' }) }),
+};
+
+/** Ours says what cannot be done already. */
+const withoutPrefix = (message: string): string => message.replace(/^Cannot open the eBPF datapath: /, '');
+
+const withReason = (datapath: Datapath, reason: string): OpenedDatapath => ({
+  name: datapath.name,
+  reason,
+  read: () => datapath.read(),
+  apply: (changes) => datapath.apply(changes),
+  replace: (desired) => datapath.replace(desired),
+  close: () => datapath.close(),
+  destroy: () => datapath.destroy(),
+});
