@@ -40,8 +40,9 @@ export class EntryStore<T> {
     return this.#withdrawn;
   }
 
-  /** A session begins: what its listing does not name will be withdrawn. */
+  /** What the listing that begins does not name will be withdrawn; it also decides anew about earlier withdrawals. */
   beginListing(): void {
+    this.#withdrawn.clear();
     this.#unlisted = new Set([...this.#values.keys(), ...this.#refused.keys()]);
   }
 

@@ -1,0 +1,93 @@
+/** The corners of `followKind` that a whole session hardly meets. */
+import assert from 'node:assert/strict';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import { ok } from '@tombolo/shared/model/result.ts';
+import { EntryStore } from './entry-store.ts';
+import { followKind, type KindFollowerOptions } from './kind-follower.ts';
+import { settle } from './mesh.fixture.ts';
+import { Bell } from './tasks.ts';
+
+const KEY = 'p/a';
+const put: PrefixEvent = { kind: 'put', key: KEY, value: Buffer.from('1'), revision: '3' };
+
+/** A reader whose listings are handed out by the test, and whose canary was written at a given revision. */
+function scripted() {
+  const rounds: { handle: (event: PrefixEvent) => void; end: (error: Error) => void }[] = [];
+  const canary = { revision: '2' as string | undefined };
+  const reader: EtcdReader = {
+    get: async () =>
+      canary.revision === undefined ? undefined : { value: Buffer.alloc(0), revision: canary.revision },
+    follow: (_prefix, handle, signal) =>
+      new Promise((resolve, end) => {
+        rounds.push({ handle, end });
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      }),
+    close: () => {},
+  };
+  const store = new EntryStore<string>(() => 1);
+  const options: KindFollowerOptions<string> = {
+    reader,
+    prefix: 'p/',
+    canaryKey: 'canary',
+    store,
+    decode: (_suffix, value) => ok(value.toString()),
+    changed: () => {},
+    refused: () => {},
+    syncing: () => {},
+    listed: () => {},
+    isHeard: () => true,
+    bell: new Bell(),
+    now: () => 0,
+  };
+  const round = async (index: number) => {
+    await settle();
+    const found = rounds[index];
+    assert.ok(found, `expected listing ${index}`);
+    return found;
+  };
+  return { options, store, canary, rounds, round };
+}
+
+describe('followKind()', () => {
+  it('lists again when the canary is younger than a withdrawal, and believes that listing', async () => {
+    const { options, store, canary, rounds, round } = scripted();
+    const ending = new AbortController();
+    const following = followKind(options, ending.signal);
+    const first = await round(0);
+    first.handle(put);
+    first.handle({ kind: 'synced', revision: '4' });
+    canary.revision = '9';
+    first.handle({ kind: 'delete', key: KEY, revision: '5' });
+    const second = await round(1);
+    await settle();
+    assert.deepEqual([...store.values.keys()], ['a'], 'kept until the new listing is complete');
+    assert.equal(rounds.length, 2, 'waits for the listing');
+    second.handle({ kind: 'synced', revision: '9' });
+    await settle();
+    assert.equal(store.values.size, 0);
+    ending.abort();
+    await following;
+  });
+
+  it('rejects when its watch is beyond repair, also while a withdrawal waits', async () => {
+    const { options, round } = scripted();
+    const ending = new AbortController();
+    const following = followKind({ ...options, isHeard: () => false }, ending.signal);
+    const first = await round(0);
+    first.handle(put);
+    first.handle({ kind: 'delete', key: KEY, revision: '5' });
+    first.end(new Error('permission denied'));
+    await assert.rejects(following, /permission denied/);
+  });
+
+  it('resolves when it is stopped while it waits for the canary', async () => {
+    const { options, canary, rounds } = scripted();
+    canary.revision = undefined;
+    const ending = new AbortController();
+    const following = followKind(options, ending.signal);
+    await settle();
+    ending.abort();
+    await following;
+    assert.equal(rounds.length, 0);
+  });
+});
