@@ -62,8 +62,8 @@ interface ListedBackend {
 
 /** Every backend of `web` as a node's agent explains it. */
 export async function backendsOf(node: NodeHandle): Promise<readonly ListedBackend[]> {
-  const service = JSON.parse(await node.tombolo(['service', WEB, '-o', 'json'])) as {
-    readonly groups: readonly { readonly backends: readonly ListedBackend[] }[];
+  const { service } = JSON.parse(await node.tombolo(['service', WEB, '-o', 'json'])) as {
+    readonly service: { readonly groups: readonly { readonly backends: readonly ListedBackend[] }[] };
   };
   return service.groups.flatMap(({ backends }) => backends);
 }
@@ -86,7 +86,9 @@ export interface ListedCluster {
 }
 
 export async function clusterOf(node: NodeHandle, name: string): Promise<ListedCluster | undefined> {
-  const clusters = JSON.parse(await node.tombolo(['clusters', '-o', 'json'])) as readonly ListedCluster[];
+  const { clusters } = JSON.parse(await node.tombolo(['clusters', '-o', 'json'])) as {
+    readonly clusters: readonly ListedCluster[];
+  };
   return clusters.find((cluster) => cluster.name === name);
 }
 

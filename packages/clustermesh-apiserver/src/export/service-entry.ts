@@ -1,11 +1,11 @@
 /**
  * The value of one Service's entry. etcd takes no request above 1.5 MiB, so a Service with very many backends is cut
- * short, as Kubernetes cuts its Endpoints: backends that are ready come first, then by address; as many as fit.
+ * short, as Kubernetes cuts its Endpoints: as many as fit, in the order of their addresses.
  */
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import type { LocalEndpoint, LocalService } from '@tombolo/shared/model/service.ts';
 import { encodeService } from '@tombolo/shared/wire/service.ts';
-import { wireService } from '@tombolo/shared/wire/to-wire.ts';
+import { exportedEndpoints, wireService } from '@tombolo/shared/wire/to-wire.ts';
 
 export interface Truncation {
   readonly backends: number;
@@ -32,8 +32,7 @@ export function serviceEntry(
   const value = encode(endpoints);
   const bytes = Buffer.byteLength(value);
   if (bytes <= limit) return { value };
-  const served = endpoints.filter((each) => each.ready || each.serving);
-  const inOrder = [...served.filter((each) => each.ready), ...served.filter((each) => !each.ready)];
+  const inOrder = exportedEndpoints(endpoints);
   const tried = new Map<number, string>();
   const sizeOf = (count: number) => {
     const attempt = encode(inOrder.slice(0, count));

@@ -62,13 +62,16 @@ describe('wireService()', () => {
     );
   });
 
-  it('takes an endpoint iff it is ready or serving', () => {
-    const wire = wireService(east, service(), [
-      endpoint('10.0.0.1', { ready: false, serving: true, terminating: true }),
-      endpoint('10.0.0.2', { ready: true, serving: false }),
-      endpoint('10.0.0.3', { ready: false, serving: false }),
-    ]);
-    assert.deepEqual([...(wire.backends?.keys() ?? [])], ['10.0.0.1', '10.0.0.2']);
+  it('takes the endpoints that are ready, and those that only serve when none is ready', () => {
+    const terminating = endpoint('10.0.0.1', { ready: false, serving: true, terminating: true });
+    const ready = endpoint('10.0.0.2', { ready: true, serving: false });
+    const unready = endpoint('10.0.0.3', { ready: false, serving: false });
+    const taken = (...endpoints: LocalEndpoint[]) => [
+      ...(wireService(east, service(), endpoints).backends?.keys() ?? []),
+    ];
+    assert.deepEqual(taken(terminating, ready, unready), ['10.0.0.2']);
+    assert.deepEqual(taken(terminating, unready), ['10.0.0.1']);
+    assert.deepEqual(taken(unready), []);
   });
 
   it('writes {} as the frontends of a headless Service and {} for what is empty', () => {

@@ -11,15 +11,15 @@ import type { WireNode, WireNodeAddress } from './node.ts';
 import type { WirePort, WirePorts, WireService, WireZone } from './service.ts';
 
 /**
- * The exported form of a shared Service. An endpoint is a backend iff it is ready or serving. Frontends are cluster IPs
- * by service ports, none for a headless Service. Where an endpoint has two ports of one name the later one counts.
+ * The exported form of a shared Service. Frontends are cluster IPs by service ports, none for a headless Service. Where
+ * an endpoint has two ports of one name the later one counts.
  */
 export function wireService(
   cluster: ClusterIdentity,
   service: LocalService,
   endpoints: readonly LocalEndpoint[],
 ): WireService {
-  const backends = endpoints.filter((endpoint) => endpoint.ready || endpoint.serving);
+  const backends = exportedEndpoints(endpoints);
   const frontend = portsByName(service.ports);
   return {
     cluster: cluster.name,
@@ -34,6 +34,16 @@ export function wireService(
     shared: true,
     clusterId: cluster.id,
   };
+}
+
+/**
+ * The endpoints that become backends elsewhere: those that are ready, and only when none is, those that still serve.
+ * Cilium's exporter gives all that are ready or serving; but the wire has no state, so its readers go on opening
+ * connections to a terminating pod until it is gone, and the last of them fail.
+ */
+export function exportedEndpoints(endpoints: readonly LocalEndpoint[]): readonly LocalEndpoint[] {
+  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  return ready.length > 0 ? ready : endpoints.filter((endpoint) => endpoint.serving);
 }
 
 const portsByName = (ports: readonly (WirePort & { readonly name: string })[]): WirePorts =>
