@@ -155,7 +155,7 @@ export class DeploymentController {
     this.#operations.change(
       deployment,
       (draft) => {
-        const conditions = conditionsFor(deployment, counts, currentUid).reduce(
+        const conditions = conditionsFor(deployment, counts, current?.metadata.name ?? '').reduce(
           (list, condition) => withCondition(list, condition, now),
           draft.status.conditions ?? [],
         );
@@ -169,7 +169,7 @@ export class DeploymentController {
 function conditionsFor(
   deployment: Workload,
   counts: Required<Pick<WorkloadStatus, 'replicas' | 'updatedReplicas' | 'availableReplicas'>>,
-  uid: string,
+  name: string,
 ): Condition[] {
   const { desired, unavailable } = boundsOf(deployment);
   const enough = counts.availableReplicas >= desired - unavailable;
@@ -193,7 +193,7 @@ function conditionsFor(
       type: 'Progressing',
       status: 'True',
       reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated',
-      message: done ? `ReplicaSet ${uid} has successfully progressed.` : `ReplicaSet ${uid} is progressing.`,
+      message: done ? `ReplicaSet "${name}" has successfully progressed.` : `ReplicaSet "${name}" is progressing.`,
     },
   ];
 }

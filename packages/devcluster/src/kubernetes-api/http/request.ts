@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { parse as parseYaml } from 'yaml';
 import { badRequest, unsupportedMediaType } from '../api-error.ts';
 import { isJsonObject, type JsonObject } from '../objects.ts';
+import { decodeProtobufObject } from '../protobuf/decode.ts';
 
 export interface ResourcePath {
   readonly group: string;
@@ -47,7 +48,10 @@ export const contentTypeOf = (request: IncomingMessage): string =>
 /** Larger than any object that etcd would take. */
 const LARGEST_BODY = 8 * 1024 * 1024;
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+export const readBody = async (request: IncomingMessage): Promise<string> =>
+  (await readBytes(request)).toString('utf8');
+
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -55,7 +59,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (size > LARGEST_BODY) throw badRequest(`Cannot read the body: expected at most ${LARGEST_BODY} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 export function parseJson(text: string): unknown {
@@ -80,13 +84,15 @@ export function parseYamlObject(text: string): JsonObject {
 /** An object of a create or a replace. */
 export async function readObject(request: IncomingMessage): Promise<unknown> {
   const type = contentTypeOf(request);
-  const text = await readBody(request);
+  const bytes = await readBytes(request);
   switch (type) {
     case 'application/json':
     case '*/*':
-      return parseJson(text);
+      return parseJson(bytes.toString('utf8'));
     case 'application/yaml':
-      return parseYamlObject(text);
+      return parseYamlObject(bytes.toString('utf8'));
+    case 'application/vnd.kubernetes.protobuf':
+      return decodeProtobufObject(bytes);
     default:
       throw unsupportedMediaType(
         `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml: current value is ${type}`,
