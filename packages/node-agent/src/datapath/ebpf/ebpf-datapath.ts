@@ -10,12 +10,13 @@ import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
 import { carryOut, type MapWriter } from './executor.ts';
-import { FrontendBooks } from './frontend-books.ts';
+import { type Claim, FrontendBooks } from './frontend-books.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { KernelTables, TableLimits } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
-import { type DesiredFrontend, type PlanFailure, planChanges, planSweep } from './planner.ts';
+import { type DesiredFrontend, PlanDraft, type PlanFailure, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
+import { inTurns } from './turns.ts';
 
 export interface EbpfParts {
   readonly maps: PinnedMaps;
@@ -60,8 +61,8 @@ export class EbpfDatapath implements Datapath {
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
     return this.#exclusive(async () => {
-      const { desired, unwanted, failures } = this.#books.enter(changes);
-      return this.#program(desired, unwanted, failures);
+      const released = [...changes.keys()].flatMap((key) => this.#books.strike(key));
+      return this.#program(await this.#enter(changes), released);
     });
   }
 
@@ -70,10 +71,8 @@ export class EbpfDatapath implements Datapath {
     return this.#exclusive(async () => {
       await this.#readAgain();
       this.#books = new FrontendBooks();
-      const { desired, failures } = this.#books.enter(routes);
       const served = [...this.#tables.services.values()].map(({ frontend }) => frontend);
-      const unwanted = served.filter((frontend) => !this.#books.has(frontend));
-      return this.#program(desired, unwanted, failures);
+      return this.#program(await this.#enter(routes), served);
     });
   }
 
@@ -88,23 +87,37 @@ export class EbpfDatapath implements Datapath {
     this.#parts.remove();
   }
 
-  async #program(
-    desired: readonly DesiredFrontend[],
-    unwanted: readonly Frontend[],
-    refused: readonly PlanFailure[],
-  ): Promise<ApplyReport> {
+  async #enter(changes: RouteChanges): Promise<Claim> {
+    const desired: DesiredFrontend[] = [];
+    const failures: PlanFailure[] = [];
+    for await (const piece of inTurns(changes)) {
+      for (const [key, routes] of piece) {
+        const claim = this.#books.enter(key, routes ?? []);
+        desired.push(...claim.desired);
+        failures.push(...claim.failures);
+      }
+    }
+    return { desired, failures };
+  }
+
+  /** Of `removable`, what no Service has any more goes. */
+  async #program({ desired, failures }: Claim, removable: readonly Frontend[]): Promise<ApplyReport> {
+    const unwanted = removable.filter((frontend) => !this.#books.has(frontend));
     const first = await this.#carryOut(desired, unwanted);
     if (first.failures.length === 0 || !this.#tables.hasGarbage) {
-      return { changed: first.changed, failures: [...refused, ...first.failures] };
+      return { changed: first.changed, failures: [...failures, ...first.failures] };
     }
     // There may be room once what is of no use any more is gone.
     await this.#sweepNow();
     const second = await this.#carryOut(desired, []);
-    return { changed: first.changed + second.changed, failures: [...refused, ...second.failures] };
+    return { changed: first.changed + second.changed, failures: [...failures, ...second.failures] };
   }
 
   async #carryOut(desired: readonly DesiredFrontend[], unwanted: readonly Frontend[]): Promise<ApplyReport> {
-    const plan = planChanges(this.#tables, desired, unwanted);
+    const draft = new PlanDraft(this.#tables);
+    for await (const piece of inTurns(desired)) for (const wanted of piece) draft.set(wanted);
+    for await (const piece of inTurns(unwanted)) for (const frontend of piece) draft.remove(frontend);
+    const plan = draft.finish();
     const failed = await carryOut(plan.steps, this.#tables, this.#writer);
     this.#scheduleSweep();
     const failures = plan.changes.flatMap((frontend, change) => {

@@ -26,23 +26,31 @@ export interface Served extends ServiceState {
   readonly state: number;
 }
 
-/** The backends of one service in one generation, by slot. */
+/** The backends of one service in one generation. */
 export interface BackendSet {
   readonly service: number;
   readonly generation: number;
-  readonly slots: Map<number, number>;
-  readonly members: Set<number>;
+  /** Backend ids; 0 where a slot is not filled. */
+  readonly slots: number[];
+  /** Those with an entry in `affinity_ok`. */
+  readonly members: number[];
+  filled: number;
+}
+
+/** All sets of one service: the current one, and those on their way in or out. */
+interface ServiceSets {
+  readonly sets: BackendSet[];
+  lastGeneration: number;
 }
 
 /** What one grace period releases. */
 export interface Retiring {
-  readonly sets: Set<string>;
+  readonly sets: Set<BackendSet>;
   readonly states: number[];
   deletions: number;
 }
 
 const nothingRetiring = (): Retiring => ({ sets: new Set(), states: [], deletions: 0 });
-const setKey = (service: number, generation: number): string => `${service} ${generation}`;
 export const backendKey = ({ address, port, clusterId }: RouteBackend): string => `${address} ${port} ${clusterId}`;
 
 export class KernelTables {
@@ -51,19 +59,20 @@ export class KernelTables {
   readonly backends = new Map<number, RouteBackend>();
   readonly unreferenced = new Set<number>();
   /** Sets that no reader can reach. */
-  readonly removable = new Set<string>();
+  readonly removable = new Set<BackendSet>();
   slotCount = 0;
   memberCount = 0;
   nextService = 1;
   nextBackend = 1;
   nextState = 0;
   readonly freeStates: number[] = [];
-  readonly #sets = new Map<string, BackendSet>();
-  readonly #lastGeneration = new Map<number, number>();
+  readonly #sets = new Map<number, ServiceSets>();
   readonly #backendIds = new Map<string, number>();
   readonly #references = new Map<number, number>();
   readonly #states = new Map<number, ServiceState>();
   readonly #servedByState = new Map<number, string>();
+  /** Ids of the services that are served. */
+  readonly #served = new Set<number>();
   #retiring = nothingRetiring();
   #unfencedDeletions = 0;
 
@@ -81,15 +90,12 @@ export class KernelTables {
   }
 
   set(service: number, generation: number): BackendSet | undefined {
-    return this.#sets.get(setKey(service, generation));
+    return this.#sets.get(service)?.sets.find((set) => set.generation === generation);
   }
 
-  removableSets(): readonly BackendSet[] {
-    return [...this.removable].flatMap((key) => this.#sets.get(key) ?? []);
-  }
-
-  backendId(backend: RouteBackend): number | undefined {
-    return this.#backendIds.get(backendKey(backend));
+  /** By `backendKey`. */
+  backendId(key: string): number | undefined {
+    return this.#backendIds.get(key);
   }
 
   references(backend: number): number {
@@ -98,23 +104,20 @@ export class KernelTables {
 
   /** Larger than every generation of this service that left anything in the kernel. */
   nextGeneration(service: number): number {
-    return (this.#lastGeneration.get(service) ?? 0) + 1;
+    return (this.#sets.get(service)?.lastGeneration ?? 0) + 1;
   }
 
   /** Follows an operation that the kernel has carried out. */
   record(operation: Operation): void {
     switch (operation.kind) {
       case 'put-backend':
-        this.backends.set(operation.id, operation.backend);
-        this.#backendIds.set(backendKey(operation.backend), operation.id);
-        this.nextBackend = Math.max(this.nextBackend, operation.id + 1);
-        if (this.references(operation.id) === 0) this.unreferenced.add(operation.id);
+        this.#putBackend(operation.id, operation.backend);
         return;
       case 'put-slot':
         this.#putSlot(operation.service, operation.generation, operation.slot, operation.backend);
         return;
       case 'put-member':
-        this.#setFor(operation.service, operation.generation).members.add(operation.backend);
+        this.#setFor(operation.service, operation.generation).members.push(operation.backend);
         this.memberCount += 1;
         return;
       case 'put-state':
@@ -130,8 +133,7 @@ export class KernelTables {
         this.#deleteSlot(operation.service, operation.generation, operation.slot);
         return;
       case 'delete-member':
-        if (this.set(operation.service, operation.generation)?.members.delete(operation.backend)) this.memberCount -= 1;
-        this.#dropIfEmpty(operation.service, operation.generation);
+        this.#deleteMember(operation.service, operation.generation, operation.backend);
         return;
       case 'delete-backend':
         this.#deleteBackend(operation.id);
@@ -150,23 +152,25 @@ export class KernelTables {
   }
 
   release({ sets, states, deletions }: Retiring): void {
-    for (const key of sets) if (this.#sets.has(key)) this.removable.add(key);
+    for (const set of sets) this.removable.add(set);
     this.freeStates.push(...states);
     this.#unfencedDeletions -= deletions;
   }
 
   /** The grace period did not come about: all of it waits for the next. */
   resume({ sets, states, deletions }: Retiring): void {
-    for (const key of sets) this.#retiring.sets.add(key);
+    for (const set of sets) this.#retiring.sets.add(set);
     this.#retiring.states.push(...states);
     this.#retiring.deletions += deletions;
   }
 
   /** After a failure or a restart: every set that no service points to is on its way out. */
   retireStrays(): void {
-    const current = new Set([...this.services.values()].map(({ id, generation }) => setKey(id, generation)));
-    for (const key of this.#sets.keys()) {
-      if (!current.has(key) && !this.removable.has(key)) this.#retiring.sets.add(key);
+    const current = new Map([...this.services.values()].map(({ id, generation }) => [id, generation]));
+    for (const [service, { sets }] of this.#sets) {
+      for (const set of sets) {
+        if (current.get(service) !== set.generation && !this.removable.has(set)) this.#retiring.sets.add(set);
+      }
     }
   }
 
@@ -180,23 +184,36 @@ export class KernelTables {
   }
 
   #setFor(service: number, generation: number): BackendSet {
-    const key = setKey(service, generation);
-    let set = this.#sets.get(key);
-    if (!set) {
-      set = { service, generation, slots: new Map(), members: new Set() };
-      this.#sets.set(key, set);
-      this.#seen(service, generation);
-    }
+    const known = this.set(service, generation);
+    if (known) return known;
+    const set = { service, generation, slots: [], members: [], filled: 0 };
+    this.#seen(service, generation).sets.push(set);
     return set;
   }
 
-  #seen(service: number, generation: number): void {
+  #seen(service: number, generation: number): ServiceSets {
     this.nextService = Math.max(this.nextService, service + 1);
-    this.#lastGeneration.set(service, Math.max(generation, this.#lastGeneration.get(service) ?? 0));
+    let all = this.#sets.get(service);
+    if (!all) {
+      all = { sets: [], lastGeneration: 0 };
+      this.#sets.set(service, all);
+    }
+    all.lastGeneration = Math.max(generation, all.lastGeneration);
+    return all;
+  }
+
+  #putBackend(id: number, backend: RouteBackend): void {
+    this.backends.set(id, backend);
+    this.#backendIds.set(backendKey(backend), id);
+    this.nextBackend = Math.max(this.nextBackend, id + 1);
+    if (this.references(id) === 0) this.unreferenced.add(id);
   }
 
   #putSlot(service: number, generation: number, slot: number, backend: number): void {
-    this.#setFor(service, generation).slots.set(slot, backend);
+    const set = this.#setFor(service, generation);
+    while (set.slots.length < slot) set.slots.push(0);
+    set.slots[slot] = backend;
+    set.filled += 1;
     this.slotCount += 1;
     this.#references.set(backend, this.references(backend) + 1);
     this.unreferenced.delete(backend);
@@ -222,6 +239,7 @@ export class KernelTables {
     const name = frontendId(frontend);
     this.services.set(name, { frontend, id, state, generation, count, affinitySeconds });
     this.#servedByState.set(state, name);
+    this.#served.add(id);
     this.#seen(id, generation);
     this.nextState = Math.max(this.nextState, state + 1);
     const free = this.freeStates.lastIndexOf(state);
@@ -232,8 +250,8 @@ export class KernelTables {
     const served = this.services.get(name);
     if (!served) return;
     this.services.delete(name);
+    this.#served.delete(served.id);
     this.#servedByState.delete(served.state);
-    this.#lastGeneration.delete(served.id);
     this.#states.delete(served.state);
     this.#retireSet(served);
     this.#retiring.states.push(served.state);
@@ -242,15 +260,17 @@ export class KernelTables {
   }
 
   #retireSet({ id, generation }: Served): void {
-    const key = setKey(id, generation);
-    if (this.#sets.has(key)) this.#retiring.sets.add(key);
+    const set = this.set(id, generation);
+    if (set) this.#retiring.sets.add(set);
+    else this.#dropIfEmpty(id);
   }
 
   #deleteSlot(service: number, generation: number, slot: number): void {
     const set = this.set(service, generation);
-    const backend = set?.slots.get(slot);
-    if (!set || backend === undefined) return;
-    set.slots.delete(slot);
+    const backend = set?.slots[slot] ?? 0;
+    if (!set || backend === 0) return;
+    set.slots[slot] = 0;
+    set.filled -= 1;
     this.slotCount -= 1;
     const left = this.references(backend) - 1;
     if (left > 0) this.#references.set(backend, left);
@@ -258,14 +278,29 @@ export class KernelTables {
       this.#references.delete(backend);
       if (this.backends.has(backend)) this.unreferenced.add(backend);
     }
-    this.#dropIfEmpty(service, generation);
+    this.#dropSetIfEmpty(set);
   }
 
-  #dropIfEmpty(service: number, generation: number): void {
+  #deleteMember(service: number, generation: number, backend: number): void {
     const set = this.set(service, generation);
-    if (!set || set.members.size + set.slots.size > 0) return;
-    this.#sets.delete(setKey(service, generation));
-    this.removable.delete(setKey(service, generation));
+    const at = set?.members.lastIndexOf(backend) ?? -1;
+    if (!set || at < 0) return;
+    set.members.splice(at, 1);
+    this.memberCount -= 1;
+    this.#dropSetIfEmpty(set);
+  }
+
+  #dropSetIfEmpty(set: BackendSet): void {
+    if (set.filled + set.members.length > 0) return;
+    this.removable.delete(set);
+    const sets = this.#sets.get(set.service)?.sets;
+    sets?.splice(sets.indexOf(set), 1);
+    this.#dropIfEmpty(set.service);
+  }
+
+  /** A service that is not served and has no sets left: its id never comes back. */
+  #dropIfEmpty(service: number): void {
+    if (!this.#served.has(service) && this.#sets.get(service)?.sets.length === 0) this.#sets.delete(service);
   }
 
   #deleteBackend(id: number): void {
@@ -273,6 +308,7 @@ export class KernelTables {
     if (!backend) return;
     this.backends.delete(id);
     this.unreferenced.delete(id);
-    if (this.#backendIds.get(backendKey(backend)) === id) this.#backendIds.delete(backendKey(backend));
+    const key = backendKey(backend);
+    if (this.#backendIds.get(key) === id) this.#backendIds.delete(key);
   }
 }

@@ -107,7 +107,7 @@ describe('planChanges()', () => {
         const expected = play(turns, AMPLE, kernel, tables);
         assert.deepEqual(kernel.served(), served(expected));
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -126,7 +126,7 @@ describe('planChanges()', () => {
         assert.equal(tables.hasGarbage, false);
         assert.deepEqual([tables.slotCount, tables.backends.size], [kernel.slots.size, kernel.backends.size]);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -139,7 +139,7 @@ describe('planChanges()', () => {
         sweep(tables, kernel);
         assert.equal(tables.hasGarbage, false);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -156,7 +156,7 @@ describe('planChanges()', () => {
         const expected = play(turns, limits, kernel, tables);
         assert.deepEqual(kernel.served(), served(expected));
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

@@ -6,7 +6,7 @@
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '../route-checks.ts';
-import { type BackendSet, backendKey, type KernelTables, type Served } from './kernel-tables.ts';
+import { backendKey, type KernelTables, type Served } from './kernel-tables.ts';
 import type { Operation, Step } from './operation.ts';
 
 export interface DesiredFrontend {
@@ -33,7 +33,7 @@ export function planChanges(
   desired: Iterable<DesiredFrontend>,
   unwanted: Iterable<Frontend> = [],
 ): Plan {
-  const draft = new Draft(tables);
+  const draft = new PlanDraft(tables);
   for (const wanted of desired) draft.set(wanted);
   for (const frontend of unwanted) draft.remove(frontend);
   return draft.finish();
@@ -46,15 +46,15 @@ export function planSweep(tables: KernelTables): readonly Step[] {
     steps.push({ operation, change: -1 });
   };
   const dropped = new Map<number, number>();
-  const sets = tables.removableSets();
-  for (const { service, generation, slots } of sets) {
-    for (const [slot, backend] of slots) {
+  for (const { service, generation, slots } of tables.removable) {
+    for (const [slot, backend] of slots.entries()) {
+      if (backend === 0) continue;
       add({ kind: 'delete-slot', service, generation, slot });
       dropped.set(backend, (dropped.get(backend) ?? 0) + 1);
     }
   }
-  for (const { service, generation, members } of sets) {
-    for (const backend of members) add({ kind: 'delete-member', service, generation, backend });
+  for (const { service, generation, members } of tables.removable) {
+    for (const backend of members.toReversed()) add({ kind: 'delete-member', service, generation, backend });
   }
   for (const id of tables.unreferenced) add({ kind: 'delete-backend', id });
   for (const [id, count] of dropped) {
@@ -65,8 +65,11 @@ export function planSweep(tables: KernelTables): readonly Step[] {
 
 type Need = Record<'services' | 'slots' | 'backends' | 'affinity_ok', number>;
 
-/** Collects a plan kind by kind, and counts the room that it takes. */
-class Draft {
+/**
+ * A plan in the making, kind by kind, with the room that it takes. Whoever has very many frontends can stop between two
+ * of them, as long as the tables stay as they are.
+ */
+export class PlanDraft {
   readonly #tables: KernelTables;
   readonly #changes: Frontend[] = [];
   readonly #failures: PlanFailure[] = [];
@@ -99,12 +102,13 @@ class Draft {
 
   set({ frontend, backends, sessionAffinitySeconds }: DesiredFrontend): void {
     const present = this.#tables.services.get(frontendId(frontend));
-    if (present && this.#isInForce(present, backends, sessionAffinitySeconds)) return;
-    const missing = backends.filter((backend) => this.#backendId(backend) === undefined);
+    const keys = backends.map(backendKey);
+    const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);
+    if (present && this.#isInForce(present, known, sessionAffinitySeconds)) return;
     const needed: Need = {
       services: present ? 0 : 1,
       slots: backends.length,
-      backends: missing.length,
+      backends: known.filter((id) => id === 0).length,
       affinity_ok: sessionAffinitySeconds > 0 ? backends.length : 0,
     };
     const reason = this.#take(needed);
@@ -113,10 +117,10 @@ class Draft {
       return;
     }
     const change = this.#changes.push(frontend) - 1;
-    for (const backend of missing) this.#addBackend(backend);
+    const ids = known.map((id, at) => (id === 0 ? this.#addBackend(keys[at], backends[at]) : id));
     const service = present?.id ?? this.#nextService++;
     const generation = present ? this.#tables.nextGeneration(service) : 1;
-    this.#addSet(change, service, generation, backends, sessionAffinitySeconds > 0);
+    this.#addSet(change, service, generation, ids, sessionAffinitySeconds > 0);
     const state = present?.state ?? this.#takeState();
     const count = backends.length;
     const point: Operation = { kind: 'put-state', state, generation, count, affinitySeconds: sessionAffinitySeconds };
@@ -141,34 +145,25 @@ class Draft {
     return { steps, changes: this.#changes, failures: this.#failures };
   }
 
-  #isInForce(present: Served, backends: readonly RouteBackend[], affinitySeconds: number): boolean {
-    if (present.count !== backends.length || present.affinitySeconds !== affinitySeconds) return false;
+  #isInForce(present: Served, ids: readonly number[], affinitySeconds: number): boolean {
+    if (present.count !== ids.length || present.affinitySeconds !== affinitySeconds) return false;
     const set = this.#tables.set(present.id, present.generation);
-    return backends.every((backend, slot) => {
-      const id = this.#tables.backendId(backend);
-      return id !== undefined && set?.slots.get(slot) === id && (affinitySeconds === 0 || isMember(set, id));
-    });
+    if (!ids.every((id, slot) => id !== 0 && set?.slots[slot] === id)) return false;
+    if (affinitySeconds === 0) return true;
+    const members = new Set(set?.members);
+    return ids.every((id) => members.has(id));
   }
 
-  #backendId(backend: RouteBackend): number | undefined {
-    return this.#newBackends.get(backendKey(backend)) ?? this.#tables.backendId(backend);
-  }
-
-  #addBackend(backend: RouteBackend): void {
+  #addBackend(key: string | undefined, backend: RouteBackend | undefined): number {
     const id = this.#nextBackend++;
-    this.#newBackends.set(backendKey(backend), id);
+    if (key === undefined || backend === undefined) return id;
+    this.#newBackends.set(key, id);
     this.#backends.push({ operation: { kind: 'put-backend', id, backend }, change: -1 });
+    return id;
   }
 
-  #addSet(
-    change: number,
-    service: number,
-    generation: number,
-    backends: readonly RouteBackend[],
-    hasAffinity: boolean,
-  ): void {
-    for (const [slot, address] of backends.entries()) {
-      const backend = this.#backendId(address) ?? 0;
+  #addSet(change: number, service: number, generation: number, ids: readonly number[], hasAffinity: boolean): void {
+    for (const [slot, backend] of ids.entries()) {
       this.#slots.push({ operation: { kind: 'put-slot', service, generation, slot, backend }, change });
       if (hasAffinity) this.#members.push({ operation: { kind: 'put-member', service, generation, backend }, change });
     }
@@ -196,5 +191,3 @@ class Draft {
     return name === 'affinity_ok' ? this.#tables.limits.affinityOk : this.#tables.limits[name];
   }
 }
-
-const isMember = (set: BackendSet, backend: number): boolean => set.members.has(backend);

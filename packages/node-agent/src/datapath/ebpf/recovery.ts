@@ -40,7 +40,7 @@ export async function recoverTables(maps: PinnedMaps): Promise<KernelTables> {
 export function routesOf(tables: KernelTables): readonly KernelRoute[] {
   return [...tables.services.values()].map(({ frontend, id, generation, count }) => {
     const slots = tables.set(id, generation)?.slots;
-    const backends = Array.from({ length: count }, (_, slot) => tables.backends.get(slots?.get(slot) ?? 0));
+    const backends = Array.from({ length: count }, (_, slot) => tables.backends.get(slots?.[slot] ?? 0));
     return { frontend, backends: backends.filter((backend): backend is RouteBackend => backend !== undefined) };
   });
 }
