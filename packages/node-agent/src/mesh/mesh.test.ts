@@ -1,0 +1,168 @@
+/** The room as a whole: real files, etcds in memory, a clock that the test moves. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
+import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
+import { FakeEtcd } from './fake-etcd.fixture.ts';
+import { FakeClock, Recorder, settle, Writer } from './mesh.fixture.ts';
+import { type Mesh, startMesh } from './mesh.ts';
+
+const local: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
+const name = (text: string) => text as ClusterName;
+
+class ErrorLog implements Logger {
+  readonly errors: LogFields[] = [];
+  debug(): void {}
+  info(): void {}
+  warn(): void {}
+  error(fields: LogFields): void {
+    this.errors.push(fields);
+  }
+  child(): Logger {
+    return this;
+  }
+}
+
+describe('startMesh()', () => {
+  let directory = '';
+  let clock: FakeClock;
+  let told: Recorder;
+  let log: ErrorLog;
+  let etcds: Map<string, FakeEtcd>;
+  let mesh: Mesh;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tbl-mesh-'));
+    clock = new FakeClock();
+    told = new Recorder();
+    log = new ErrorLog();
+    etcds = new Map();
+  });
+  afterEach(async () => {
+    await mesh.close();
+    await rm(directory, { recursive: true, force: true });
+    assert.equal(clock.sleeping, 0, 'nobody sleeps after close');
+    for (const etcd of etcds.values()) assert.deepEqual([etcd.open, etcd.followed], [0, []], 'no session is left');
+  });
+
+  function start(): void {
+    mesh = startMesh({
+      directory,
+      local,
+      maxClusters: 255,
+      listener: told,
+      log,
+      clock,
+      connect: ({ endpoints }) => {
+        const etcd = etcds.get(endpoints[0] ?? '');
+        if (etcd === undefined) throw new Error(`Cannot use etcd settings: no such endpoint ${endpoints[0]}`);
+        return etcd.reader();
+      },
+    });
+  }
+
+  async function cluster(cluster: string, id: number): Promise<Writer<FakeEtcd>> {
+    const etcd = new FakeEtcd(cluster);
+    etcds.set(`http://${cluster}`, etcd);
+    const writer = new Writer(etcd, cluster, id);
+    await writer.everything({ 'a/x': [`10.${id}.0.1`] });
+    return writer;
+  }
+
+  /** Puts a file in place at once, as a Secret mount does. */
+  async function file(file: string, content = `endpoints: [http://${file}]`): Promise<void> {
+    await writeFile(join(directory, `.${file}`), content);
+    await rename(join(directory, `.${file}`), join(directory, file));
+  }
+
+  async function until(what: string, holds: () => boolean): Promise<void> {
+    for (const deadline = Date.now() + 5_000; !holds(); ) {
+      assert.ok(Date.now() < deadline, `waited in vain: ${what}`);
+      await clock.advance(1_000);
+    }
+    await settle();
+  }
+
+  const heard = (cluster: string) => told.statuses.get(name(cluster))?.control === 'heard';
+
+  it('knows no clusters, not even none, until the directory was read', async () => {
+    const path = join(directory, 'mount');
+    const parent = directory;
+    directory = path;
+    start();
+    assert.equal(mesh.known(), undefined);
+    await until('the problem is named', () => mesh.directoryProblem() !== '');
+    assert.equal(mesh.directoryProblem(), `Cannot read clustermesh directory ${path}: ENOENT`);
+    assert.equal(mesh.known(), undefined);
+    await mesh.close();
+    directory = parent;
+  });
+
+  it('joins clusters whose files appear, and withdraws them when their files go', async () => {
+    await cluster('west', 2);
+    await cluster('north', 3);
+    await file('west');
+    start();
+    await until('west is heard', () => heard('west'));
+    await file('north');
+    await until('north is heard', () => heard('north'));
+    assert.deepEqual(mesh.known(), new Set(['west', 'north']));
+    assert.deepEqual(told.backends, ['north a/x 10.3.0.1:8080', 'west a/x 10.2.0.1:8080']);
+    await rm(join(directory, 'west'));
+    await until('west is removed', () => !told.statuses.has(name('west')));
+    assert.deepEqual(told.backends, ['north a/x 10.3.0.1:8080']);
+    assert.ok(told.take().includes('west/2 is removed'));
+  });
+
+  it('goes on with the others when a file is bad, and takes the file when it was mended', async () => {
+    await cluster('west', 2);
+    await cluster('north', 3);
+    await file('west', 'endpoints: {');
+    await file('north');
+    await file('South_1', 'endpoints: [http://south]');
+    await file('east', 'endpoints: [http://nowhere]');
+    start();
+    await until('north is heard', () => heard('north'));
+    const west = told.statuses.get(name('west'));
+    assert.equal(west?.control, 'failed');
+    assert.match(west?.lastError ?? '', /Cannot use clustermesh file .*west: expected valid YAML/);
+    assert.deepEqual([...told.statuses.keys()].sort(), ['north', 'west']);
+    assert.deepEqual(
+      log.errors
+        .map(({ file: ignored, cluster: bad }) => ignored ?? bad)
+        .filter(Boolean)
+        .sort(),
+      ['South_1', 'west'],
+    );
+    await file('west');
+    await until('west is heard', () => heard('west'));
+    assert.equal(told.statuses.get(name('west'))?.lastError, '');
+  });
+
+  it('moves a session to the endpoint of a changed file without a withdrawal', async () => {
+    await cluster('west', 2);
+    await file('west');
+    start();
+    await until('west is heard', () => heard('west'));
+    const moved = await cluster('west', 2);
+    etcds.set('http://west-2', moved.etcd);
+    await moved.service('a/y', ['10.2.0.2']);
+    await file('west', 'endpoints: [http://west-2]');
+    await until('the new etcd is read', () => told.backends.length === 2);
+    assert.ok(!told.take().some((line) => line.startsWith('-') || line.endsWith('removed')));
+  });
+
+  it('can be closed and started again in one process', async () => {
+    await cluster('west', 2);
+    await file('west');
+    for (let i = 0; i < 2; i++) {
+      start();
+      await until('west is heard', () => heard('west'));
+      await mesh.close();
+      assert.equal(told.backends.length, 1, 'closing withdraws nothing');
+      told = new Recorder();
+    }
+  });
+});
