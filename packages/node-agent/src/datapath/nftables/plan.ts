@@ -129,8 +129,12 @@ function diffElements(
     if (present !== undefined) first.push(operationOn('delete', after, present));
     first.push(operationOn('add', after, element));
   }
-  for (const element of old.values())
-    (isPointer(element.set) ? first : second).push(operationOn('delete', before, element));
+  // `refused` is asked before `services`: a packet that asked it just before the switch must still find its service.
+  const refusing = after !== undefined && choiceOf(after) === undefined;
+  for (const element of old.values()) {
+    const now = isPointer(element.set) && !(refusing && element.set === 'services');
+    (now ? first : second).push(operationOn('delete', before, element));
+  }
   return { first, second };
 }
 

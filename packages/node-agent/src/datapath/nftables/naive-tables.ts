@@ -1,0 +1,65 @@
+/**
+ * For tests: our sets and maps as plain maps, filled by operations and as strict as nft, and a packet's way through them
+ * as the rules of `ruleset.ts` go it, written down a second time.
+ */
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { Operation } from './plan.ts';
+import { choiceChain, type Family } from './ruleset.ts';
+
+export class NaiveTables {
+  /** `family set key` → value and comment. */
+  readonly elements = new Map<string, { readonly value: string; readonly comment: string }>();
+  readonly chains = new Set<string>();
+
+  apply(operations: readonly Operation[]): void {
+    for (const operation of operations) {
+      const add = operation.verb === 'add';
+      if (operation.kind === 'chain') this.#chain(add, `${operation.family} ${choiceChain(operation.choice)}`);
+      else {
+        const { set, key, value, comment } = operation.element;
+        const id = `${operation.family} ${set} ${key}`;
+        if (add === this.elements.has(id)) throw new Error(`Cannot ${operation.verb} element ${id}`);
+        const target = value.replace(/^goto /, '');
+        if (add && target !== value && !this.chains.has(`${operation.family} ${target}`)) {
+          throw new Error(`Cannot add element ${id}: no chain ${target}`);
+        }
+        if (add) this.elements.set(id, { value, comment });
+        else this.elements.delete(id);
+      }
+    }
+  }
+
+  /** All that can happen to a connection to this frontend: refused, not ours, or one of these backends. */
+  outcomes(frontend: Frontend): readonly string[] {
+    const family: Family = frontend.address.includes(':') ? 'ip6' : 'ip';
+    const protocol = frontend.protocol.toLowerCase();
+    const key = `${frontend.address} . ${protocol} . ${String(frontend.port)}`;
+    if (this.elements.has(`${family} refused ${key}`)) return ['refused'];
+    const number = this.elements.get(`${family} services ${key}`)?.value;
+    if (number === undefined) return ['not ours'];
+    const nodePort = frontend.address === '0.0.0.0' || frontend.address === '::';
+    const choices = nodePort ? 'nodeport-choices' : 'choices';
+    const chain = this.elements.get(`${family} ${choices} ${protocol} . ${number}`)?.value.replace('goto ', '') ?? '';
+    const count = Number(/(?:tcp|udp|sctp)-(\d+)/.exec(chain)?.[1] ?? 0);
+    if (count === 0 || !this.chains.has(`${family} ${chain}`)) return ['dropped'];
+    const name = `${frontend.address} . ${String(frontend.port)}`;
+    return Array.from({ length: count }, (_, slot) => {
+      if (!chain.includes('sticky')) {
+        return this.elements.get(`${family} slots-${protocol} ${name} . ${String(slot)}`)?.value ?? 'dropped';
+      }
+      const id = this.elements.get(`${family} sticky-slots ${key} . ${String(slot)}`)?.value ?? '';
+      const member = this.elements.has(`${family} sticky-members ${key} . ${id}`);
+      const target = this.elements.get(`${family} targets-${protocol} ${name} . ${id}`)?.value;
+      return member ? (target ?? 'dropped') : 'dropped';
+    });
+  }
+
+  #chain(add: boolean, name: string): void {
+    if (add === this.chains.has(name)) throw new Error(`Cannot ${add ? 'add' : 'delete'} chain ${name}`);
+    const [family = '', chain = ''] = name.split(' ');
+    const used = [...this.elements].some(([id, { value }]) => id.startsWith(`${family} `) && value === `goto ${chain}`);
+    if (!add && used) throw new Error(`Cannot delete chain ${name}: it is in use`);
+    if (add) this.chains.add(name);
+    else this.chains.delete(name);
+  }
+}
