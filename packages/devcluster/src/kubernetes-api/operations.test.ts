@@ -1,0 +1,319 @@
+import assert from 'node:assert/strict';
+import { cidr } from '@tombolo/shared/model/ip.ts';
+import { ApiError } from './api-error.ts';
+import { builtinResources } from './builtin-resources.ts';
+import type { Service, Workload } from './kinds/typed.ts';
+import { tables } from './kinds/typed.ts';
+import { fieldAt, type JsonObject, type KubeObject } from './objects.ts';
+import { Operations } from './operations.ts';
+import { Registry, type ResourceDefinition } from './resource.ts';
+import { ServiceAddresses } from './service-addresses.ts';
+import { Store } from './store.ts';
+
+function setUp(cidrs: readonly string[] = ['10.96.0.0/24']) {
+  const store = new Store({
+    historySize: 100,
+    firstRevision: 0,
+    onListenerError: (error) => assert.fail(String(error)),
+  });
+  const addresses = new ServiceAddresses(cidrs.map(cidr));
+  store.subscribe(tables.services, (change) => addresses.observe(change));
+  const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
+  operations.create(definition('namespaces'), '', { metadata: { name: 'x' } });
+  return { store, operations };
+}
+
+function definition(resource: string): ResourceDefinition {
+  const found = builtinResources.find((d) => d.resource === resource);
+  assert.ok(found);
+  return found;
+}
+
+const pods = definition('pods');
+const services = definition('services');
+const configMaps = definition('configmaps');
+const deployments = definition('deployments');
+
+const pod = (name: string, more: JsonObject = {}) => ({
+  metadata: { name },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...more },
+});
+const service = (name: string, spec: JsonObject = {}) => ({
+  metadata: { name },
+  spec: { selector: { app: 'a' }, ports: [{ port: 80 }], ...spec },
+});
+const deployment = (name: string) => ({
+  metadata: { name },
+  spec: {
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+  },
+});
+
+function refusal(action: () => unknown): ApiError {
+  try {
+    action();
+  } catch (error) {
+    assert.ok(error instanceof ApiError, String(error));
+    return error;
+  }
+  return assert.fail('expected a refusal');
+}
+
+describe('Operations', () => {
+  it('create() fills in what the server owns, and refuses a second of the name', () => {
+    const { operations } = setUp();
+    const made = operations.create(configMaps, 'x', { metadata: { name: 'a', generation: 7 } });
+    assert.deepEqual([made.apiVersion, made.kind, made.metadata.namespace], ['v1', 'ConfigMap', 'x']);
+    assert.match(made.metadata.uid, /^[0-9a-f-]{36}$/);
+    assert.equal(made.metadata.generation, undefined);
+    assert.equal(
+      refusal(() => operations.create(configMaps, 'x', { metadata: { name: 'a' } })).reason,
+      'AlreadyExists',
+    );
+  });
+
+  it('create() makes a name from generateName', () => {
+    const { operations } = setUp();
+    const made = operations.create(configMaps, 'x', { metadata: { generateName: 'a-' } });
+    assert.match(made.metadata.name, /^a-[a-z0-9]{5}$/);
+  });
+
+  const badCreates: readonly (readonly [string, ResourceDefinition, unknown, number, RegExp])[] = [
+    ['a missing name', configMaps, { metadata: {} }, 422, /name or generateName is required/],
+    ['a bad name', configMaps, { metadata: { name: 'A_b' } }, 422, /RFC 1123/],
+    ['a bad label', configMaps, { metadata: { name: 'a', labels: { a: 'b c' } } }, 422, /a valid label/],
+    ['another kind', configMaps, { kind: 'Secret', metadata: { name: 'a' } }, 400, /cannot be handled as a ConfigMap/],
+    ['another namespace', configMaps, { metadata: { name: 'a', namespace: 'y' } }, 400, /does not match the namespace/],
+    ['a resourceVersion', configMaps, { metadata: { name: 'a', resourceVersion: '1' } }, 400, /should not be set/],
+    ['a body that is no object', configMaps, [], 400, /not a JSON or YAML object/],
+    ['no containers', pods, { metadata: { name: 'a' } }, 422, /spec.containers: Required/],
+    ['a bad port', services, service('a', { ports: [{ port: 0 }] }), 422, /spec.ports\[0\].port: Invalid value: 0/],
+    ['no ports', services, service('a', { ports: [] }), 422, /spec.ports: Required/],
+    [
+      'unnamed ports',
+      services,
+      service('a', { ports: [{ port: 1 }, { port: 2 }] }),
+      422,
+      /spec.ports\[0\].name: Required/,
+    ],
+    [
+      'twice the same port',
+      services,
+      service('a', {
+        ports: [
+          { name: 'a', port: 1 },
+          { name: 'b', port: 1 },
+        ],
+      }),
+      422,
+      /Duplicate/,
+    ],
+    ['an unknown type', services, service('a', { type: 'Magic' }), 422, /Unsupported value: "Magic"/],
+    ['a cluster address outside', services, service('a', { clusterIP: '1.2.3.4' }), 422, /not in the valid range/],
+    [
+      'a node port outside',
+      services,
+      service('a', { type: 'NodePort', ports: [{ port: 1, nodePort: 80 }] }),
+      422,
+      /30000-32767/,
+    ],
+    ['a family that is not there', services, service('a', { ipFamilies: ['IPv6'] }), 422, /IPv6 is not configured/],
+  ];
+  for (const [name, kind, body, code, message] of badCreates) {
+    it(`create() refuses ${name}`, () => {
+      const { operations, store } = setUp();
+      const { revision } = store;
+      const error = refusal(() => operations.create(kind, 'x', body));
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      assert.equal(store.revision, revision);
+      if (code === 422) assert.ok(error.details?.causes?.[0]?.field !== undefined);
+    });
+  }
+
+  it('create() needs the namespace', () => {
+    const { operations } = setUp();
+    assert.match(
+      refusal(() => operations.create(configMaps, 'y', { metadata: { name: 'a' } })).message,
+      /namespaces "y" not found/,
+    );
+  });
+
+  it('update() refuses a stale resourceVersion and another uid', () => {
+    const { operations } = setUp();
+    const first = operations.create(configMaps, 'x', { metadata: { name: 'a' }, data: { n: '1' } });
+    operations.update(configMaps, 'x', 'a', { ...first, data: { n: '2' } });
+    assert.equal(
+      refusal(() => operations.update(configMaps, 'x', 'a', { ...first, data: { n: '3' } })).reason,
+      'Conflict',
+    );
+    const other = { metadata: { name: 'a', uid: 'other' } };
+    assert.match(refusal(() => operations.update(configMaps, 'x', 'a', other)).message, /Precondition failed: UID/);
+    const current = operations.update(configMaps, 'x', 'a', { metadata: { name: 'a' }, data: { n: '4' } });
+    assert.deepEqual(current['data'], { n: '4' });
+    assert.equal(current.metadata.uid, first.metadata.uid);
+  });
+
+  it('update() that changes nothing takes no revision', () => {
+    const { operations, store } = setUp();
+    const made = operations.create(services, 'x', service('a'));
+    const { revision } = store;
+    assert.equal(operations.update(services, 'x', 'a', structuredClone(made)), made);
+    operations.update(services, 'x', 'a', service('a'));
+    assert.equal(store.revision, revision, 'nor one that leaves out what was allocated and defaulted');
+  });
+
+  it('generation counts changes of the spec, not of metadata or status', () => {
+    const { operations } = setUp();
+    const made = operations.create(deployments, 'x', deployment('a')) as Workload;
+    const labelled = operations.change(made, ({ metadata }) => void Object.assign(metadata, { labels: { a: 'b' } }));
+    const counted = operations.change(labelled, ({ status }) => void Object.assign(status, { replicas: 3 }), {
+      subresource: 'status',
+    });
+    const scaled = operations.change(counted, ({ spec }) => void Object.assign(spec, { replicas: 5 }));
+    assert.deepEqual(
+      [made, labelled, counted, scaled].map(({ metadata }) => metadata.generation),
+      [1, 1, 1, 2],
+    );
+  });
+
+  it('status and the rest do not touch each other', () => {
+    const { operations } = setUp();
+    const made = operations.create(pods, 'x', { ...pod('a'), status: { phase: 'Running' } });
+    assert.equal(fieldAt(made, ['status', 'phase']), 'Pending');
+    const both = { ...made, metadata: { ...made.metadata, labels: { a: 'b' } }, status: { phase: 'Running' } };
+    const main = operations.update(pods, 'x', 'a', both);
+    assert.deepEqual([main.metadata.labels, fieldAt(main, ['status', 'phase'])], [{ a: 'b' }, 'Pending']);
+    const again = { ...main, metadata: { ...main.metadata, labels: {} }, status: { phase: 'Running' } };
+    const status = operations.update(pods, 'x', 'a', again, { subresource: 'status' });
+    assert.deepEqual([status.metadata.labels, fieldAt(status, ['status', 'phase'])], [{ a: 'b' }, 'Running']);
+  });
+
+  it('dryRun answers as if, and stores nothing', () => {
+    const { operations, store } = setUp();
+    const { revision } = store;
+    const tried = operations.create(services, 'x', service('a'), { dryRun: true }) as Service;
+    assert.ok(tried.spec.clusterIP);
+    operations.create(services, 'x', service('b'));
+    operations.delete(services, 'x', 'b', { dryRun: true });
+    operations.update(services, 'x', 'b', service('b', { sessionAffinity: 'ClientIP' }), { dryRun: true });
+    assert.equal(store.revision, revision + 1);
+  });
+
+  it('delete() of a scheduled pod waits for the kubelet, of others it does not', () => {
+    const { operations } = setUp();
+    operations.create(pods, 'x', pod('waiting'));
+    assert.equal(operations.delete(pods, 'x', 'waiting').removed, true);
+    operations.create(pods, 'x', pod('bound', { nodeName: 'n' }));
+    const marked = operations.delete(pods, 'x', 'bound');
+    assert.deepEqual([marked.removed, marked.object.metadata.deletionGracePeriodSeconds], [false, 30]);
+    assert.equal(
+      operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 60 }).object.metadata.deletionGracePeriodSeconds,
+      30,
+    );
+    assert.equal(
+      operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 5 }).object.metadata.deletionGracePeriodSeconds,
+      5,
+    );
+    assert.equal(operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 0 }).removed, true);
+  });
+
+  it('delete() waits for finalizers; taking the last one away removes the object', () => {
+    const { operations, store } = setUp();
+    const made = operations.create(configMaps, 'x', { metadata: { name: 'a', finalizers: ['t/keep'] } });
+    assert.equal(operations.delete(configMaps, 'x', 'a').removed, false);
+    assert.ok(store.get('/configmaps', 'x', 'a')?.metadata.deletionTimestamp);
+    operations.change(made, ({ metadata }) => void delete metadata.finalizers);
+    assert.equal(store.get('/configmaps', 'x', 'a'), undefined);
+  });
+
+  it('delete() minds its preconditions', () => {
+    const { operations } = setUp();
+    operations.create(configMaps, 'x', { metadata: { name: 'a' } });
+    assert.equal(refusal(() => operations.delete(configMaps, 'x', 'a', { preconditions: { uid: 'other' } })).code, 409);
+    assert.equal(refusal(() => operations.delete(configMaps, 'x', 'b')).code, 404);
+  });
+});
+
+describe('allocateService()', () => {
+  const specOf = (object: KubeObject) => (object as Service).spec;
+
+  it('gives each Service its own address, and takes it back with the Service', () => {
+    const { operations } = setUp(['10.96.0.0/30']);
+    const made = ['a', 'b', 'c'].map((name) => specOf(operations.create(services, 'x', service(name))).clusterIP);
+    assert.deepEqual(made, ['10.96.0.1', '10.96.0.2', '10.96.0.3']);
+    assert.match(refusal(() => operations.create(services, 'x', service('d'))).message, /no free IPv4 address/);
+    operations.delete(services, 'x', 'b');
+    assert.equal(specOf(operations.create(services, 'x', service('d'))).clusterIP, '10.96.0.2');
+  });
+
+  it('gives the address that was asked for, once', () => {
+    const { operations } = setUp();
+    assert.equal(
+      specOf(operations.create(services, 'x', service('a', { clusterIP: '10.96.0.77' }))).clusterIP,
+      '10.96.0.77',
+    );
+    const error = refusal(() => operations.create(services, 'x', service('b', { clusterIP: '10.96.0.77' })));
+    assert.match(error.message, /already allocated/);
+  });
+
+  it('keeps addresses and node ports through updates, and refuses another address', () => {
+    const { operations } = setUp();
+    const made = specOf(operations.create(services, 'x', service('a', { type: 'NodePort' })));
+    const next = specOf(
+      operations.update(
+        services,
+        'x',
+        'a',
+        service('a', {
+          type: 'NodePort',
+          ports: [{ port: 80 }, { port: 81, name: 'b' }].map((p, i) => ({ name: `p${i}`, ...p })),
+        }),
+      ),
+    );
+    assert.equal(next.clusterIP, made.clusterIP);
+    assert.equal(next.ports?.[0]?.nodePort, made.ports?.[0]?.nodePort);
+    assert.ok(next.ports?.[1]?.nodePort && next.ports[1].nodePort !== next.ports[0]?.nodePort);
+    const moved = service('a', { clusterIP: '10.96.0.200' });
+    assert.match(refusal(() => operations.update(services, 'x', 'a', moved)).message, /may not change once set/);
+  });
+
+  it('takes node ports away from what is no NodePort any more', () => {
+    const { operations } = setUp();
+    operations.create(services, 'x', service('a', { type: 'NodePort' }));
+    assert.equal(specOf(operations.update(services, 'x', 'a', service('a'))).ports?.[0]?.nodePort, undefined);
+  });
+
+  const families: readonly (readonly [string, readonly string[], JsonObject, readonly string[], readonly RegExp[]])[] =
+    [
+      ['the first family by default', ['10.96.0.0/24', 'fd00::/112'], {}, ['IPv4'], [/^10\.96/]],
+      [
+        'both when preferred',
+        ['10.96.0.0/24', 'fd00::/112'],
+        { ipFamilyPolicy: 'PreferDualStack' },
+        ['IPv4', 'IPv6'],
+        [/^10\.96/, /^fd00/],
+      ],
+      ['one when the other is missing', ['10.96.0.0/24'], { ipFamilyPolicy: 'PreferDualStack' }, ['IPv4'], [/^10\.96/]],
+      [
+        'the order that was asked for',
+        ['10.96.0.0/24', 'fd00::/112'],
+        { ipFamilies: ['IPv6', 'IPv4'], ipFamilyPolicy: 'RequireDualStack' },
+        ['IPv6', 'IPv4'],
+        [/^fd00/, /^10\.96/],
+      ],
+      ['IPv6 alone', ['10.96.0.0/24', 'fd00::/112'], { ipFamilies: ['IPv6'] }, ['IPv6'], [/^fd00/]],
+      ['None for headless', ['10.96.0.0/24'], { clusterIP: 'None' }, ['IPv4'], [/^None$/]],
+    ];
+  for (const [name, cidrs, spec, expected, patterns] of families) {
+    it(`gives ${name}`, () => {
+      const { operations } = setUp(cidrs);
+      const made = specOf(operations.create(services, 'x', service('a', spec)));
+      assert.deepEqual(made.ipFamilies, expected);
+      assert.equal(made.clusterIP, made.clusterIPs?.[0]);
+      assert.equal(made.clusterIPs?.length, patterns.length);
+      for (const [at, pattern] of patterns.entries()) assert.match(made.clusterIPs?.[at] ?? '', pattern);
+    });
+  }
+});
