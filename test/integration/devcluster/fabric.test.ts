@@ -49,14 +49,19 @@ describe('devcluster fabric', () => {
     assert.doesNotMatch(await command(['ip', '-br', 'link']), /c1-n1|core/);
   });
 
-  it('refuses service addresses and addresses without a pod at once', async () => {
+  it('lets no packet to a service address pass: forwarded ones are refused, the host’s own end in a sink', async () => {
     for (const { netns } of stations(plan)) {
-      for (const address of ['10.96.0.1', '10.96.255.254', 'fd00:96::1'])
-        assert.match(
-          await command(['ip', 'route', 'get', address], { netns }).catch(String),
-          /unreachable|No route to host/,
-        );
+      for (const address of ['10.96.0.1', '10.96.255.254', 'fd00:96::1']) {
+        const forwarded = ['from', address.includes(':') ? 'fd00::1:77' : '10.0.1.77', 'iif', 'eth0'];
+        const route = command(['ip', 'route', 'get', address, ...forwarded], { netns }).catch(String);
+        assert.match(await route, /unreachable|No route to host/);
+        assert.match(await command(['ip', 'route', 'get', address], { netns }), / dev sink /);
+      }
+      assert.match(await command(['ip', 'link', 'show', 'sink-end'], { netns }), /state DOWN/);
     }
+  });
+
+  it('refuses addresses of its own pods that no pod has', async () => {
     const [node] = allNodes(plan);
     assert.match(
       await command(['ip', 'route', 'get', '10.1.1.77'], { netns: node?.netns }).catch(String),

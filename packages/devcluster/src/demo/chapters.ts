@@ -32,9 +32,9 @@ async function makeGlobal(stage: Stage): Promise<void> {
   for (const cluster of ['west', 'east'])
     await stage.kubectl(cluster, ['annotate', 'service', 'web', `${GLOBAL}=true`]);
   await stage.waitForTable('four backends', (backends) => backends.filter(isUsed).length === 4);
-  const answers = await stage.curl(40);
+  const answers = await stage.curl(60);
   const all = Object.keys(answers).length === 4 && clustersOf(answers).join() === 'east,west';
-  stage.narrator.check('both clusters answer, every pod of both', all && total(answers) === 40, answers);
+  stage.narrator.check('both clusters answer, every pod of both', all && total(answers) === 60, answers);
   const table = await stage.tombolo('service', 'default/web');
   stage.narrator.check('the table of the agent says who they are', /west/.test(table) && /4 of 4/.test(table), table);
 }
@@ -55,7 +55,7 @@ async function turnUnready(stage: Stage): Promise<void> {
     );
   await toggle('unready');
   await used(false);
-  const answers = await stage.curl(30);
+  const answers = await stage.curl(45);
   const spared = !Object.keys(answers).some((signature) => signature.endsWith(name));
   narrator.check('it gets no more requests, all others do', spared && Object.keys(answers).length === 3, answers);
   await toggle('ready');

@@ -5,11 +5,11 @@
 import { readdir } from 'node:fs/promises';
 import { command, tryCommand } from './command.ts';
 
-/** Lines as after `ip`, all in one run; the first that fails ends it. */
-export async function ip(netns: string | undefined, lines: readonly string[]): Promise<void> {
+/** Lines as after `ip`, all in one run; the first that fails ends it. Rules need a family, all else has it in its address. */
+export async function ip(netns: string | undefined, lines: readonly string[], family?: '-4' | '-6'): Promise<void> {
   if (lines.length === 0) return;
   const scope = netns === undefined ? [] : ['-n', netns];
-  await command(['ip', ...scope, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  await command(['ip', ...(family ? [family] : []), ...scope, '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
 
 export async function createNetns(names: readonly string[]): Promise<void> {

@@ -31,12 +31,20 @@ const FORWARDING = { ...LOOSE, 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forw
 /** Routes that no packet to a service address gets past, whatever else goes wrong. */
 export const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `route add unreachable ${SERVICE_CIDR6}`];
 
+const SINK_TABLE = 96;
+
 export async function layFabric(plan: MeshPlan): Promise<void> {
   const all = stations(plan);
   await createNetns([plan.underlay, ...all.map(({ netns }) => netns)]);
   await Promise.all(all.map((station) => prepareStation(station)));
   await ip(plan.underlay, underlayLines(plan));
-  await Promise.all(all.map((station) => ip(station.netns, stationLines(plan, station))));
+  await Promise.all(all.map((station) => connectStation(plan, station)));
+}
+
+async function connectStation(plan: MeshPlan, station: StationPlan): Promise<void> {
+  await ip(station.netns, stationLines(plan, station));
+  const rule = `rule add iif lo lookup ${SINK_TABLE} priority ${SINK_TABLE}`;
+  await Promise.all([ip(station.netns, [rule]), ip(station.netns, [rule], '-6')]);
 }
 
 async function prepareStation({ netns }: StationPlan): Promise<void> {
@@ -64,7 +72,22 @@ function stationLines(plan: MeshPlan, station: StationPlan): readonly string[] {
     `address add ${station.address}/16 dev eth0`,
     `address add ${station.address6}/64 dev eth0 nodad`,
     'link set eth0 up',
+    ...sinkLines(station),
     ...allNodes(plan).flatMap((node) => podRoutes(node, station)),
+  ];
+}
+
+/**
+ * The kernel looks for a route before its output hooks may translate a service address, and real nodes have a default
+ * route to pass that look. Here the host's own packets (and only those: `iif lo`) find a link that ends in itself, and
+ * are lost there unless somebody translates them.
+ */
+function sinkLines({ address, address6 }: StationPlan): readonly string[] {
+  return [
+    'link add sink type veth peer name sink-end',
+    'link set sink up',
+    `route add ${SERVICE_CIDR} dev sink src ${address} table ${SINK_TABLE}`,
+    `route add ${SERVICE_CIDR6} dev sink src ${address6} table ${SINK_TABLE}`,
   ];
 }
 

@@ -18,7 +18,7 @@ export async function programReady(program: Program, check: () => Promise<boolea
   const outcome = await waitUntil<true | Error>(
     `${program.name} to be ready`,
     async () => (program.running ? await check() : await dead()),
-    { timeoutMs: START_TIMEOUT_MS, everyMs: 50 },
+    { timeoutMs: START_TIMEOUT_MS, everyMs: 150 },
   ).catch(async (cause: Error) => new Error(`${cause.message}\n${await program.logTail()}`, { cause }));
   if (outcome instanceof Error) throw outcome;
 }
