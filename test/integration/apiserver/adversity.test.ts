@@ -80,7 +80,12 @@ describe('clustermesh-apiserver: adversity', () => {
     await world.etcd.kill();
     await world.etcd.wipe();
     await world.etcd.run();
-    await until('everything to be back', async () => (await world.dump()).size === before.size + 5);
+    await until('everything to be back', async () => (await world.dump()).size === before.size + 5).catch(
+      async (cause: unknown) => {
+        const state = { etcd: [...(await world.dump()).keys()], log: world.logged.slice(-30) };
+        throw new Error(JSON.stringify(state, undefined, 1), { cause });
+      },
+    );
     assert.deepEqual(await facts(world), before);
     const { kvs } = JSON.parse(await world.etcdctl('get', '--prefix', 'cilium/', '-w', 'json'));
     const revisions = new Map<string, number>();
