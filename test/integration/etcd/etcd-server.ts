@@ -3,7 +3,7 @@
  * cut would, restarted with its data or without, and takes everything with it in `stop`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
@@ -57,8 +57,16 @@ export class EtcdServer {
     await (this.#options.ready ?? answers)(this);
   }
 
-  pause(): void {
-    this.#process?.kill('SIGSTOP');
+  /** Resolves when every thread has stopped: the signal alone does not mean that. */
+  async pause(): Promise<void> {
+    const child = this.#process;
+    if (!child) return;
+    child.kill('SIGSTOP');
+    await until('etcd stands still', async () => {
+      const tasks = await readdir(`/proc/${child.pid}/task`);
+      const states = tasks.map((task) => readFile(`/proc/${child.pid}/task/${task}/stat`, 'utf8'));
+      return (await Promise.all(states)).every((stat) => /\) T /.test(stat));
+    });
   }
 
   resume(): void {

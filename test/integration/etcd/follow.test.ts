@@ -201,7 +201,7 @@ describe('following a prefix of a real etcd', () => {
     await writer.put('a/1', 'one');
     assert.equal((await reader.get('a/1'))?.value.toString(), 'one');
     assert.equal(await reader.get('a/2'), undefined);
-    server.pause();
+    await server.pause();
     await assert.rejects(reader.get('a/1', 200), (error) => error instanceof EtcdError && error.kind === 'unavailable');
     server.resume();
     assert.equal((await reader.get('a/1'))?.value.toString(), 'one');

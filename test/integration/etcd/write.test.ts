@@ -144,7 +144,7 @@ describe('writing to a real etcd', () => {
   it('fails at once, after a few deadlines, on an etcd that hangs, and recovers', async () => {
     reopen({ timeoutMs: 300 });
     await writer.put('a/1', 'x');
-    server.pause();
+    await server.pause();
     const started = performance.now();
     for (let i = 0; i < 60; i++) {
       await assert.rejects(
