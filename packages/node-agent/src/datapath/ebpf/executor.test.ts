@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { carryOut, type MapWriter } from './executor.ts';
+import { KernelTables } from './kernel-tables.ts';
+import type { MapOperation } from './operation.ts';
+import { planChanges } from './planner.ts';
+
+const LIMITS = { services: 10_000, slots: 100_000, backends: 10_000, affinityOk: 10_000 };
+const frontend = (n: number): Frontend => ({
+  kind: 'ClusterIP',
+  address: ip(`10.96.${n >> 8}.${n & 255}`),
+  port: 80,
+  protocol: 'TCP',
+});
+const wish = (n: number, ...backends: readonly number[]) => ({
+  frontend: frontend(n),
+  backends: backends.map((b) => ({ address: ip(`10.0.0.${b}`), port: 80, clusterId: 1 })),
+  sessionAffinitySeconds: 0,
+});
+
+/** Does as it is told, except for what `refuses` says. */
+function recorder(refuses: (operation: MapOperation) => boolean = () => false) {
+  const calls: string[] = [];
+  const writer: MapWriter = {
+    write(operations) {
+      const at = operations.findIndex(refuses);
+      const done = at < 0 ? operations.length : at;
+      calls.push(`${operations[0]?.kind} ${done}/${operations.length}`);
+      return { done, error: at < 0 ? undefined : 'it is full' };
+    },
+    grace: async () => void calls.push('grace'),
+  };
+  return { calls, writer };
+}
+
+describe('carryOut()', () => {
+  it('writes each kind as one batch, in the order of the plan', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { calls, writer } = recorder();
+    const { steps } = planChanges(tables, [wish(1, 1, 2), wish(2, 2, 3)]);
+    assert.equal((await carryOut(steps, tables, writer)).size, 0);
+    assert.deepEqual(calls, ['put-backend 3/3', 'put-slot 4/4', 'put-state 2/2', 'put-service 2/2']);
+    assert.equal(tables.services.size, 2);
+  });
+
+  it('goes on past a failed operation; its change never points to a part', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { calls, writer } = recorder((op) => op.kind === 'put-slot' && op.service === 1 && op.slot === 1);
+    const plan = planChanges(tables, [wish(1, 1, 2, 3), wish(2, 2, 3)]);
+    const failed = await carryOut(plan.steps, tables, writer);
+    assert.deepEqual([...failed], [[0, 'it is full']]);
+    assert.deepEqual(calls.slice(1), ['put-slot 1/5', 'put-slot 2/2', 'put-state 1/1', 'put-service 1/1']);
+    assert.deepEqual(
+      [...tables.services.values()].map((served) => served.frontend),
+      [frontend(2)],
+    );
+    assert.equal(tables.hasGarbage, true);
+  });
+
+  it('fails every change that needs a backend which could not be stored', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { writer } = recorder((op) => op.kind === 'put-backend' && op.id === 2);
+    const plan = planChanges(tables, [wish(1, 1, 2), wish(2, 2), wish(3, 1)]);
+    const failed = await carryOut(plan.steps, tables, writer);
+    assert.deepEqual([...failed.keys()], [0, 1]);
+    assert.deepEqual(
+      [...tables.services.values()].map((served) => served.frontend),
+      [frontend(3)],
+    );
+  });
+
+  it('waits for a grace period before it adds a service after one was deleted', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { calls, writer } = recorder();
+    await carryOut(planChanges(tables, [wish(1, 1)]).steps, tables, writer);
+    await carryOut(planChanges(tables, [], [frontend(1)]).steps, tables, writer);
+    calls.length = 0;
+    await carryOut(planChanges(tables, [wish(2, 1)]).steps, tables, writer);
+    assert.deepEqual(calls, ['put-slot 1/1', 'put-state 1/1', 'grace', 'put-service 1/1']);
+  });
+
+  it('gives the event loop its turn during long work', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { writer } = recorder();
+    const { steps } = planChanges(
+      tables,
+      Array.from({ length: 5000 }, (_, n) => wish(n, 1, 2)),
+    );
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 0);
+    await carryOut(steps, tables, writer);
+    clearInterval(timer);
+    assert.ok(turns > 2, `${turns} turns`);
+  });
+});

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import fc from 'fast-check';
+import {
+  getAddress,
+  getBackend,
+  getMember,
+  getServiceKey,
+  getSlot,
+  getState,
+  putAddress,
+  putBackend,
+  putServiceKey,
+  putState,
+  putWords,
+} from './layout.ts';
+
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const port = fc.integer({ min: 1, max: 65535 });
+const address = fc.oneof(
+  fc.ipV4().map(ip),
+  fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map(ipFromBytes)
+    .filter((text) => !text.startsWith('::ffff:')),
+);
+const plain = { noNullPrototype: true };
+const frontend: fc.Arbitrary<Frontend> = fc.record(
+  {
+    kind: fc.constant('ClusterIP' as const),
+    address,
+    port,
+    protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
+  },
+  plain,
+);
+const backend = fc.record({ address, port, clusterId: fc.nat(511) }, plain);
+
+/** A buffer of old bytes, so that whatever is not written shows. */
+const used = (size: number): Buffer => Buffer.alloc(size, 0xa5);
+
+describe('layout', () => {
+  it('has services as bpf/layout.h has them', () => {
+    const key = used(20);
+    putServiceKey(key, 0, { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 443, protocol: 'UDP' });
+    assert.equal(key.toString('hex'), '00000000000000000000ffff0a60000101bb1100');
+    putServiceKey(key, 0, { kind: 'ExternalIP', address: ip('fd00::12'), port: 80, protocol: 'TCP' });
+    assert.equal(key.toString('hex'), 'fd00000000000000000000000000001200500600');
+  });
+
+  it('has backends and states as bpf/layout.h has them', () => {
+    const backend = used(20);
+    putBackend(backend, 0, { address: ip('10.1.2.3'), port: 8080, clusterId: 511 });
+    assert.equal(backend.toString('hex'), '00000000000000000000ffff0a0102031f90ff01');
+    const state = used(16);
+    putState(state, 0, { generation: 7, count: 3, affinitySeconds: 10800 });
+    assert.equal(state.toString('hex'), '0700000003000000302a000000000000');
+  });
+
+  it('reads back every address, at any offset', () => {
+    fc.assert(
+      fc.property(address, fc.nat(16), (value, at) => {
+        const buffer = used(32);
+        putAddress(buffer, at, value);
+        assert.equal(getAddress(buffer, at), value);
+        assert.deepEqual(buffer.subarray(at + 16), used(32 - at - 16));
+      }),
+    );
+  });
+
+  it('reads back every frontend, backend, state, slot and member', () => {
+    fc.assert(
+      fc.property(frontend, backend, u32, u32, u32, (front, back, a, b, c) => {
+        const buffer = used(24);
+        putServiceKey(buffer, 4, front);
+        assert.deepEqual(getServiceKey(buffer, 4), front);
+        putBackend(buffer, 4, back);
+        assert.deepEqual(getBackend(buffer, 4), back);
+        putState(buffer, 4, { generation: a, count: b, affinitySeconds: c });
+        assert.deepEqual(getState(buffer, 4), { generation: a, count: b, affinitySeconds: c });
+        putWords(buffer, 4, a, b, c);
+        assert.deepEqual(getSlot(buffer, 4), { service: a, generation: b, slot: c });
+        assert.deepEqual(getMember(buffer, 4), { service: a, generation: b, backend: c });
+      }),
+    );
+  });
+});

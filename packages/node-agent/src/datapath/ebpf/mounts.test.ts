@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { findCgroupRoot, mountAt, parseMountinfo } from './mounts.ts';
+
+const HYBRID = String.raw`24 30 0:22 / /proc rw,nosuid - proc proc rw
+31 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs ro,mode=755
+32 31 0:28 / /sys/fs/cgroup/unified rw,relatime shared:10 - cgroup2 cgroup2 rw
+33 31 0:29 / /sys/fs/cgroup/cpu\040set rw - cgroup cgroup rw,cpuset
+51 27 0:40 / /sys/fs/bpf rw,relatime - bpf tombolo rw
+52 27 0:41 / /sys/fs/bpf rw,relatime - bpf bpffs rw
+`;
+
+describe('parseMountinfo()', () => {
+  it('reads optional fields, escapes and sources', () => {
+    const mounts = parseMountinfo(HYBRID);
+    assert.equal(mounts.length, 6);
+    assert.deepEqual(mounts[3], { root: '/', directory: '/sys/fs/cgroup/cpu set', type: 'cgroup', source: 'cgroup' });
+  });
+
+  it('passes over what it cannot read', () => {
+    assert.deepEqual(parseMountinfo('\njunk\n1 2 3 - \n'), []);
+  });
+});
+
+describe('findCgroupRoot()', () => {
+  it('finds the version 2 hierarchy of a hybrid host', () => {
+    assert.deepEqual(findCgroupRoot(parseMountinfo(HYBRID)), { ok: true, value: '/sys/fs/cgroup/unified' });
+  });
+
+  it('prefers a mount of the whole hierarchy', () => {
+    const text = '1 2 0:1 /sub /a rw - cgroup2 c rw\n2 2 0:1 / /b rw - cgroup2 c rw\n';
+    assert.deepEqual(findCgroupRoot(parseMountinfo(text)), { ok: true, value: '/b' });
+  });
+
+  it('says so when there is none', () => {
+    assert.deepEqual(findCgroupRoot([]), { ok: false, error: 'no cgroup2 file system is mounted' });
+  });
+});
+
+describe('mountAt()', () => {
+  it('answers with the topmost mount', () => {
+    assert.equal(mountAt('/sys/fs/bpf', parseMountinfo(HYBRID))?.source, 'bpffs');
+    assert.equal(mountAt('/nowhere', parseMountinfo(HYBRID)), undefined);
+  });
+});
