@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { four, frontend, Rig, route, routes } from './rig.ts';
+
+describe('nftables: connections', () => {
+  let rig: Rig;
+  let datapath: Datapath;
+
+  before(async function () {
+    this.timeout(60_000);
+    rig = await Rig.create();
+    datapath = await rig.open();
+    await rig.serve('back', [
+      ...four().map((address, i) => `${address}=${i + 1}`),
+      '[fd02::11]:8080=5',
+      '[fd02::12]:8080=6',
+    ]);
+    await rig.serve(
+      'back',
+      four(53).map((address, i) => `${address}=${i + 1}`),
+      ['-u'],
+    );
+    await rig.serve('pod', ['10.1.0.2:8080=9', '[fd01::2]:8080=9']);
+  });
+
+  after(() => rig?.end());
+
+  const web = frontend('TCP 10.96.0.1:80');
+  const serve = async (services: Parameters<typeof routes>[0]): Promise<void> => {
+    assert.deepEqual((await datapath.replace(routes(services))).failures, []);
+  };
+
+  it('from a pod reach each of four backends a quarter of the time', async () => {
+    await serve({ web: [route(web, four())] });
+    const { connections, failures, replies } = await rig.connect('pod', ['-n', '1000', '10.96.0.1:80']);
+    assert.deepEqual([connections, failures], [1000, 0]);
+    assertQuarters(replies);
+  });
+
+  it('from the node itself are balanced too', async () => {
+    await serve({ web: [route(frontend('TCP 10.97.0.1:80'), four())] });
+    const { failures, replies } = await rig.connect('node', ['-n', '1000', '10.97.0.1:80']);
+    assert.equal(failures, 0);
+    assertQuarters(replies);
+  });
+
+  it('go over IPv6', async () => {
+    const six = route(frontend('TCP [fd96::1]:80'), ['[fd02::11]:8080', '[fd02::12]:8080']);
+    await serve({ web: [six] });
+    const { failures, replies } = await rig.connect('pod', ['-n', '200', '[fd96::1]:80']);
+    assert.deepEqual([failures, Object.keys(replies)], [0, ['5', '6']]);
+  });
+
+  it('fail at once, over both families and from both places, when there is no backend', async () => {
+    await serve({
+      web: [route(web, []), route(frontend('TCP [fd96::1]:80'), []), route(frontend('UDP 10.96.0.1:53'), [])],
+      host: [route(frontend('TCP 10.97.0.1:80'), [])],
+      port: [route(frontend('TCP 0.0.0.0:30080', 'NodePort'), [])],
+    });
+    for (const [place, address] of [
+      ['pod', '10.96.0.1:80'],
+      ['pod', '[fd96::1]:80'],
+      ['node', '10.97.0.1:80'],
+      ['pod', '10.1.0.1:30080'],
+    ] as const) {
+      const { errors } = await rig.connect(place, ['-n', '5', address]);
+      assert.deepEqual(errors, { ECONNREFUSED: 5 }, `${place} to ${address}`);
+    }
+    assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_000), 'ECONNREFUSED');
+  });
+
+  it('are answered again as soon as there is a backend', async () => {
+    await serve({ web: [route(web, [])] });
+    await serve({ web: [route(web, ['10.2.0.12:8080'])] });
+    assert.deepEqual((await rig.connect('pod', ['-n', '20', '10.96.0.1:80'])).replies, { '2': 20 });
+  });
+
+  it('of a pod to itself through the Service come back', async () => {
+    await serve({
+      web: [route(web, ['10.1.0.2:8080']), route(frontend('TCP [fd96::1]:80'), ['[fd01::2]:8080'])],
+    });
+    assert.deepEqual((await rig.connect('pod', ['-n', '20', '10.96.0.1:80'])).replies, { '9': 20 });
+    assert.deepEqual((await rig.connect('pod', ['-n', '20', '[fd96::1]:80'])).replies, { '9': 20 });
+  });
+
+  it('of one client stay with one backend under affinity, until that is gone', async () => {
+    for (const [place, address, backends] of [
+      ['pod', '10.96.0.1:80', four()],
+      ['pod', '[fd96::1]:80', ['[fd02::11]:8080', '[fd02::12]:8080']],
+      ['node', '10.97.0.1:80', four()],
+    ] as const) {
+      const sticky = (list: readonly string[]) => ({ web: [route(frontend(`TCP ${address}`), list, 60)] });
+      await serve(sticky(backends));
+      const first = Object.entries((await rig.connect(place, ['-n', '300', address])).replies);
+      assert.equal(first.length, 1, `${address}: ${JSON.stringify(first)}`);
+      assert.equal(first[0]?.[1], 300);
+      // Other backends may come and go.
+      const taken = backends[(Number(first[0]?.[0]) - 1) % backends.length];
+      await serve(sticky(backends.filter((backend, i) => backend === taken || i % 2 === 0)));
+      const again = await rig.connect(place, ['-n', '50', address]);
+      assert.deepEqual(again.replies, { [String(first[0]?.[0])]: 50 });
+      // Its own backend goes: another one is chosen, and kept.
+      await serve(sticky(backends.filter((backend) => backend !== taken)));
+      const next = Object.entries((await rig.connect(place, ['-n', '50', address])).replies);
+      assert.equal(next.length, 1, JSON.stringify(next));
+      assert.notEqual(next[0]?.[0], first[0]?.[0]);
+    }
+  });
+
+  it('over UDP reach a backend, and leave one that was removed although the flow is tracked', async () => {
+    const dns = frontend('UDP 10.96.0.1:53');
+    await serve({ dns: [route(dns, ['10.2.0.11:53'])] });
+    assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), '1');
+    await serve({ dns: [route(dns, ['10.2.0.12:53'])] });
+    assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), '2');
+    await serve({ dns: [route(dns, [])] });
+    assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), 'ECONNREFUSED');
+  });
+});
+
+function assertQuarters(replies: Readonly<Record<string, number>>): void {
+  const total = Object.values(replies).reduce((sum, count) => sum + count, 0);
+  for (const backend of ['1', '2', '3', '4']) {
+    const share = (replies[backend] ?? 0) / total;
+    assert.ok(Math.abs(share - 0.25) <= 0.05, `backend ${backend} got ${(share * 100).toFixed(1)} %`);
+  }
+}
