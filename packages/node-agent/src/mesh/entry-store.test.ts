@@ -5,7 +5,7 @@ import { EntryStore } from './entry-store.ts';
 
 describe('EntryStore', () => {
   it('removes a key only by settle(), and not when it came back meanwhile', () => {
-    const store = new EntryStore<number>((value) => value);
+    const store = new EntryStore<number>({ weigh: (value) => value, same: Object.is });
     for (const key of ['a', 'b', 'c']) store.put(key, ok(1), key, 0);
     store.withdraw('a', '5');
     store.withdraw('b', '5');
@@ -20,7 +20,7 @@ describe('EntryStore', () => {
   });
 
   it('withdraws what a complete listing did not name, and forgets earlier withdrawals when one begins', () => {
-    const store = new EntryStore<number>(() => 1);
+    const store = new EntryStore<number>({ weigh: () => 1, same: Object.is });
     for (const key of ['a', 'b']) store.put(key, ok(1), key, 0);
     store.put('bad', fail('bad'), 'bad', 0);
     store.withdraw('a', '3');
@@ -47,7 +47,7 @@ describe('EntryStore', () => {
     );
     fc.assert(
       fc.property(fc.array(step), (steps) => {
-        const store = new EntryStore<number>((value) => value);
+        const store = new EntryStore<number>({ weigh: (value) => value, same: Object.is });
         const expected = new Map<string, number>();
         for (const [kind, key, value] of steps) {
           if (kind === 'put') expected.set(key, value);

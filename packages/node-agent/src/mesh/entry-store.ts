@@ -9,8 +9,15 @@
 import type { Result } from '@tombolo/shared/model/result.ts';
 import type { Quarantined } from '@tombolo/shared/model/service-table.ts';
 
+export interface EntryStoreOptions<T> {
+  /** What `weight` sums up, e.g. the number of backends of a Service. */
+  readonly weigh: (value: T) => number;
+  /** Whether a value listed again says nothing new: then the known one stays, with its age. */
+  readonly same: (known: T, listed: T) => boolean;
+}
+
 export class EntryStore<T> {
-  readonly #weigh: (value: T) => number;
+  readonly #options: EntryStoreOptions<T>;
   readonly #values = new Map<string, T>();
   readonly #refused = new Map<string, Quarantined>();
   /** Known from before, not heard of in the listing under way. */
@@ -19,9 +26,8 @@ export class EntryStore<T> {
   readonly #withdrawn = new Map<string, bigint>();
   #weight = 0;
 
-  /** `weigh` gives what `weight` sums up, e.g. the number of backends of a Service. */
-  constructor(weigh: (value: T) => number) {
-    this.#weigh = weigh;
+  constructor(options: EntryStoreOptions<T>) {
+    this.#options = options;
   }
 
   get values(): ReadonlyMap<string, T> {
@@ -52,7 +58,7 @@ export class EntryStore<T> {
   }
 
   /** `path` is the whole key, for people. */
-  put(key: string, value: Result<T>, path: string, at: number): 'changed' | 'refused' {
+  put(key: string, value: Result<T>, path: string, at: number): 'changed' | 'same' | 'refused' {
     this.#unlisted.delete(key);
     this.#withdrawn.delete(key);
     if (!value.ok) {
@@ -60,6 +66,8 @@ export class EntryStore<T> {
       return 'refused';
     }
     this.#refused.delete(key);
+    const known = this.#values.get(key);
+    if (known !== undefined && this.#options.same(known, value.value)) return 'same';
     this.#replace(key, value.value);
     return 'changed';
   }
@@ -91,7 +99,8 @@ export class EntryStore<T> {
 
   #replace(key: string, value: T | undefined): void {
     const before = this.#values.get(key);
-    this.#weight += (value === undefined ? 0 : this.#weigh(value)) - (before === undefined ? 0 : this.#weigh(before));
+    const weigh = (each: T | undefined) => (each === undefined ? 0 : this.#options.weigh(each));
+    this.#weight += weigh(value) - weigh(before);
     if (value === undefined) this.#values.delete(key);
     else this.#values.set(key, value);
   }

@@ -24,7 +24,7 @@ function scripted() {
       }),
     close: () => {},
   };
-  const store = new EntryStore<string>(() => 1);
+  const store = new EntryStore<string>({ weigh: () => 1, same: Object.is });
   const options: KindFollowerOptions<string> = {
     reader,
     prefix: 'p/',

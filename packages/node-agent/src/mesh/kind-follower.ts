@@ -84,9 +84,9 @@ function applyEvent<T>(options: KindFollowerOptions<T>, event: PrefixEvent): voi
     return;
   }
   const value = options.decode(suffix, event.value, event.revision);
-  store.put(suffix, value, event.key, options.now());
-  if (value.ok) options.changed(suffix, value.value);
-  else options.refused(event.key, value.error);
+  const outcome = store.put(suffix, value, event.key, options.now());
+  if (!value.ok) options.refused(event.key, value.error);
+  else if (outcome === 'changed') options.changed(suffix, value.value);
 }
 
 async function settleWithdrawals<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@
  * Tells the listener of every change, in order: Services in one batch per turn of the event loop, and always before a
  * change of the view that they led to. Does no I/O.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import type { Result } from '@tombolo/shared/model/result.ts';
 import { type RemoteService, type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
@@ -42,10 +43,19 @@ export interface RemoteFactsOptions {
   readonly silentAfterMs: number;
 }
 
+/** Revisions alone do not tell: an etcd that lost its data counts from 1 again. */
+function isSameService(known: RemoteService, listed: RemoteService): boolean {
+  return (
+    known.origin.revision === listed.origin.revision &&
+    known.shared === listed.shared &&
+    isDeepStrictEqual(known.backends, listed.backends)
+  );
+}
+
 export class RemoteFacts implements SessionHost {
   readonly #options: RemoteFactsOptions;
-  readonly services = new EntryStore<RemoteService>((service) => service.backends.length);
-  readonly nodes = new EntryStore<RemoteNode>(() => 1);
+  readonly services = new EntryStore({ weigh: ({ backends }: RemoteService) => backends.length, same: isSameService });
+  readonly nodes = new EntryStore<RemoteNode>({ weigh: () => 1, same: isDeepStrictEqual });
   #identity: ClusterIdentity | undefined;
   #control: Control;
   #endpoints: readonly string[] = [];

@@ -47,14 +47,21 @@ export interface SessionHost {
 /** Answers with what ended it; undefined when the signal did. */
 export async function runSession(reader: EtcdReader, host: SessionHost, signal: AbortSignal): Promise<unknown> {
   try {
-    const { config, identity } = await readConfig(reader, host);
-    return signal.aborted ? undefined : await runTogether(tasksOf(reader, host, config, identity), signal);
+    const announced = await readConfig(reader, host);
+    return signal.aborted ? undefined : await runTogether(tasksOf(reader, host, announced), signal);
   } catch (error) {
     return signal.aborted ? undefined : error;
   }
 }
 
-async function readConfig(reader: EtcdReader, host: SessionHost) {
+/** What the cluster says of itself, and the bytes that said it. */
+interface Announced {
+  readonly value: Buffer;
+  readonly config: WireClusterConfig;
+  readonly identity: ClusterIdentity;
+}
+
+async function readConfig(reader: EtcdReader, host: SessionHost): Promise<Announced> {
   const key = clusterConfigKey(host.name);
   const entry = await reader.get(key);
   if (entry === undefined) {
@@ -63,7 +70,25 @@ async function readConfig(reader: EtcdReader, host: SessionHost) {
     );
   }
   const config = orThrow(decodeClusterConfig(entry.value, { cluster: host.name, maxClusters: host.maxClusters }));
-  return { config, identity: orThrow(host.configured(config)) };
+  return { value: entry.value, config, identity: orThrow(host.configured(config)) };
+}
+
+/** With each heartbeat: whoever reads under the old id or layout must start anew. That it is absent says nothing. */
+async function watchConfig(
+  reader: EtcdReader,
+  host: SessionHost,
+  { value }: Announced,
+  beats: Bell,
+  signal: AbortSignal,
+) {
+  signal.addEventListener('abort', () => beats.ring(), { once: true });
+  while (!signal.aborted) {
+    await beats.next();
+    const entry = signal.aborted ? undefined : await reader.get(clusterConfigKey(host.name));
+    if (entry !== undefined && !entry.value.equals(value)) {
+      throw new Error(`The configuration of cluster "${host.name}" changed`);
+    }
+  }
 }
 
 function orThrow<T>(result: Result<T>): T {
@@ -71,13 +96,11 @@ function orThrow<T>(result: Result<T>): T {
   return result.value;
 }
 
-function tasksOf(
-  reader: EtcdReader,
-  host: SessionHost,
-  config: WireClusterConfig,
-  { name: cluster, id: clusterId }: ClusterIdentity,
-): readonly Task[] {
+function tasksOf(reader: EtcdReader, host: SessionHost, announced: Announced): readonly Task[] {
   const bell = new Bell();
+  const beats = new Bell();
+  const { config } = announced;
+  const { name: cluster, id: clusterId } = announced.identity;
   const expected = { cluster, clusterId, maxClusters: host.maxClusters, ownId: host.localId };
   const kind = (each: 'services' | 'nodes') => {
     const layout = config.cached ? 'cache' : 'state';
@@ -116,7 +139,8 @@ function tasksOf(
     listed: () => host.nodesChanged(),
   };
   return [
-    (signal) => followHeartbeat(reader, host, bell, signal),
+    (signal) => followHeartbeat(reader, host, [bell, beats], signal),
+    (signal) => watchConfig(reader, host, announced, beats, signal),
     (signal) =>
       config.syncedCanaries ? reader.follow(syncedPrefix(cluster), () => bell.ring(), signal) : aborted(signal),
     (signal) => followKind(services, signal),
@@ -125,11 +149,16 @@ function tasksOf(
   ];
 }
 
-function followHeartbeat(reader: EtcdReader, host: SessionHost, bell: Bell, signal: AbortSignal): Promise<void> {
+function followHeartbeat(
+  reader: EtcdReader,
+  host: SessionHost,
+  bells: readonly Bell[],
+  signal: AbortSignal,
+): Promise<void> {
   const handle: Parameters<EtcdReader['follow']>[1] = (event) => {
     if (event.kind !== 'put' || event.key !== HEARTBEAT_KEY) return;
     host.heartbeat(`${event.revision} ${event.value.toString()}`);
-    bell.ring();
+    for (const bell of bells) bell.ring();
   };
   return reader.follow(HEARTBEAT_KEY, handle, signal);
 }
