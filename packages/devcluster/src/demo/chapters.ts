@@ -2,7 +2,7 @@
 import { isReady, type Pod } from '../client/objects.ts';
 import { waitUntil } from '../machine/wait.ts';
 import { byCluster } from '../programs/request-log.ts';
-import { clustersOf, isUsed, type Stage, total } from './stage.ts';
+import { clustersOf, dev, isUsed, type Stage, total } from './stage.ts';
 
 export interface Chapter {
   readonly title: string;
@@ -46,7 +46,7 @@ async function turnUnready(stage: Stage): Promise<void> {
   const pod = await west.pod(name);
   const toggle = async (state: 'ready' | 'unready'): Promise<void> => {
     const argv = ['curl', '-sS', '-X', 'POST', `http://127.0.0.1:8080/${state}`];
-    narrator.command(`scripts/dev exec west ${name} -- ${argv.join(' ')}`, await pod.exec(argv));
+    narrator.command(`${dev(mesh)} exec west ${name} -- ${argv.join(' ')}`, await pod.exec(argv));
   };
   const used = (wanted: boolean) =>
     stage.waitForTable(

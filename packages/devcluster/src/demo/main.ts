@@ -1,9 +1,10 @@
 /** `scripts/demo`: starts two clusters, tells the story, takes all down again. */
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '../machine/environment.ts';
-import { meshName, meshPlaces } from '../machine/names.ts';
+import { type MeshPlaces, meshName, meshPlaces } from '../machine/names.ts';
 import { readState } from '../machine/owner.ts';
 import { removeMesh } from '../machine/sweep.ts';
+import { isInterrupted } from '../mesh/interrupt.ts';
 import { keptMeshHelp } from '../mesh/kept.ts';
 import { type Mesh, startMesh } from '../mesh/mesh.ts';
 import { allNodes } from '../mesh/plan.ts';
@@ -18,15 +19,25 @@ apiserver and agents, the real kernel, and a small stand-in for the Kubernetes A
   --check               end at the first thing that does not hold, with exit code 1
   --keep                leave the clusters running, and say how to use them
   --down                take down what --keep left
-  --datapath KIND       ebpf, nftables or auto (default)`;
+  --datapath KIND       ebpf, nftables or auto (default)
+  --mesh NAME           another name than 'demo', for several at once`;
 
-const PLACES = meshPlaces(meshName('demo'));
+const DEFAULT_NAME = 'demo';
+const DATAPATHS = ['auto', 'ebpf', 'nftables'] as const;
+type Datapath = (typeof DATAPATHS)[number];
 
-async function demo(narrator: Narrator, keep: boolean, datapath: 'auto' | 'ebpf' | 'nftables'): Promise<void> {
-  if ((await readState(PLACES)) !== undefined) narrator.say('(What an earlier run left is taken down first.)');
+interface DemoOptions {
+  readonly places: MeshPlaces;
+  readonly keep: boolean;
+  readonly datapath: Datapath;
+}
+
+async function demo(narrator: Narrator, { places, keep, datapath }: DemoOptions): Promise<void> {
+  if ((await readState(places)) !== undefined) narrator.say('What an earlier run left is taken down first.');
+  narrator.say('Starting two clusters …');
   const start = performance.now();
   const mesh = await startMesh({
-    name: PLACES.name,
+    name: places.name,
     clusters: [
       { name: 'east', id: 1, nodes: 2 },
       { name: 'west', id: 2, nodes: 2 },
@@ -38,19 +49,24 @@ async function demo(narrator: Narrator, keep: boolean, datapath: 'auto' | 'ebpf'
     introduce(mesh, narrator, performance.now() - start);
     await tellStory(mesh, narrator);
   } catch (error) {
-    if (!keep) await mesh.close();
-    else await mesh.keep();
+    await leave(mesh, narrator, keep && !isInterrupted());
     throw error;
   }
   narrator.chapter(keep ? 'The end, but not of the clusters' : 'The end');
+  await leave(mesh, narrator, keep);
+}
+
+async function leave(mesh: Mesh, narrator: Narrator, keep: boolean): Promise<void> {
   if (keep) {
     await mesh.keep();
-    narrator.say(keptMeshHelp(mesh.plan, 'scripts/demo --down'));
+    narrator.say(keptMeshHelp(mesh.plan, `scripts/demo${flag(mesh.plan.name)} --down`));
   } else {
     await mesh.close();
-    narrator.say('Every namespace, process, control group, mount and file of the demo is gone.');
+    if (!isInterrupted()) narrator.say('Every namespace, process, control group, mount and file of the demo is gone.');
   }
 }
+
+const flag = (name: string): string => (name === DEFAULT_NAME ? '' : ` --mesh ${name}`);
 
 function introduce({ plan }: Mesh, narrator: Narrator, tookMs: number): void {
   const nodes = allNodes(plan).map(
@@ -71,21 +87,23 @@ async function main(): Promise<number> {
       down: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       datapath: { type: 'string', default: 'auto' },
+      mesh: { type: 'string', default: DEFAULT_NAME },
     },
   });
-  const { datapath } = values;
-  if (values.help || !(datapath === 'auto' || datapath === 'ebpf' || datapath === 'nftables')) {
+  const datapath = DATAPATHS.find((known) => known === values.datapath);
+  if (values.help || datapath === undefined) {
     console.log(USAGE);
     return values.help ? 0 : 2;
   }
   process.chdir(REPOSITORY); // Commands are printed as typed there.
+  const places = meshPlaces(meshName(values.mesh));
   if (values.down) {
-    await removeMesh(PLACES);
+    await removeMesh(places);
     console.log('The demo is down.');
     return 0;
   }
   const narrator = new Narrator(values.check);
-  await demo(narrator, values.keep, datapath);
+  await demo(narrator, { places, keep: values.keep, datapath });
   if (narrator.failed > 0) console.log(`\n${narrator.failed} things did not hold.`);
   return narrator.failed > 0 ? 1 : 0;
 }
@@ -93,6 +111,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`\nscripts/demo: ${error instanceof Error ? error.message : error}`);
+  if (!isInterrupted()) console.error(`\nscripts/demo: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
 }

@@ -42,7 +42,7 @@ export class Stage {
   async curl(count: number): Promise<Answers> {
     const loop = `for i in $(seq ${count}); do curl -sS -m 3 ${this.url} 2>&1; done | sort | uniq -c`;
     const output = await this.client.exec(['sh', '-c', loop]);
-    this.narrator.command(`scripts/dev exec east client -- sh -c '${loop}'`, output);
+    this.narrator.command(`${dev(this.mesh)} exec east client -- sh -c '${loop}'`, output);
     const rows = output
       .trim()
       .split('\n')
@@ -52,7 +52,7 @@ export class Stage {
 
   /** A stream of requests that goes on while things happen. */
   sendRequests(): Promise<RequestStream> {
-    this.narrator.command(`scripts/dev requests east client ${this.url}`, '… and while they go on:');
+    this.narrator.command(`${dev(this.mesh)} requests east client ${this.url}`, '… and while they go on:');
     return this.client.sendRequests(this.url);
   }
 
@@ -87,6 +87,9 @@ export class Stage {
 
 /** A manifest of the demo, as a user in the repository's directory would name it. */
 export const manifest = (name: string): string => `packages/devcluster/src/demo/${name}`;
+
+/** `scripts/dev` as it has to be typed for this mesh. */
+export const dev = ({ plan }: Mesh): string => `scripts/dev${plan.name === 'demo' ? '' : ` -m ${plan.name}`}`;
 
 export const isUsed = ({ verdict }: ListedBackend): boolean => verdict === 'selected';
 

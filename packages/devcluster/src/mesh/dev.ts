@@ -105,7 +105,7 @@ function find<T extends ClusterPlan | NodePlan>(candidates: readonly T[], name: 
 }
 
 function runThere(argv: readonly string[], placement: Placement): void {
-  const [file = '', ...args] = placed(argv, placement);
+  const [file = '', ...args] = placed(argv[0] === '--' ? argv.slice(1) : argv, placement);
   const child = spawn(file, args, { stdio: 'inherit', env: programEnvironment() });
   process.on('SIGINT', () => {}); // The command has got it too, and decides.
   child.once('exit', (code) => {

@@ -3,11 +3,17 @@ import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+let interrupted = false;
+
+/** Then whatever fails, fails because the mesh is being taken down. */
+export const isInterrupted = (): boolean => interrupted;
+
 /** Returns how to take the handler away again. */
 export function onInterrupt(clean: () => Promise<void>): () => void {
-  let interrupted = false;
+  let handled = false;
   const handle = (signal: NodeJS.Signals): void => {
-    if (interrupted) return; // A second Ctrl-C must not leave half of it behind.
+    if (handled) return; // A second Ctrl-C must not leave half of it behind.
+    handled = true;
     interrupted = true;
     clean()
       .catch((error: unknown) => console.error(error))
@@ -15,6 +21,6 @@ export function onInterrupt(clean: () => Promise<void>): () => void {
   };
   for (const signal of SIGNALS) process.on(signal, handle);
   return () => {
-    if (!interrupted) for (const signal of SIGNALS) process.off(signal, handle);
+    if (!handled) for (const signal of SIGNALS) process.off(signal, handle);
   };
 }

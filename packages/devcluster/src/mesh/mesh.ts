@@ -32,6 +32,7 @@ export class Mesh {
   readonly relay: Program;
   readonly #places: MeshPlaces;
   readonly #forget: () => void;
+  #closed: Promise<void> | undefined;
 
   constructor(places: MeshPlaces, plan: MeshPlan, agent: AgentOptions) {
     this.#places = places;
@@ -48,9 +49,10 @@ export class Mesh {
   }
 
   /** Takes everything off the machine. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#forget();
-    await removeMesh(this.#places);
+    this.#closed ??= removeMesh(this.#places);
+    return this.#closed;
   }
 
   /** Leaves it running for others, who take it down by its name; these handles are done with. */
