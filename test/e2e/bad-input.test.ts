@@ -92,7 +92,7 @@ describe('bad input', () => {
     const line = await waitUntil('west’s apiserver to complain', async () =>
       (await west.apiserver.log())
         .split('\n')
-        .find((each) => each.includes('default/bigger') && each.includes('20000')),
+        .find((each) => each.includes('default/bigger') && each.includes('too large')),
     );
     assert.match(line, /"level":"(warn|error)"/);
   });

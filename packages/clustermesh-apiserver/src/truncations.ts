@@ -17,7 +17,7 @@ export class TruncationLog {
       this.#reported.add(service);
       this.#log.warn(
         { service, ...truncation },
-        'Service is too large for an etcd entry: only as many backends are exported as fit, ready ones first',
+        'Service is too large for an etcd entry: only as many backends are exported as fit',
       );
     }
     for (const service of this.#reported) {

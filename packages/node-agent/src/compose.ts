@@ -73,8 +73,8 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   health.expect('table', 'datapath');
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
-  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, log });
   const table = new ServiceTable(config.cluster, config.nodeName);
+  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => table.podCidrs, log });
   const publisher = new Publisher(() => table.publish());
   const changed = (): void => publisher.request();
   const facts = new MeshFacts(table, changed);

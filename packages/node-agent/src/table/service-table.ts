@@ -9,7 +9,7 @@
 import { joinSlices } from '@tombolo/shared/merge/endpoints.ts';
 import { type MergeContext, mergeService } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
-import { parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
+import { type Cidr, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
 import type {
   ClusterView,
   LocalEndpointSlice,
@@ -39,6 +39,7 @@ export class ServiceTable {
   readonly #adopted = new Map<number, AdoptedCluster>();
   readonly #dirty = new Set<ServiceKey>();
   readonly #log = new ChangeLog();
+  #podCidrs: readonly Cidr[] = [];
   #open = false;
 
   constructor(local: ClusterIdentity, nodeName: string) {
@@ -74,12 +75,12 @@ export class ServiceTable {
   }
 
   setNode(node: LocalNode): void {
-    const prefixes = node.podCidrs.flatMap((text) => {
+    this.#podCidrs = node.podCidrs.flatMap((text) => {
       const parsed = parseCidr(text);
       return parsed.ok ? [parsed.value] : [];
     });
     const hosts = node.addresses.map((address) => ({ address, length: address.includes(':') ? 128 : 32 }));
-    this.#context = { local: this.#local, node: node.name, ownRanges: prefixMatcher([...prefixes, ...hosts]) };
+    this.#context = { local: this.#local, node: node.name, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
     this.#markAll();
   }
 
@@ -132,6 +133,11 @@ export class ServiceTable {
     const remote: RemoteCluster = { identity, view: { kind: 'unknown' }, services: new Map() };
     this.#remotes.set(identity.id, remote);
     return remote;
+  }
+
+  /** Prefixes of this node's own pods; empty until the Node is known. */
+  get podCidrs(): readonly Cidr[] {
+    return this.#podCidrs;
   }
 
   get localServices(): ReadonlyMap<ServiceKey, LocalService> {
