@@ -112,7 +112,7 @@ export class Program {
   }
 
   /** The end of its log, for error messages. */
-  async logTail(lines = 15): Promise<string> {
+  async logTail(lines = 30): Promise<string> {
     return (await this.log()).trimEnd().split('\n').slice(-lines).join('\n');
   }
 }
