@@ -161,6 +161,7 @@ describe('following a prefix of a real etcd', () => {
   ]) {
     it(`notices an etcd that was emptied, of the same cluster id, and ${title}`, async () => {
       await writer.putAll(Array.from({ length: 40 }, (_, i) => [`a/${i}`, 'old'] as const));
+      await writer.put('a/0', 'newest before');
       const seen = follow('a/');
       await until('synced', () => seen.syncs === 1);
       await gate.cut();
@@ -173,6 +174,11 @@ describe('following a prefix of a real etcd', () => {
       await agrees('a/', seen);
       await etcdctl(server, 'put', 'a/later', 'new');
       await until('the watch goes on', () => seen.state.has('a/later'));
+      await gate.cut();
+      await gate.open();
+      await etcdctl(server, 'put', 'a/last', 'new');
+      await until('the watch is resumed', () => seen.state.has('a/last'));
+      assert.equal(seen.syncs, 2);
     });
   }
 

@@ -84,6 +84,7 @@ export class Follower {
 
   async #list(signal: AbortSignal): Promise<void> {
     this.#next = undefined;
+    this.#anchor = undefined;
     this.#known.beginListing();
     let revision = '0';
     for await (const page of listPages(this.#session, this.#options.prefix, this.#options.pageSize, signal)) {
