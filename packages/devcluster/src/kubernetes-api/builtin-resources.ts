@@ -1,5 +1,6 @@
 /** The kinds that are served from the start. */
 import { defaultCustomResource, validateCustomResource } from './kinds/custom-resource.ts';
+import { asBetaEndpointSlice } from './kinds/endpoint-slice.ts';
 import { defaultPod, podGracePeriod, validatePod } from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
@@ -50,6 +51,13 @@ const workload = (given: Given): ResourceDefinition =>
   });
 
 const EVENT_FIELDS = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
+
+const endpointSlice: Given = {
+  kind: 'EndpointSlice',
+  resource: 'endpointslices',
+  countsGenerations: true,
+  columns: other.endpointSliceColumns,
+};
 
 export const builtinResources: readonly ResourceDefinition[] = [
   define('', 'v1', {
@@ -161,12 +169,9 @@ export const builtinResources: readonly ResourceDefinition[] = [
     columns: other.statefulSetColumns,
     setDefaults: defaultStatefulSet,
   }),
-  define('discovery.k8s.io', 'v1', {
-    kind: 'EndpointSlice',
-    resource: 'endpointslices',
-    countsGenerations: true,
-    columns: other.endpointSliceColumns,
-  }),
+  define('discovery.k8s.io', 'v1', endpointSlice),
+  // For kubectl describe of old clients.
+  define('discovery.k8s.io', 'v1beta1', { ...endpointSlice, present: asBetaEndpointSlice }),
   define('coordination.k8s.io', 'v1', { kind: 'Lease', resource: 'leases', columns: other.leaseColumns }),
   define('apiextensions.k8s.io', 'v1', {
     kind: 'CustomResourceDefinition',

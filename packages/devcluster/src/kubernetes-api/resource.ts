@@ -51,6 +51,8 @@ export interface ResourceDefinition {
   validate?(object: KubeObject, old: KubeObject | undefined): readonly Cause[];
   /** Hands out cluster-wide unique values; after validation. */
   allocate?(draft: KubeObject, old: KubeObject | undefined, context: AllocationContext): readonly Cause[];
+  /** The stored object as this version shows it, where that is more than another `apiVersion`. */
+  present?(stored: KubeObject): KubeObject;
   /** Seconds between the request to delete and the removal by somebody else; 0 removes at once. */
   gracePeriod?(object: KubeObject): number;
 }
@@ -101,7 +103,9 @@ export class Registry {
     return [...new Set(this.#definitions.filter((d) => d.group === group).map((d) => d.version))];
   }
 
+  /** By name: `kubectl get all` prints in this order. */
   inVersion(group: string, version: string): readonly ResourceDefinition[] {
-    return this.#definitions.filter((d) => d.group === group && d.version === version);
+    const own = this.#definitions.filter((d) => d.group === group && d.version === version);
+    return own.sort((a, b) => (a.resource < b.resource ? -1 : 1));
   }
 }

@@ -51,7 +51,7 @@ export class Representation {
 
   /** Whether equal objects look the same for every client, so that their text can be shared. */
   get isPlain(): boolean {
-    return this.#form.kind === 'object';
+    return this.#form.kind === 'object' && !this.#definition.present;
   }
 
   one(object: KubeObject): string {
@@ -90,6 +90,8 @@ export class Representation {
 
   #inVersion(object: KubeObject): KubeObject {
     const apiVersion = apiVersionOf(this.#definition);
+    const { present } = this.#definition;
+    if (present) return { ...present(object), apiVersion };
     return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
   }
 

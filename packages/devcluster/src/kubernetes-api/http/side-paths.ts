@@ -2,7 +2,8 @@
 import { noSuchPath } from '../api-error.ts';
 import * as discovery from '../discovery.ts';
 import type { JsonObject } from '../objects.ts';
-import * as openapi from '../openapi.ts';
+import { openApiV2, openApiV2Protobuf } from '../openapi-v2.ts';
+import { openApiV3, openApiV3Index } from '../openapi-v3.ts';
 import type { Operations } from '../operations.ts';
 
 export interface SideAnswer {
@@ -79,11 +80,11 @@ function discover(accept: string, legacy: () => JsonObject, aggregated: (version
 }
 
 function openApi({ path, accept }: SideRequest, registry: Operations['registry']): SideAnswer {
-  if (path === '/openapi/v3') return json(openapi.openApiV3Index(registry));
-  if (path !== '/openapi/v2') return jsonOrNotFound(openapi.openApiV3(registry, path.slice('/openapi/v3/'.length)));
-  if (!accept.includes('application/com.github.proto-openapi.spec.v2')) return json(openapi.openApiV2);
+  if (path === '/openapi/v3') return json(openApiV3Index(registry));
+  if (path !== '/openapi/v2') return jsonOrNotFound(openApiV3(registry, path.slice('/openapi/v3/'.length)));
+  if (!accept.includes('application/com.github.proto-openapi.spec.v2')) return json(openApiV2(registry));
   // Older clients ask for it with an @, which Go's own parser of media types refuses in an answer.
-  return { body: openapi.openApiV2Protobuf(), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
+  return { body: openApiV2Protobuf(registry), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
 }
 
 /** What kubectl prints as the server's version; near enough to both an old and a current client. */
