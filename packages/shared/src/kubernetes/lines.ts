@@ -2,10 +2,10 @@
  * Lines of a response as they arrive. Splits at \n only (JSON text may hold U+2028, which a general line reader takes
  * for a line end), calls synchronously from the socket's data event, and drops a last line that was cut off.
  */
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 
 /** Resolves at the end of the response; rejects when it breaks, is silent for `idleMs`, or with what `line` threw. */
-export function readLines(response: IncomingMessage, line: (text: string) => void, idleMs: number): Promise<void> {
+export function readLines(response: Readable, line: (text: string) => void, idleMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let rest = '';
     const idle = setTimeout(() => response.destroy(new Error(`nothing heard for ${idleMs} ms`)), idleMs);
