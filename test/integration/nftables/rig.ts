@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { enterNetns } from '@tombolo/devcluster/bench/enter-netns.ts';
 import { command } from '@tombolo/devcluster/machine/command.ts';
@@ -93,6 +94,33 @@ export class Rig {
     const child = this.#start(place, ['sink', ...flags, ...listeners]);
     const [first] = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
     if (String(first).trim() !== 'ready') throw new Error(`Cannot serve ${listeners.join(' ')}: sink said "${first}"`);
+  }
+
+  /** The transactions in the node's namespace while `body` runs, as `nft monitor` tells of them. */
+  async transactionsOf(body: () => Promise<unknown>): Promise<string> {
+    const monitor = spawn('ip', ['netns', 'exec', this.netns('node'), 'nft', 'monitor'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#children.push(monitor);
+    let said = '';
+    const heard = async (table: string): Promise<void> => {
+      while (!said.includes(`add table ip ${table}`)) {
+        // Told once only, so again until somebody listens.
+        await this.nft(`add table ip ${table}; delete table ip ${table}`);
+        await Promise.race([once(monitor.stdout, 'data'), sleep(50)]);
+      }
+    };
+    monitor.stdout.on('data', (part) => {
+      said += String(part);
+    });
+    await heard('tbl-begin');
+    await body();
+    await heard('tbl-end');
+    monitor.kill('SIGKILL');
+    return said
+      .split('\n')
+      .filter((line) => !/^# new generation|^(add|delete) table ip tbl-|^$/.test(line))
+      .join('\n');
   }
 
   async connect(place: Place, args: readonly string[]): Promise<ConnectResult> {
