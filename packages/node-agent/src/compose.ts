@@ -6,7 +6,7 @@ import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
-import { HealthTree } from '@tombolo/shared/process/health.ts';
+import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -114,9 +114,9 @@ function reconcilerOf(parts: Parts): Reconciler {
   });
 }
 
-/** The mesh, the API and the health server: what they listen on or read may be missing for a while. */
+/** The mesh, the API and the health server: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
-  const { config, log, health, facts } = parts;
+  const { config, log, health } = parts;
   const server = (name: string, open: () => Promise<Closable>): Hook => {
     let closable: Closable | undefined;
     return {
@@ -128,21 +128,27 @@ function servers(parts: Parts): readonly Hook[] {
     };
   };
   const source = apiSource(parts);
-  const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
-  if (directory === undefined) facts.statusChanged(new Map());
   const metrics = agentMetrics({ ...source, appliedRevision: () => parts.appliedRevision });
   const { healthHost: host, healthPort: port } = config;
   return [
-    ...(directory === undefined
-      ? []
-      : [
-          server('mesh', async () =>
-            startMesh({ directory, local, maxClusters, listener: facts, connect: connectReader, log }),
-          ),
-        ]),
+    meshHook(parts),
     server('api', () => serveApi({ address: config.apiAddress, source, log })),
     server('http', () => serveHealth({ host, port, health, metrics })),
   ];
+}
+
+function meshHook({ config, log, health, facts }: Parts): Hook {
+  const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
+  const report = (state: Health): void => health.report('mesh', state);
+  let mesh: Closable | undefined;
+  return {
+    name: 'mesh',
+    start: async () => {
+      if (directory === undefined) facts.statusChanged(new Map());
+      else mesh = startMesh({ directory, local, maxClusters, listener: facts, connect: connectReader, log, report });
+    },
+    stop: async () => mesh?.close(),
+  };
 }
 
 function apiSource({ config, startedAt, health, datapath, table, facts }: Parts): ApiSource {

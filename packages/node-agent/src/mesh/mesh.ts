@@ -10,6 +10,7 @@ import {
   parseClusterName,
 } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ClusterIds } from './cluster-ids.ts';
@@ -28,6 +29,8 @@ export interface MeshOptions {
   /** `connectReader` of the etcd room. */
   readonly connect: Connect;
   readonly log: Logger;
+  /** Told when the directory can be read, and when it cannot, with the reason. */
+  readonly report?: (health: Health) => void;
   readonly clock?: Clock;
   readonly timing?: Partial<MeshTiming>;
 }
@@ -113,6 +116,7 @@ class RunningMesh implements Mesh {
   async #filesChanged(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
     for (const [file, content] of changes) await this.#fileChanged(file, content);
     this.#read = true;
+    this.#report();
     this.#tell();
   }
 
@@ -167,9 +171,15 @@ class RunningMesh implements Mesh {
   #setProblem(reason: string): void {
     if (reason === this.#problem) return;
     this.#problem = reason;
+    this.#report();
     const { log, directory } = this.#options;
     if (reason === '') log.info({ directory }, 'Clustermesh directory can be read again');
     else log.error({ reason }, 'Clustermesh directory cannot be read, its clusters stay as they are known');
+  }
+
+  #report(): void {
+    const reason = this.#problem;
+    this.#options.report?.(reason === '' ? { kind: 'ok' } : { kind: 'degraded', reason });
   }
 
   /** Many changes in one turn of the event loop are told as one. */
