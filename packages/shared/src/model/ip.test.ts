@@ -42,6 +42,8 @@ describe('parseIp()', () => {
     '1',
     'cart',
     '10.1.0.1@2',
+    '::ffff:01.2.3.4',
+    '::ffff:1.2.3.04',
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => assert.equal(parseIp(text).ok, false));
   }

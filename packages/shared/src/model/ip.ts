@@ -17,19 +17,18 @@ export interface Cidr {
 
 /** Accepts what Go's netip accepts: dotted quads without leading zeros, and IPv6 without a zone. */
 export function parseIp(text: string): Result<IpAddress> {
-  if (text.includes('.') && !text.includes(':')) {
-    return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text)
-      ? ok(text as IpAddress)
-      : fail(`expected an IP address: current value is ${JSON.stringify(text)}`);
-  }
-  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) {
-    return fail(`expected an IP address: current value is ${JSON.stringify(text)}`);
-  }
+  const dotted = text.slice(text.lastIndexOf(':') + 1);
+  if (dotted.includes('.') && (!ipaddr.IPv4.isValidFourPartDecimal(dotted) || /(^|\.)0\d/.test(dotted)))
+    return noIp(text);
+  if (dotted === text && dotted.includes('.')) return ok(text as IpAddress);
+  if (text.includes('%') || !ipaddr.IPv6.isValid(text)) return noIp(text);
   const address = ipaddr.IPv6.parse(text);
   // Go prints IPv4-mapped addresses with a dotted tail.
   if (address.isIPv4MappedAddress()) return ok(`::ffff:${address.toIPv4Address().toString()}` as IpAddress);
   return ok(address.toRFC5952String() as IpAddress);
 }
+
+const noIp = (text: string): Result<never> => fail(`expected an IP address: current value is ${JSON.stringify(text)}`);
 
 /** For literals in code and tests; throws where `parseIp` would answer with an error. */
 export function ip(text: string): IpAddress {
