@@ -3,7 +3,7 @@
  * that works goes on working. One cluster `east` looks at what `west` and its own operator do wrong.
  */
 import assert from 'node:assert/strict';
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { Manifest } from '@tombolo/devcluster/client/objects.ts';
 import { tryCommand } from '@tombolo/devcluster/machine/command.ts';
@@ -107,6 +107,25 @@ describe('bad input', () => {
     assert.match(status.lastError, /north|endpoints|YAML|yaml/);
     await rm(file);
     await waitUntil('north to be gone', async () => (await clusterOf(east.node(1), 'north')) === undefined);
+  });
+
+  it('reports a clustermesh directory that is missing, and forgets nothing', async () => {
+    const { clustermeshDirectory: directory } = east.plan;
+    const mesh = async () => {
+      const { parts } = JSON.parse(await east.node(1).tombolo(['status', '-o', 'json'])) as {
+        readonly parts: readonly { readonly name: string; readonly state: string; readonly reason: string }[];
+      };
+      return parts.find(({ name }) => name === 'mesh');
+    };
+    await rename(directory, `${directory}.away`);
+    const part = await waitUntil('the mesh to be degraded', async () => {
+      const found = await mesh();
+      return found?.state === 'degraded' ? found : undefined;
+    });
+    assert.match(part.reason, new RegExp(directory));
+    await uses(east.node(1), all);
+    await rename(`${directory}.away`, directory);
+    await waitUntil('the mesh to be well', async () => (await mesh())?.state === 'ok');
   });
 
   it('reports a cluster whose etcd cannot be reached', async () => {
