@@ -45,8 +45,10 @@ export function podPhase({ containers, pod, problem }: PodFacts): string {
 
 /** A condition that says the same as before keeps its moment of transition. */
 export function podConditions(facts: PodFacts, previous: readonly PodCondition[], now: string): PodCondition[] {
-  const ready = facts.containers.every(({ state }) => state.kind === 'running' && state.ready);
-  const unready = ready ? {} : { reason: 'ContainersNotReady', message: unreadyNames(facts.containers) };
+  const { containers, problem } = facts;
+  const runs = containers.length > 0 && problem === undefined;
+  const ready = runs && containers.every(({ state }) => state.kind === 'running' && state.ready);
+  const unready = ready ? {} : { reason: 'ContainersNotReady', message: problem ?? unreadyNames(containers) };
   const said: Omit<PodCondition, 'lastTransitionTime'>[] = [
     { type: 'PodScheduled', status: 'True' },
     { type: 'Initialized', status: 'True' },

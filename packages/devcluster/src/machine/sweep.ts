@@ -20,7 +20,10 @@ export async function removeMesh(places: MeshPlaces): Promise<void> {
     async () => removeNetns(await listNetns(places.netnsPrefix)),
   ];
   for (const step of steps) await step().catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw new AggregateError(failures, `Cannot remove all of mesh '${places.name}'`);
+  if (failures.length > 0) {
+    const reasons = failures.map((failure) => (failure instanceof Error ? failure.message : String(failure)));
+    throw new AggregateError(failures, `Cannot remove all of mesh '${places.name}': ${reasons.join('; ')}`);
+  }
   await removeState(places);
 }
 

@@ -65,12 +65,12 @@ export class Mesh {
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
   if (process.getuid?.() !== 0) throw new Error('Cannot start a mesh: it takes root to make network namespaces');
   const places = meshPlaces(meshName(options.name));
+  const plan = planMesh(places, await cgroup2Mount(), options.clusters);
   await sweepAbandoned();
   const before = await readState(places);
   if (await isAlive(before?.owner))
     throw new Error(`Cannot start mesh '${places.name}': process ${before?.owner?.pid} runs one of that name`);
   await removeMesh(places);
-  const plan = planMesh(places, await cgroup2Mount(), options.clusters);
   await writeState(places, { owner: await thisProcess(), plan });
   const mesh = new Mesh(places, plan, options.agent ?? {});
   try {
