@@ -5,7 +5,13 @@
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type Pod, type Service, tables } from '../kubernetes-api/kinds/typed.ts';
 import { selectorOfMap } from '../kubernetes-api/label-selector.ts';
-import type { JsonObject, KubeObject, OwnerReference, StringMap } from '../kubernetes-api/objects.ts';
+import {
+  draftOf,
+  type JsonObject,
+  type KubeObject,
+  type OwnerReference,
+  type StringMap,
+} from '../kubernetes-api/objects.ts';
 import type { Operations } from '../kubernetes-api/operations.ts';
 import { type Change, keyOf, spaceOf } from '../kubernetes-api/store.ts';
 import {
@@ -122,7 +128,7 @@ export class EndpointSliceController {
     const metadata = { labels: labelsOf(service), ownerReferences: [ownerOf(service)] };
     if (existing) {
       this.#operations.change(existing, (draft) => {
-        Object.assign(draft, structuredClone(content));
+        Object.assign(draft, draftOf(content));
         Object.assign(draft.metadata, metadata);
       });
       return;
@@ -144,7 +150,7 @@ export class EndpointSliceController {
     if (existing) {
       this.#operations.change(existing, (draft) => {
         delete draft['subsets'];
-        Object.assign(draft, structuredClone(content));
+        Object.assign(draft, draftOf(content));
       });
       return;
     }

@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ApiError, badRequest, type Cause, conflict, invalidValue, MODIFIED_MEANWHILE, required } from './api-error.ts';
 import { isLabelKey, isLabelValue } from './label-selector.ts';
-import { isJsonObject, type JsonObject, type KubeObject, type Metadata, timestamp } from './objects.ts';
+import { draftOf, isJsonObject, type JsonObject, type KubeObject, type Metadata, timestamp } from './objects.ts';
 import { apiVersionOf, type ResourceDefinition } from './resource.ts';
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -31,7 +31,7 @@ export function draftFromBody(definition: ResourceDefinition, namespace: string,
     const map = metadata[field];
     if (map === null || (isJsonObject(map) && Object.keys(map).length === 0)) delete metadata[field];
   }
-  return { apiVersion, kind, ...structuredClone({ ...body, metadata }) } as unknown as KubeObject;
+  return { apiVersion, kind, ...draftOf({ ...body, metadata }) } as unknown as KubeObject;
 }
 
 /** Fills in what a new object gets. `taken` says which names are in use. */

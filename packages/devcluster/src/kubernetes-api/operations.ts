@@ -176,7 +176,7 @@ function splitStatus(
   if (!hasStatus) return given;
   const { status, ...rest } = subresource === 'status' ? draftOf(current) : given;
   const kept = subresource === 'status' ? given['status'] : current['status'];
-  return (kept === undefined ? rest : { ...rest, status: structuredClone(kept) }) as KubeObject;
+  return (kept === undefined ? rest : { ...rest, status: draftOf(kept) }) as KubeObject;
 }
 
 function hasNamespaceFinalizer(object: KubeObject): boolean {
