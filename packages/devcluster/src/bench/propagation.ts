@@ -17,6 +17,7 @@ import { percentile } from './statistics.ts';
 
 const SAMPLES_A_ROUND = 50;
 const DEFAULT_ROUNDS = 8;
+const PODS = 4;
 const GIVE_UP_MS = 10_000;
 
 export const propagation: Bench = async ({ cases, runs = DEFAULT_ROUNDS, progress, signal }) => {
@@ -30,7 +31,7 @@ export const propagation: Bench = async ({ cases, runs = DEFAULT_ROUNDS, progres
   });
   try {
     const rounds: { readonly ours: readonly number[]; readonly bare: readonly number[] }[] = [];
-    const pods = await Propagation.start(mesh);
+    const pods = await Propagation.start(mesh, signal);
     for (let round = 1; round <= runs; round++) {
       signal.throwIfAborted();
       const bare = await etcdRound(mesh);
@@ -55,7 +56,7 @@ export const propagation: Bench = async ({ cases, runs = DEFAULT_ROUNDS, progres
         return summarise(name, 'ms', 'lower', pairs);
       });
     const notes = [
-      'value: from sending the pod’s status to west’s API server until east’s eBPF map holds one backend more',
+      'value: from sending the pod’s status to west’s API server until east’s eBPF map has one backend more',
       'baseline: a bare etcd put until its watch event, from east’s node to west’s etcd',
       `${runs} rounds of ${SAMPLES_A_ROUND} samples each; medians of the rounds`,
     ];
@@ -73,47 +74,49 @@ async function etcdRound(mesh: Mesh): Promise<readonly number[]> {
   return JSON.parse(await command(argv, { netns: plan.netns })) as readonly number[];
 }
 
-/** One `web` Service, whose pods in west turn ready one after another while east's kernel is watched. */
+/** One `web` Service with a few pods in west; one of them turns ready again and again while east's kernel is watched. */
 class Propagation {
   readonly #west: ClusterHandle;
   readonly #kernel: KernelBackends;
-  #round = 0;
 
   private constructor(west: ClusterHandle, kernel: KernelBackends) {
     this.#west = west;
     this.#kernel = kernel;
   }
 
-  static async start(mesh: Mesh): Promise<Propagation> {
+  static async start(mesh: Mesh, signal: AbortSignal): Promise<Propagation> {
     const [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
     for (const cluster of [east, west]) await cluster.apply([service]);
     const kernel = await KernelBackends.open(east.node(1).plan.bpfDirectory, await east.serviceAddress('web'), 80);
-    return new Propagation(west, kernel);
+    const propagation = new Propagation(west, kernel);
+    for (let index = 0; index < PODS; index++) {
+      await west.api.create(pod(index));
+      await propagation.#report(index, true);
+    }
+    await propagation.#until(PODS, signal);
+    return propagation;
   }
 
   async round(signal: AbortSignal): Promise<readonly number[]> {
-    this.#round++;
-    const names = Array.from({ length: SAMPLES_A_ROUND }, (_, index) => `web-${this.#round}-${index}`);
-    for (const name of names) await this.#west.api.create(pod(name));
-    const before = this.#kernel.count();
     const took: number[] = [];
-    for (const [index, name] of names.entries())
-      took.push(await this.#turnReady(name, index, before + index + 1, signal));
-    for (const name of names) await this.#west.api.remove(pod(name), { gracePeriodSeconds: 0 });
-    await this.#until(before, signal);
+    for (let sample = 0; sample < SAMPLES_A_ROUND; sample++) {
+      await this.#report(0, false);
+      await this.#until(PODS - 1, signal);
+      const sent = performance.now();
+      const reported = this.#report(0, true);
+      await this.#until(PODS, signal);
+      took.push(performance.now() - sent);
+      await reported;
+    }
     return took;
   }
 
-  async #turnReady(name: string, index: number, expected: number, signal: AbortSignal): Promise<number> {
-    const podIP = `10.2.${100 + this.#round}.${index + 1}`;
-    const conditions = [{ type: 'Ready', status: 'True', lastTransitionTime: new Date().toISOString() }];
-    const status = { status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions } };
-    const sent = performance.now();
-    const patched = this.#west.api.patch(pod(name), status, 'status');
-    await this.#until(expected, signal);
-    const took = performance.now() - sent;
-    await patched;
-    return took;
+  /** As a kubelet does when a probe has turned. */
+  #report(index: number, ready: boolean): Promise<unknown> {
+    const podIP = `10.2.100.${index + 1}`;
+    const condition = { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: new Date().toISOString() };
+    const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [condition] };
+    return this.#west.api.patch(pod(index), { status }, 'status');
   }
 
   /** Looks every 0.2 ms or so: a spinning loop would take one of the cores that the mesh runs on. */
@@ -150,10 +153,10 @@ const service: Manifest = {
 };
 
 /** Bound to a node that no kubelet looks after: an object, and nothing that runs. */
-const pod = (name: string): Manifest => ({
+const pod = (index: number): Manifest => ({
   apiVersion: 'v1',
   kind: 'Pod',
-  metadata: { name, namespace: 'default', labels: { app: 'web' } },
+  metadata: { name: `web-${index}`, namespace: 'default', labels: { app: 'web' } },
   spec: {
     nodeName: 'nowhere',
     containers: [{ name: 'web', image: 'echo', ports: [{ name: 'http', containerPort: 8080 }] }],
