@@ -2,7 +2,7 @@
  * Joins the EndpointSlices of one Service. While endpoints move between slices an address may stand in two of them:
  * the better state wins and the ports are united, so that the order of slices and events does not matter.
  */
-import { compareIps } from '../model/ip.ts';
+import { sortByIp } from '../model/ip.ts';
 import { compareText } from '../model/order.ts';
 import type { BackendPort, LocalEndpoint, LocalEndpointSlice } from '../model/service.ts';
 
@@ -14,7 +14,7 @@ export function joinSlices(slices: Iterable<LocalEndpointSlice>): readonly Local
     const known = byAddress.get(endpoint.address);
     byAddress.set(endpoint.address, known ? joinEndpoints(known, endpoint) : endpoint);
   }
-  return [...byAddress.values()].sort((a, b) => compareIps(a.address, b.address));
+  return sortByIp([...byAddress.values()], ({ address }) => address);
 }
 
 function joinEndpoints(a: LocalEndpoint, b: LocalEndpoint): LocalEndpoint {

@@ -1,5 +1,6 @@
 /** From decisions to the kernel's orders: one `Route` for each group that has a frontend. */
-import { compareRouteBackends, type Route, type ServiceRoutes } from '../model/routes.ts';
+import { sortByIp } from '../model/ip.ts';
+import type { Route, ServiceRoutes } from '../model/routes.ts';
 import type { FrontendGroup, ServiceEntry } from '../model/service-table.ts';
 
 /** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
@@ -13,12 +14,13 @@ export function routesOf({ service, groups }: ServiceEntry, scope: ServiceScope)
 }
 
 function routeOf({ frontends, decisions }: FrontendGroup, service: { readonly sessionAffinitySeconds: number }): Route {
+  const backends = decisions
+    .filter(({ verdict }) => verdict === 'selected')
+    .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id }))
+    .sort((a, b) => a.port - b.port);
   return {
     frontends,
-    backends: decisions
-      .filter(({ verdict }) => verdict === 'selected')
-      .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id }))
-      .sort(compareRouteBackends),
+    backends: sortByIp(backends, ({ address }) => address),
     sessionAffinitySeconds: service.sessionAffinitySeconds,
   };
 }

@@ -104,7 +104,15 @@ export function compareIps(a: IpAddress, b: IpAddress): number {
   return a === b ? 0 : compareText(orderKey(a), orderKey(b));
 }
 
-/** Text that sorts as the addresses do; for sorting many. */
+/** Sorted as `compareIps` does, with the key of each address made once. */
+export function sortByIp<T>(items: readonly T[], addressOf: (item: T) => IpAddress): readonly T[] {
+  return items
+    .map((item) => ({ item, key: orderKey(addressOf(item)) }))
+    .sort((a, b) => compareText(a.key, b.key))
+    .map(({ item }) => item);
+}
+
+/** Text that sorts as the addresses do. */
 export function orderKey(address: IpAddress): string {
   const bytes = bytesOf(address);
   let key = bytes.length === 4 ? '4' : '6';
