@@ -2,68 +2,106 @@
 /*
  * Which backend of a service a socket gets: with ClientIP affinity the one that this network namespace (a pod, or the
  * host) had last, while it is still among the backends; else any for a stream, and for datagrams always the same one
- * of a set for the same socket.
+ * of a set for the same socket. Backends' ids begin at 1: 0 is none.
  */
 #ifndef TOMBOLO_CHOOSE_H
 #define TOMBOLO_CHOOSE_H
+
+#include <linux/errno.h>
+#include <linux/in.h>
 
 #include "maps.h"
 
 #define NANOSECONDS 1000000000ULL
 
-/* 0 when there is none: ids begin at 1. */
-static __always_inline __u32 sticky_backend(const struct affinity_key *client, const struct service_state *state)
-{
-	struct affinity *last = bpf_map_lookup_elem(&affinity, client);
-	if (!last)
-		return 0;
-	__u64 now = bpf_ktime_get_ns();
-	if (last->used_at + state->affinity_seconds * NANOSECONDS <= now)
-		return 0;
-	struct affinity_ok_key member = {
-		.service = client->service,
-		.generation = state->generation,
-		.backend = last->backend,
-	};
-	if (!bpf_map_lookup_elem(&affinity_ok, &member))
-		return 0;
-	last->used_at = now;
-	return member.backend;
-}
+/* What a look at the service's entry under its lock yields. */
+struct glance {
+	__u32 generation;
+	__u32 count;
+	__u32 affinity_seconds;
+	/* In the slot that was drawn, if the set is small. */
+	__u32 backend;
+	/* Whether the backend asked about is in the set, if the set is small. */
+	__u32 has_last;
+};
 
-static __always_inline __u32 any_slot(struct bpf_sock_addr *ctx, __u8 protocol, __u32 count)
+/* `draw` is 32 random bits. */
+static __always_inline struct glance look(struct service *service, __u32 draw, __u32 last)
 {
-	__u64 number = bpf_get_prandom_u32();
-	/* Cookies are handed out in runs; the product spreads them. */
-	if (protocol == IPPROTO_UDP)
-		number = bpf_get_socket_cookie(ctx) * 0x9e3779b97f4a7c15ULL >> 32;
-	return number * count >> 32;
-}
+	struct glance seen = {};
 
-static __always_inline __u32 choose_backend(struct bpf_sock_addr *ctx, __u8 protocol, __u32 service,
-					    const struct service_state *state)
-{
-	struct affinity_key client = {.service = service};
-
-	if (state->affinity_seconds) {
-		client.netns = bpf_get_netns_cookie(ctx);
-		__u32 sticky = sticky_backend(&client, state);
-		if (sticky)
-			return sticky;
+	bpf_spin_lock(&service->lock);
+	seen.generation = service->generation;
+	seen.count = service->count;
+	seen.affinity_seconds = service->affinity_seconds;
+	if (seen.count <= INLINE_BACKENDS) {
+		__u32 slot = (__u64)draw * seen.count >> 32;
+		if (slot < INLINE_BACKENDS)
+			seen.backend = service->backends[slot];
+		if (last) {
+#pragma unroll
+			for (int i = 0; i < INLINE_BACKENDS; i++)
+				seen.has_last |= service->backends[i] == last;
+		}
 	}
+	bpf_spin_unlock(&service->lock);
+	return seen;
+}
+
+static __always_inline __u32 draw_number(struct bpf_sock_addr *ctx, __u8 protocol)
+{
+	if (protocol != IPPROTO_UDP)
+		return bpf_get_prandom_u32();
+	/* Cookies are handed out in runs; the product spreads them. */
+	return bpf_get_socket_cookie(ctx) * 0x9e3779b97f4a7c15ULL >> 32;
+}
+
+static __always_inline int has_member(__u32 service, const struct glance *seen, __u32 backend)
+{
+	if (seen->count <= INLINE_BACKENDS)
+		return seen->has_last;
+	struct affinity_ok_key key = {.service = service, .generation = seen->generation, .backend = backend};
+	return bpf_map_lookup_elem(&affinity_ok, &key) != 0;
+}
+
+static __always_inline __u32 backend_in_slot(__u32 service, const struct glance *seen, __u32 draw)
+{
+	if (seen->count <= INLINE_BACKENDS)
+		return seen->backend;
 	struct slot_key key = {
 		.service = service,
-		.generation = state->generation,
-		.slot = any_slot(ctx, protocol, state->count),
+		.generation = seen->generation,
+		.slot = (__u64)draw * seen->count >> 32,
 	};
 	__u32 *backend = bpf_map_lookup_elem(&slots, &key);
-	if (!backend)
-		return 0;
-	if (state->affinity_seconds) {
-		struct affinity chosen = {.used_at = bpf_ktime_get_ns(), .backend = *backend};
-		bpf_map_update_elem(&affinity, &client, &chosen, BPF_ANY);
+	return backend ? *backend : 0;
+}
+
+/* The id of a backend; -ECONNREFUSED when the service has none; 0 when the maps contradict each other. */
+static __always_inline int choose_backend(struct bpf_sock_addr *ctx, __u8 protocol, struct service *service)
+{
+	__u32 draw = draw_number(ctx, protocol), id = service->id;
+
+	/* Whether there is affinity is read twice; if it changes between the two, this socket gets any backend. */
+	if (!service->affinity_seconds) {
+		struct glance seen = look(service, draw, 0);
+		return seen.count ? backend_in_slot(id, &seen, draw) : -ECONNREFUSED;
 	}
-	return *backend;
+	struct affinity_key client = {.netns = bpf_get_netns_cookie(ctx), .service = id};
+	struct affinity *last = bpf_map_lookup_elem(&affinity, &client);
+	__u32 last_backend = last ? last->backend : 0;
+	__u64 now = bpf_ktime_get_ns();
+	struct glance seen = look(service, draw, last_backend);
+	if (!seen.count)
+		return -ECONNREFUSED;
+	if (last && last->used_at + seen.affinity_seconds * NANOSECONDS > now && has_member(id, &seen, last_backend)) {
+		last->used_at = now;
+		return last_backend;
+	}
+	struct affinity chosen = {.used_at = now, .backend = backend_in_slot(id, &seen, draw)};
+	if (chosen.backend && seen.affinity_seconds)
+		bpf_map_update_elem(&affinity, &client, &chosen, BPF_ANY);
+	return chosen.backend;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef TOMBOLO_LAYOUT_H
 #define TOMBOLO_LAYOUT_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 struct service_key {
@@ -17,33 +18,31 @@ struct service_key {
 	__u8 pad;
 };
 
-/* Never changes while the frontend is served; what does change is in `states`, under `state`. */
+/* A set of at most this many backends is kept with the service: one cache miss less for most of them. */
+#define INLINE_BACKENDS 7
+
+/*
+ * Overwritten in place under `lock` (BPF_F_LOCK), so that a reader who holds the lock sees one set and never parts of
+ * two. `id` stays for as long as the frontend is served. `backends` holds ids by slot when `count` is small enough;
+ * else they are in `slots`, under this generation.
+ */
 struct service {
+	struct bpf_spin_lock lock;
 	__u32 id;
-	__u32 state;
-};
-
-/* Overwritten in place. `current` is read and written as one: a reader never pairs one set's generation with the
- * count of another. */
-struct service_state {
-	union {
-		__u64 current;
-		struct {
-			__u32 generation;
-			__u32 count;
-		};
-	};
+	__u32 generation;
+	__u32 count;
 	__u32 affinity_seconds;
-	__u32 pad;
+	__u32 backends[INLINE_BACKENDS];
 };
 
-/* slot: 0 to count - 1. The value is a backend's id. */
+/* For large sets. slot: 0 to count - 1. The value is a backend's id. */
 struct slot_key {
 	__u32 service;
 	__u32 generation;
 	__u32 slot;
 };
 
+/* By id, from 1. The port is 0 where there is none, at 0 always. */
 struct backend {
 	__u32 address[4];
 	__u16 port;
@@ -62,7 +61,8 @@ struct affinity {
 	__u32 pad;
 };
 
-/* Present when the backend is in this generation of a service that has affinity. The value is one byte, unused. */
+/* For large sets of services with affinity: present when the backend is in this generation. The value is one byte,
+ * unused. */
 struct affinity_ok_key {
 	__u32 service;
 	__u32 generation;

@@ -82,11 +82,8 @@ static __always_inline const struct service_key *sent_service(struct bpf_sock_ad
 	if (!entry)
 		return 0;
 	struct service *service = bpf_map_lookup_elem(&services, &entry->service);
-	if (service && service->id == entry->id) {
-		struct service_state *state = bpf_map_lookup_elem(&states, &service->state);
-		if (state && state->count)
-			return &entry->service;
-	}
+	if (service && service->id == entry->id && service->count)
+		return &entry->service;
 	bpf_map_delete_elem(&reverse, &key);
 	return 0;
 }

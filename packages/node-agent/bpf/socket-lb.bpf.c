@@ -49,18 +49,11 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook,
 		return UNTOUCHED;
 	}
 	__u32 id = service->id;
-	struct service_state *entry = bpf_map_lookup_elem(&states, &service->state);
-	if (!entry)
-		return -EHOSTUNREACH;
-	struct service_state state = {
-		.current = *(const volatile __u64 *)&entry->current,
-		.affinity_seconds = entry->affinity_seconds,
-	};
-	if (!state.count)
-		return -ECONNREFUSED;
-	__u32 chosen = choose_backend(ctx, key->protocol, id, &state);
+	int chosen = choose_backend(ctx, key->protocol, service);
+	if (chosen < 0)
+		return chosen;
 	struct backend *backend = bpf_map_lookup_elem(&backends, &chosen);
-	if (!backend)
+	if (!backend || !backend->port)
 		return -EHOSTUNREACH;
 	if (key->protocol == IPPROTO_UDP && remember_send(ctx, key, id, backend))
 		return -ENOMEM;

@@ -58,18 +58,21 @@ describe('eBPF datapath: limits', () => {
   }).timeout(120_000);
 
   it('reports what does not fit and keeps everything else in force', async () => {
-    datapath = await rig.open({ sizes: { services: 3, slots: 4, backends: 3 } });
+    datapath = await rig.open({ sizes: { services: 3, slots: 8, backends: 12 } });
     const one = route('10.96.0.1:80', ['10.200.0.1:8080']);
     const two = route('10.96.0.2:80', ['10.200.0.2:8080']);
     assert.deepEqual((await datapath.replace(only(one, two))).failures, []);
-    const wide = route('10.96.0.1:80', ['10.200.0.1:8080', '10.200.0.2:8080', '10.200.0.3:8080']);
+    const wide = route(
+      '10.96.0.1:80',
+      [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `10.200.0.${n}:8080`),
+    );
     const third = route('10.96.0.3:80', ['10.200.0.2:8080']);
     const fourth = route('10.96.0.4:80', []);
     const { failures, changed } = await datapath.replace(only(wide, two, third, fourth));
     assert.deepEqual(
       failures.map(({ frontend, reason }) => `${frontend.address}: ${reason}`),
       [
-        '10.96.0.1: table "slots" is too small: expected room for 3 more entries: current value is 2 of 4',
+        '10.96.0.1: table "slots" is too small: expected room for 9 more entries: current value is 8 of 8',
         '10.96.0.4: table "services" is too small: expected room for 1 more entries: current value is 0 of 3',
       ],
     );
@@ -79,7 +82,7 @@ describe('eBPF datapath: limits', () => {
   });
 
   it('makes room by sweeping what an earlier change left', async () => {
-    datapath = await rig.open({ sizes: { services: 1, slots: 3, backends: 3 }, sweepDelayMs: 60_000 });
+    datapath = await rig.open({ sizes: { services: 1, slots: 1, backends: 3 }, sweepDelayMs: 60_000 });
     for (let turn = 0; turn < 4; turn += 1) {
       const to = turn % 2 === 0 ? ['10.200.0.1:8080', '10.200.0.2:8080'] : ['10.200.0.3:8080'];
       assert.deepEqual(await datapath.replace(only(route('10.96.0.1:80', to))), { changed: 1, failures: [] });

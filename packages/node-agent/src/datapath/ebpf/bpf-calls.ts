@@ -21,6 +21,8 @@ const COMMANDS = {
   detachLink: 34,
 } as const;
 
+const BPF_F_LOCK = 4n;
+
 export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
 
 export interface MapInfo {
@@ -150,8 +152,10 @@ function batchAttributes(map: number, keys: Buffer, values: Buffer | undefined, 
   return attributes;
 }
 
-export function updateBatch(map: number, keys: Buffer, values: Buffer, count: number): BatchResult {
+/** `inPlace`: an element that is there is overwritten under its lock, so that whoever holds the lock sees no mixture. */
+export function updateBatch(map: number, keys: Buffer, values: Buffer, count: number, inPlace = false): BatchResult {
   const attributes = batchAttributes(map, keys, values, count);
+  if (inPlace) attributes.writeBigUInt64LE(BPF_F_LOCK, 40);
   const { errno } = bpf(COMMANDS.updateBatch, attributes, keys, values);
   return { done: errno === 0 ? count : attributes.readUInt32LE(32), errno };
 }

@@ -128,6 +128,7 @@ export class EbpfDatapath implements Datapath {
   }
 
   async #readAgain(): Promise<void> {
+    await this.#parts.grace.wait();
     this.#tables = await recoverTables(this.#parts.maps);
     this.#scheduleSweep();
   }

@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KernelTables } from './kernel-tables.ts';
-import type { MapOperation, OperationKind, Step } from './operation.ts';
+import type { MapOperation, Operation, OperationKind, Step } from './operation.ts';
 
 export interface MapWriter {
   /** Performs operations of one kind, in order, up to the first that fails. */
@@ -65,7 +65,12 @@ function writeRun(run: readonly Step[], tables: KernelTables, writer: MapWriter,
 /** A backend that could not be stored serves many changes; each ends where it would point to it. */
 function isPossible({ operation, change }: Step, tables: KernelTables, failed: Map<number, string>): boolean {
   if (failed.has(change)) return false;
-  if (operation.kind !== 'put-slot' || tables.backends.has(operation.backend)) return true;
+  if (pointedTo(operation).every((backend) => tables.backends.has(backend))) return true;
   failed.set(change, 'one of its backends could not be stored');
   return false;
+}
+
+function pointedTo(operation: Operation): readonly number[] {
+  if (operation.kind === 'put-slot') return [operation.backend];
+  return operation.kind === 'put-service' ? operation.inline : [];
 }

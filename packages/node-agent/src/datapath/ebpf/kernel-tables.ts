@@ -2,15 +2,15 @@
  * A picture of what the pinned maps hold: it follows each operation that the kernel carried out, and nothing else, so a
  * step that failed leaves no trace here. Knows what is no longer pointed to and when that may go:
  *
- * G1. What a reader may still hold (a set that was switched away from, the state of a removed service) is `retiring`
- *     until a grace period that began later has ended.
+ * G1. What a reader may still hold (a set that was switched away from, and so its backends) is `retiring` until a grace
+ *     period that began later has ended. Only then may slots be deleted, and backends' ids be given to others.
  * G2. A hash map may hand a deleted service's element to another at once, under a reader's eyes. So nothing is added to
  *     `services` after a deletion before a grace period (`needsGrace`).
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '../route-checks.ts';
-import type { Operation, ServiceState } from './operation.ts';
+import type { Operation, ServiceEntry } from './operation.ts';
 
 /** Entries that each table takes. */
 export interface TableLimits {
@@ -20,16 +20,20 @@ export interface TableLimits {
   readonly affinityOk: number;
 }
 
-export interface Served extends ServiceState {
+export interface Served {
   readonly frontend: Frontend;
   readonly id: number;
-  readonly state: number;
+  readonly generation: number;
+  readonly count: number;
+  readonly affinitySeconds: number;
 }
 
 /** The backends of one service in one generation. */
 export interface BackendSet {
   readonly service: number;
   readonly generation: number;
+  /** In the service's own entry: goes with it. Else each slot and member is an entry of its own. */
+  readonly isInline: boolean;
   /** Backend ids; 0 where a slot is not filled. */
   readonly slots: number[];
   /** Those with an entry in `affinity_ok`. */
@@ -46,33 +50,30 @@ interface ServiceSets {
 /** What one grace period releases. */
 export interface Retiring {
   readonly sets: Set<BackendSet>;
-  readonly states: number[];
   deletions: number;
 }
 
-const nothingRetiring = (): Retiring => ({ sets: new Set(), states: [], deletions: 0 });
+const nothingRetiring = (): Retiring => ({ sets: new Set(), deletions: 0 });
 export const backendKey = ({ address, port, clusterId }: RouteBackend): string => `${address} ${port} ${clusterId}`;
 
 export class KernelTables {
   readonly limits: TableLimits;
   readonly services = new Map<string, Served>();
   readonly backends = new Map<number, RouteBackend>();
+  /** Backends that no set names and no reader holds. */
   readonly unreferenced = new Set<number>();
-  /** Sets that no reader can reach. */
+  /** Sets that no reader can reach, but whose entries are there. */
   readonly removable = new Set<BackendSet>();
   slotCount = 0;
   memberCount = 0;
   nextService = 1;
   nextBackend = 1;
-  nextState = 0;
-  readonly freeStates: number[] = [];
+  /** Ids below `nextBackend` that are free. */
+  readonly freeBackends: number[] = [];
   readonly #sets = new Map<number, ServiceSets>();
+  readonly #served = new Set<number>();
   readonly #backendIds = new Map<string, number>();
   readonly #references = new Map<number, number>();
-  readonly #states = new Map<number, ServiceState>();
-  readonly #servedByState = new Map<number, string>();
-  /** Ids of the services that are served. */
-  readonly #served = new Set<number>();
   #retiring = nothingRetiring();
   #unfencedDeletions = 0;
 
@@ -85,8 +86,8 @@ export class KernelTables {
   }
 
   get hasGarbage(): boolean {
-    const { sets, states, deletions } = this.#retiring;
-    return sets.size + states.length + deletions + this.removable.size + this.unreferenced.size > 0;
+    const { sets, deletions } = this.#retiring;
+    return sets.size + deletions + this.removable.size + this.unreferenced.size > 0;
   }
 
   set(service: number, generation: number): BackendSet | undefined {
@@ -117,14 +118,11 @@ export class KernelTables {
         this.#putSlot(operation.service, operation.generation, operation.slot, operation.backend);
         return;
       case 'put-member':
-        this.#setFor(operation.service, operation.generation).members.push(operation.backend);
+        this.#setFor(operation.service, operation.generation, false).members.push(operation.backend);
         this.memberCount += 1;
         return;
-      case 'put-state':
-        this.#putState(operation.state, operation);
-        return;
       case 'put-service':
-        this.#putService(operation.frontend, operation.id, operation.state);
+        this.#putService(operation.frontend, operation);
         return;
       case 'delete-service':
         this.#deleteService(frontendId(operation.frontend));
@@ -151,20 +149,21 @@ export class KernelTables {
     return retiring;
   }
 
-  release({ sets, states, deletions }: Retiring): void {
-    for (const set of sets) this.removable.add(set);
-    this.freeStates.push(...states);
+  release({ sets, deletions }: Retiring): void {
+    for (const set of sets) {
+      if (set.isInline) this.#dropInline(set);
+      else this.removable.add(set);
+    }
     this.#unfencedDeletions -= deletions;
   }
 
   /** The grace period did not come about: all of it waits for the next. */
-  resume({ sets, states, deletions }: Retiring): void {
+  resume({ sets, deletions }: Retiring): void {
     for (const set of sets) this.#retiring.sets.add(set);
-    this.#retiring.states.push(...states);
     this.#retiring.deletions += deletions;
   }
 
-  /** After a failure or a restart: every set that no service points to is on its way out. */
+  /** After a failure: every set that no service points to is on its way out. */
   retireStrays(): void {
     const current = new Map([...this.services.values()].map(({ id, generation }) => [id, generation]));
     for (const [service, { sets }] of this.#sets) {
@@ -174,19 +173,17 @@ export class KernelTables {
     }
   }
 
-  /** After a restart: nobody knows what was deleted last, nor which states may still be read. */
-  distrustHistory(): void {
-    this.#retiring.deletions += 1;
-    this.#unfencedDeletions += 1;
-    for (let state = 0; state < this.nextState; state += 1) {
-      if (!this.#servedByState.has(state)) this.#retiring.states.push(state);
-    }
+  /** After a reading that began after a grace period: no reader holds anything but what services point to. */
+  settle(): void {
+    this.retireStrays();
+    this.release(this.beginGrace());
+    for (let id = 1; id < this.nextBackend; id += 1) if (!this.backends.has(id)) this.freeBackends.push(id);
   }
 
-  #setFor(service: number, generation: number): BackendSet {
+  #setFor(service: number, generation: number, isInline: boolean): BackendSet {
     const known = this.set(service, generation);
     if (known) return known;
-    const set = { service, generation, slots: [], members: [], filled: 0 };
+    const set = { service, generation, isInline, slots: [], members: [], filled: 0 };
     this.#seen(service, generation).sets.push(set);
     return set;
   }
@@ -206,44 +203,51 @@ export class KernelTables {
     this.backends.set(id, backend);
     this.#backendIds.set(backendKey(backend), id);
     this.nextBackend = Math.max(this.nextBackend, id + 1);
-    if (this.references(id) === 0) this.unreferenced.add(id);
+    const free = this.freeBackends.lastIndexOf(id);
+    if (free >= 0) this.freeBackends.splice(free, 1);
+    this.#noteIfUnreferenced(id);
+  }
+
+  #refer(backend: number): void {
+    this.#references.set(backend, this.references(backend) + 1);
+    this.unreferenced.delete(backend);
+  }
+
+  #unrefer(backend: number): void {
+    const left = this.references(backend) - 1;
+    if (left > 0) this.#references.set(backend, left);
+    else {
+      this.#references.delete(backend);
+      this.#noteIfUnreferenced(backend);
+    }
+  }
+
+  #noteIfUnreferenced(id: number): void {
+    if (this.backends.has(id) && this.references(id) === 0) this.unreferenced.add(id);
   }
 
   #putSlot(service: number, generation: number, slot: number, backend: number): void {
-    const set = this.#setFor(service, generation);
+    const set = this.#setFor(service, generation, false);
     while (set.slots.length < slot) set.slots.push(0);
     set.slots[slot] = backend;
     set.filled += 1;
     this.slotCount += 1;
-    this.#references.set(backend, this.references(backend) + 1);
-    this.unreferenced.delete(backend);
-    this.nextBackend = Math.max(this.nextBackend, backend + 1);
+    this.#refer(backend);
   }
 
-  #putState(state: number, { generation, count, affinitySeconds }: ServiceState): void {
-    this.#states.set(state, { generation, count, affinitySeconds });
-    const name = this.#servedByState.get(state);
-    const served = name === undefined ? undefined : this.services.get(name);
-    if (!served || name === undefined) return;
-    if (served.generation !== generation) this.#retireSet(served);
-    this.services.set(name, { ...served, generation, count, affinitySeconds });
-    this.#seen(served.id, generation);
-  }
-
-  #putService(frontend: Frontend, id: number, state: number): void {
-    const { generation, count, affinitySeconds } = this.#states.get(state) ?? {
-      generation: 0,
-      count: 0,
-      affinitySeconds: 0,
-    };
+  #putService(frontend: Frontend, { id, generation, count, affinitySeconds, inline }: ServiceEntry): void {
     const name = frontendId(frontend);
-    this.services.set(name, { frontend, id, state, generation, count, affinitySeconds });
-    this.#servedByState.set(state, name);
+    const before = this.services.get(name);
+    this.services.set(name, { frontend, id, generation, count, affinitySeconds });
     this.#served.add(id);
     this.#seen(id, generation);
-    this.nextState = Math.max(this.nextState, state + 1);
-    const free = this.freeStates.lastIndexOf(state);
-    if (free >= 0) this.freeStates.splice(free, 1);
+    if (inline.length > 0) {
+      const set = this.#setFor(id, generation, true);
+      set.slots.push(...inline);
+      set.filled = inline.length;
+      for (const backend of inline) this.#refer(backend);
+    }
+    if (before && before.generation !== generation) this.#retireSet(before);
   }
 
   #deleteService(name: string): void {
@@ -251,10 +255,7 @@ export class KernelTables {
     if (!served) return;
     this.services.delete(name);
     this.#served.delete(served.id);
-    this.#servedByState.delete(served.state);
-    this.#states.delete(served.state);
     this.#retireSet(served);
-    this.#retiring.states.push(served.state);
     this.#retiring.deletions += 1;
     this.#unfencedDeletions += 1;
   }
@@ -262,7 +263,12 @@ export class KernelTables {
   #retireSet({ id, generation }: Served): void {
     const set = this.set(id, generation);
     if (set) this.#retiring.sets.add(set);
-    else this.#dropIfEmpty(id);
+    else this.#forgetIfGone(id);
+  }
+
+  #dropInline(set: BackendSet): void {
+    for (const backend of set.slots) this.#unrefer(backend);
+    this.#dropSet(set);
   }
 
   #deleteSlot(service: number, generation: number, slot: number): void {
@@ -272,13 +278,8 @@ export class KernelTables {
     set.slots[slot] = 0;
     set.filled -= 1;
     this.slotCount -= 1;
-    const left = this.references(backend) - 1;
-    if (left > 0) this.#references.set(backend, left);
-    else {
-      this.#references.delete(backend);
-      if (this.backends.has(backend)) this.unreferenced.add(backend);
-    }
-    this.#dropSetIfEmpty(set);
+    this.#unrefer(backend);
+    if (set.filled + set.members.length === 0) this.#dropSet(set);
   }
 
   #deleteMember(service: number, generation: number, backend: number): void {
@@ -287,19 +288,18 @@ export class KernelTables {
     if (!set || at < 0) return;
     set.members.splice(at, 1);
     this.memberCount -= 1;
-    this.#dropSetIfEmpty(set);
+    if (set.filled + set.members.length === 0) this.#dropSet(set);
   }
 
-  #dropSetIfEmpty(set: BackendSet): void {
-    if (set.filled + set.members.length > 0) return;
+  #dropSet(set: BackendSet): void {
     this.removable.delete(set);
     const sets = this.#sets.get(set.service)?.sets;
     sets?.splice(sets.indexOf(set), 1);
-    this.#dropIfEmpty(set.service);
+    this.#forgetIfGone(set.service);
   }
 
   /** A service that is not served and has no sets left: its id never comes back. */
-  #dropIfEmpty(service: number): void {
+  #forgetIfGone(service: number): void {
     if (!this.#served.has(service) && this.#sets.get(service)?.sets.length === 0) this.#sets.delete(service);
   }
 
@@ -308,6 +308,7 @@ export class KernelTables {
     if (!backend) return;
     this.backends.delete(id);
     this.unreferenced.delete(id);
+    this.freeBackends.push(id);
     const key = backendKey(backend);
     if (this.#backendIds.get(key) === id) this.#backendIds.delete(key);
   }

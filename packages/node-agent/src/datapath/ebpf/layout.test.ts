@@ -6,15 +6,17 @@ import {
   getAddress,
   getBackend,
   getMember,
+  getService,
   getServiceKey,
   getSlot,
-  getState,
+  INLINE_BACKENDS,
   putAddress,
   putBackend,
+  putService,
   putServiceKey,
-  putState,
   putWords,
 } from './layout.ts';
+import type { ServiceEntry } from './operation.ts';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const port = fc.integer({ min: 1, max: 65535 });
@@ -37,6 +39,21 @@ const frontend: fc.Arbitrary<Frontend> = fc.record(
 );
 const backend = fc.record({ address, port, clusterId: fc.nat(511) }, plain);
 
+const service: fc.Arbitrary<ServiceEntry> = fc
+  .tuple(
+    u32,
+    u32,
+    u32,
+    fc.array(u32, { maxLength: INLINE_BACKENDS }),
+    fc.integer({ min: 8, max: 20_000 }),
+    fc.boolean(),
+  )
+  .map(([id, generation, affinitySeconds, few, many, isLarge]) =>
+    isLarge
+      ? { id, generation, count: many, affinitySeconds, inline: [] }
+      : { id, generation, count: few.length, affinitySeconds, inline: few },
+  );
+
 /** A buffer of old bytes, so that whatever is not written shows. */
 const used = (size: number): Buffer => Buffer.alloc(size, 0xa5);
 
@@ -49,13 +66,14 @@ describe('layout', () => {
     assert.equal(key.toString('hex'), 'fd00000000000000000000000000001200500600');
   });
 
-  it('has backends and states as bpf/layout.h has them', () => {
+  it('has backends and sets as bpf/layout.h has them', () => {
     const backend = used(20);
     putBackend(backend, 0, { address: ip('10.1.2.3'), port: 8080, clusterId: 511 });
     assert.equal(backend.toString('hex'), '00000000000000000000ffff0a0102031f90ff01');
-    const state = used(16);
-    putState(state, 0, { generation: 7, count: 3, affinitySeconds: 10800 });
-    assert.equal(state.toString('hex'), '0700000003000000302a000000000000');
+    const service = used(48);
+    putService(service, 0, { id: 9, generation: 7, count: 2, affinitySeconds: 10800, inline: [5, 6] });
+    const words = ['00000000', '09000000', '07000000', '02000000', '302a0000', '05000000', '06000000', '00'.repeat(20)];
+    assert.equal(service.toString('hex'), words.join(''));
   });
 
   it('reads back every address, at any offset', () => {
@@ -69,16 +87,16 @@ describe('layout', () => {
     );
   });
 
-  it('reads back every frontend, backend, state, slot and member', () => {
+  it('reads back every frontend, backend, service, slot and member', () => {
     fc.assert(
-      fc.property(frontend, backend, u32, u32, u32, (front, back, a, b, c) => {
-        const buffer = used(24);
+      fc.property(frontend, backend, service, u32, u32, u32, (front, back, entry, a, b, c) => {
+        const buffer = used(56);
         putServiceKey(buffer, 4, front);
         assert.deepEqual(getServiceKey(buffer, 4), front);
         putBackend(buffer, 4, back);
         assert.deepEqual(getBackend(buffer, 4), back);
-        putState(buffer, 4, { generation: a, count: b, affinitySeconds: c });
-        assert.deepEqual(getState(buffer, 4), { generation: a, count: b, affinitySeconds: c });
+        putService(buffer, 4, entry);
+        assert.deepEqual(getService(buffer, 4), entry);
         putWords(buffer, 4, a, b, c);
         assert.deepEqual(getSlot(buffer, 4), { service: a, generation: b, slot: c });
         assert.deepEqual(getMember(buffer, 4), { service: a, generation: b, backend: c });

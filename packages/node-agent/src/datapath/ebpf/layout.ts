@@ -5,20 +5,22 @@
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import type { Member, ServiceState, Slot } from './operation.ts';
+import type { Member, ServiceEntry, Slot } from './operation.ts';
 
 export const LAYOUT_VERSION = 1;
 
+/** A set of at most this many backends is kept in the service's own entry. */
+export const INLINE_BACKENDS = 7;
+
 /** Maps that the agent writes: name in the object and of the pin, and the sizes of key and value. */
 export const TABLES = {
-  services: { keySize: 20, valueSize: 8 },
-  states: { keySize: 4, valueSize: 16 },
+  services: { keySize: 20, valueSize: 48 },
   slots: { keySize: 12, valueSize: 4 },
   backends: { keySize: 4, valueSize: 20 },
   affinity_ok: { keySize: 12, valueSize: 1 },
 } as const;
 export type TableName = keyof typeof TABLES;
-export const TABLE_NAMES: readonly TableName[] = ['services', 'states', 'slots', 'backends', 'affinity_ok'];
+export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
 /** Maps that only the programs use; `peers` has no size. */
 export const PROGRAM_MAPS = ['affinity', 'reverse', 'peers'] as const;
@@ -84,15 +86,24 @@ export function getBackend(buffer: Buffer, at: number): RouteBackend {
   };
 }
 
-export function putState(buffer: Buffer, at: number, { generation, count, affinitySeconds }: ServiceState): void {
-  putWords(buffer, at, generation, count, affinitySeconds, 0);
+/** No backend has port 0. */
+export const isEmptyBackend = (buffer: Buffer, at: number): boolean => buffer.readUInt16BE(at + 16) === 0;
+
+/** The kernel keeps the lock in the first word, and writes around it. */
+export function putService(buffer: Buffer, at: number, entry: ServiceEntry): void {
+  putWords(buffer, at, 0, entry.id, entry.generation, entry.count, entry.affinitySeconds, ...entry.inline);
+  buffer.fill(0, at + 20 + 4 * entry.inline.length, at + TABLES.services.valueSize);
 }
 
-export function getState(buffer: Buffer, at: number): ServiceState {
+export function getService(buffer: Buffer, at: number): ServiceEntry {
+  const count = buffer.readUInt32LE(at + 12);
+  const inline = count <= INLINE_BACKENDS ? count : 0;
   return {
-    generation: buffer.readUInt32LE(at),
-    count: buffer.readUInt32LE(at + 4),
-    affinitySeconds: buffer.readUInt32LE(at + 8),
+    id: buffer.readUInt32LE(at + 4),
+    generation: buffer.readUInt32LE(at + 8),
+    count,
+    affinitySeconds: buffer.readUInt32LE(at + 16),
+    inline: Array.from({ length: inline }, (_, slot) => buffer.readUInt32LE(at + 20 + 4 * slot)),
   };
 }
 
@@ -109,7 +120,7 @@ export function getMember(buffer: Buffer, at: number): Member {
   return { service, generation, backend: slot };
 }
 
-/** Keys of slots and members, values of services and slots, keys of states and backends: runs of numbers. */
+/** Keys of slots, members and backends, values of slots: runs of numbers. */
 export function putWords(buffer: Buffer, at: number, ...words: readonly number[]): void {
   for (let i = 0; i < words.length; i += 1) buffer.writeUInt32LE(words[i] ?? 0, at + 4 * i);
 }

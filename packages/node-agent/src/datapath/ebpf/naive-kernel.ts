@@ -1,29 +1,29 @@
 /**
  * For the planner's tests: the maps as plain maps, with the readers that could be at work on them. Says by an assertion
- * when an operation breaks D1 or D2 (datapath.ts) or G2 (kernel-tables.ts) for any of them.
+ * when an operation breaks D1 or D2 (datapath.ts), G1 or G2 (kernel-tables.ts) for any of them.
  */
 import assert from 'node:assert/strict';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '../route-checks.ts';
-import type { Operation, ServiceState } from './operation.ts';
+import { INLINE_BACKENDS } from './layout.ts';
+import type { Operation, ServiceEntry } from './operation.ts';
 
+/** Somebody who has looked at a service's entry and goes on from there. */
 interface Reader {
   readonly name: string;
-  readonly id: number;
-  readonly state: ServiceState;
+  readonly entry: ServiceEntry;
+  /** What it would find right then. */
+  readonly found: string;
 }
 
 export class NaiveKernel {
-  readonly services = new Map<string, { readonly frontend: Frontend; readonly id: number; readonly state: number }>();
-  readonly states = new Map<number, ServiceState>();
+  readonly services = new Map<string, ServiceEntry>();
   readonly slots = new Map<string, number>();
   readonly backends = new Map<number, RouteBackend>();
   readonly members = new Set<string>();
-  /** Every reader that took a service's entry and state since the last grace period, once each. */
+  /** One for each entry that could be read since the last grace period. */
   readonly #readers = new Map<string, Reader>();
-  /** Every reader that took a service's entry since then, and has yet to read its state. */
-  readonly #early = new Map<string, { readonly name: string; readonly id: number; readonly state: number }>();
   /** What a connection to a frontend may find: sets of addresses, as text. */
   readonly #allowed = new Map<string, Set<string>>();
   #deletedSinceGrace = false;
@@ -31,7 +31,7 @@ export class NaiveKernel {
   perform(operation: Operation): void {
     switch (operation.kind) {
       case 'put-backend':
-        assert.ok(!this.backends.has(operation.id), 'a backend is never rewritten');
+        assert.ok(operation.id > 0 && !this.backends.has(operation.id), 'a backend is never written over');
         this.backends.set(operation.id, operation.backend);
         return;
       case 'put-slot':
@@ -40,16 +40,8 @@ export class NaiveKernel {
       case 'put-member':
         this.members.add(keyOf(operation.service, operation.generation, operation.backend));
         return;
-      case 'put-state':
-        this.states.set(operation.state, operation);
-        return;
       case 'put-service':
-        assert.ok(!this.#deletedSinceGrace, 'G2: no insertion after a deletion without a grace period');
-        assert.ok(
-          ![...this.services.values()].some(({ state }) => state === operation.state),
-          'one state, one service',
-        );
-        this.services.set(frontendId(operation.frontend), operation);
+        this.#putService(frontendId(operation.frontend), operation);
         return;
       case 'delete-service':
         assert.ok(this.services.delete(frontendId(operation.frontend)), 'only what is there is deleted');
@@ -66,7 +58,6 @@ export class NaiveKernel {
         return;
       case 'grace':
         this.#readers.clear();
-        this.#early.clear();
         this.#deletedSinceGrace = false;
     }
   }
@@ -85,44 +76,43 @@ export class NaiveKernel {
     for (const [name, backends] of this.served()) this.#allowed.set(name, new Set([textOf(backends)]));
   }
 
+  /** Plays every reader: one for each service that begins now, and those that began earlier. */
   check(): void {
-    for (const [name, { id, state }] of this.services) {
-      const now = this.states.get(state);
-      assert.ok(now, 'D1: a service points to a state');
-      const reader = { name, id, state: now };
-      const key = `${id} ${now.generation}`;
-      if (!this.#readers.has(key)) {
-        assert.ok(this.#allowed.get(name)?.has(textOf(this.#read(reader))), 'D2: the old set or the new one');
-      }
-      this.#readers.set(key, reader);
-      this.#early.set(`${id} ${state}`, { name, id, state });
+    for (const [name, entry] of this.services) {
+      const key = `${entry.id} ${entry.generation}`;
+      if (this.#readers.has(key)) continue;
+      const found = textOf(this.#read(name, entry));
+      assert.ok(this.#allowed.get(name)?.has(found), 'D2: the old set or the new one');
+      this.#readers.set(key, { name, entry, found });
     }
-    for (const { name, id, state } of this.#early.values()) {
-      const now = this.states.get(state);
-      assert.ok(now, 'D1: a state outlives its readers');
-      this.#read({ name, id, state: now });
+    for (const { name, entry, found } of this.#readers.values()) {
+      assert.equal(textOf(this.#read(name, entry)), found, 'G1: nothing changes under a reader');
     }
-    for (const reader of this.#readers.values()) this.#read(reader);
   }
 
   /** What each frontend's connections can reach. */
   served(): Map<string, readonly RouteBackend[]> {
-    return new Map(
-      [...this.services].map(([name, { id, state }]) => {
-        const now = this.states.get(state) ?? { generation: 0, count: 0, affinitySeconds: 0 };
-        return [name, this.#read({ name, id, state: now })];
-      }),
-    );
+    return new Map([...this.services].map(([name, entry]) => [name, this.#read(name, entry)]));
   }
 
-  #read({ name, id, state: { generation, count, affinitySeconds } }: Reader): readonly RouteBackend[] {
+  #putService(name: string, entry: ServiceEntry): void {
+    const before = this.services.get(name);
+    assert.ok(before || !this.#deletedSinceGrace, 'G2: no insertion after a deletion without a grace period');
+    assert.ok(!before || before.id === entry.id, 'a frontend keeps its id');
+    assert.equal(entry.inline.length, entry.count <= INLINE_BACKENDS ? entry.count : 0);
+    const { id, generation, count, affinitySeconds, inline } = entry;
+    this.services.set(name, { id, generation, count, affinitySeconds, inline });
+  }
+
+  #read(name: string, { id, generation, count, affinitySeconds, inline }: ServiceEntry): readonly RouteBackend[] {
     return Array.from({ length: count }, (_, slot) => {
-      const backend = this.slots.get(keyOf(id, generation, slot));
+      const isInline = count <= INLINE_BACKENDS;
+      const backend = isInline ? inline[slot] : this.slots.get(keyOf(id, generation, slot));
       assert.ok(backend !== undefined, `D1: slot ${slot} of ${name} in generation ${generation} is there`);
       const found = this.backends.get(backend);
       assert.ok(found, `D1: backend ${backend} of ${name} is there`);
       const isMember = this.members.has(keyOf(id, generation, backend));
-      assert.equal(isMember, affinitySeconds > 0, 'a set with affinity has its members, and only such a set');
+      assert.equal(isMember, !isInline && affinitySeconds > 0, 'a large set with affinity has its members');
       return found;
     });
   }

@@ -61,6 +61,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     maps = openPinnedMaps(directory);
     if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
     grace = new GracePeriod();
+    await grace.wait();
     const tables = await recoverTables(maps);
     log.info(
       { outcome, cgroupRoot, directory, services: tables.services.size },

@@ -18,18 +18,22 @@ export interface Member {
   readonly backend: number;
 }
 
-export interface ServiceState {
+/** Which set a service points to. */
+export interface ServiceEntry {
+  readonly id: number;
   readonly generation: number;
   readonly count: number;
   readonly affinitySeconds: number;
+  /** Ids by slot; empty for a large set, whose slots are entries of their own. */
+  readonly inline: readonly number[];
 }
 
 export type Operation =
   | { readonly kind: 'put-backend'; readonly id: number; readonly backend: RouteBackend }
   | ({ readonly kind: 'put-slot'; readonly backend: number } & Slot)
   | ({ readonly kind: 'put-member' } & Member)
-  | ({ readonly kind: 'put-state'; readonly state: number } & ServiceState)
-  | { readonly kind: 'put-service'; readonly frontend: Frontend; readonly id: number; readonly state: number }
+  /** Adds a frontend, or switches it to another set. */
+  | ({ readonly kind: 'put-service'; readonly frontend: Frontend } & ServiceEntry)
   | { readonly kind: 'delete-service'; readonly frontend: Frontend }
   | ({ readonly kind: 'delete-slot' } & Slot)
   | ({ readonly kind: 'delete-member' } & Member)

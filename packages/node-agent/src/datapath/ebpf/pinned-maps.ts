@@ -9,7 +9,7 @@ import { type BatchResult, deleteBatch, lookupBatch, mapInfo, openPinned, update
 import type { MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { TableLimits } from './kernel-tables.ts';
-import { putBackend, putServiceKey, putState, putWords, TABLE_NAMES, TABLES, type TableName } from './layout.ts';
+import { putBackend, putService, putServiceKey, putWords, TABLE_NAMES, TABLES, type TableName } from './layout.ts';
 import type { MapOperation } from './operation.ts';
 import { errnoName } from './syscall.ts';
 
@@ -21,13 +21,14 @@ const TABLE_OF = {
   'put-backend': 'backends',
   'put-slot': 'slots',
   'put-member': 'affinity_ok',
-  'put-state': 'states',
   'put-service': 'services',
   'delete-service': 'services',
   'delete-slot': 'slots',
   'delete-member': 'affinity_ok',
   'delete-backend': 'backends',
 } as const satisfies Record<MapOperation['kind'], TableName>;
+
+type Visit = (keys: Buffer, key: number, values: Buffer, value: number) => void;
 
 /** Undefined when one of them is not pinned. */
 export function openPinnedMaps(directory: string): PinnedMaps | undefined {
@@ -36,18 +37,12 @@ export function openPinnedMaps(directory: string): PinnedMaps | undefined {
     const fd = openPinned(`${directory}/${name}`);
     if (fd !== undefined) opened[name] = fd;
   }
-  const { services, states, slots, backends, affinity_ok } = opened;
-  if (
-    services === undefined ||
-    states === undefined ||
-    slots === undefined ||
-    backends === undefined ||
-    affinity_ok === undefined
-  ) {
+  const { services, slots, backends, affinity_ok } = opened;
+  if (services === undefined || slots === undefined || backends === undefined || affinity_ok === undefined) {
     for (const fd of Object.values(opened)) closeSync(fd);
     return undefined;
   }
-  return new PinnedMaps({ services, states, slots, backends, affinity_ok });
+  return new PinnedMaps({ services, slots, backends, affinity_ok });
 }
 
 export class PinnedMaps {
@@ -58,9 +53,9 @@ export class PinnedMaps {
     this.#fds = fds;
     const entries = (name: TableName): number => mapInfo(fds[name]).maxEntries;
     this.limits = {
-      services: Math.min(entries('services'), entries('states')),
+      services: entries('services'),
       slots: entries('slots'),
-      backends: entries('backends'),
+      backends: entries('backends') - 1,
       affinityOk: entries('affinity_ok'),
     };
   }
@@ -69,19 +64,18 @@ export class PinnedMaps {
     return { write: (operations) => this.#write(operations), grace: () => grace.wait() };
   }
 
-  /** Calls `visit` for each entry, with the offsets of its key and value in the buffers. */
-  async each(
-    name: TableName,
-    visit: (keys: Buffer, key: number, values: Buffer, value: number) => void,
-  ): Promise<void> {
+  /** Calls `visit` for each entry (of the first `limit` or so), with the offsets of its key and value in the buffers. */
+  async each(name: TableName, visit: Visit, limit = Number.POSITIVE_INFINITY): Promise<void> {
     const { keySize, valueSize } = TABLES[name];
     const position = Buffer.alloc(Math.max(4, keySize));
     const keys = Buffer.alloc(PAGE * keySize);
     const values = Buffer.alloc(PAGE * valueSize);
-    for (let page = { count: 0, last: false }, isFirst = true; !page.last; isFirst = false) {
-      page = lookupBatch(this.#fds[name], position, isFirst, keys, values, PAGE);
+    for (let seen = 0, isLast = false; !isLast && seen < limit; ) {
+      const page = lookupBatch(this.#fds[name], position, seen === 0, keys, values, PAGE);
       for (let i = 0; i < page.count; i += 1) visit(keys, i * keySize, values, i * valueSize);
-      await nextTurn();
+      seen += page.count;
+      isLast = page.last;
+      if (!isLast) await nextTurn();
     }
   }
 
@@ -93,7 +87,9 @@ export class PinnedMaps {
     const kind = operations[0]?.kind;
     if (kind === undefined) return { done: 0, error: undefined };
     const name = TABLE_OF[kind];
-    const { done, errno } = kind.startsWith('delete') ? this.#delete(name, operations) : this.#put(name, operations);
+    // A backend's place in its array is cleared, not deleted.
+    const deletes = kind.startsWith('delete') && kind !== 'delete-backend';
+    const { done, errno } = deletes ? this.#delete(name, operations) : this.#put(name, operations);
     return { done, error: errno === 0 ? undefined : reasonOf(name, errno) };
   }
 
@@ -105,7 +101,7 @@ export class PinnedMaps {
       encodeKey(operation, keys, i * keySize);
       encodeValue(operation, values, i * valueSize);
     }
-    return updateBatch(this.#fds[name], keys, values, operations.length);
+    return updateBatch(this.#fds[name], keys, values, operations.length, name === 'services');
   }
 
   /** What is gone already counts as deleted. */
@@ -135,9 +131,6 @@ function encodeKey(operation: MapOperation, buffer: Buffer, at: number): void {
     case 'delete-service':
       putServiceKey(buffer, at, operation.frontend);
       return;
-    case 'put-state':
-      putWords(buffer, at, operation.state);
-      return;
     case 'put-slot':
     case 'delete-slot':
       putWords(buffer, at, operation.service, operation.generation, operation.slot);
@@ -155,10 +148,7 @@ function encodeKey(operation: MapOperation, buffer: Buffer, at: number): void {
 function encodeValue(operation: MapOperation, buffer: Buffer, at: number): void {
   switch (operation.kind) {
     case 'put-service':
-      putWords(buffer, at, operation.id, operation.state);
-      return;
-    case 'put-state':
-      putState(buffer, at, operation);
+      putService(buffer, at, operation);
       return;
     case 'put-slot':
       putWords(buffer, at, operation.backend);

@@ -10,6 +10,7 @@ import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import { frontendId } from '../route-checks.ts';
 import { KernelTables, type TableLimits } from './kernel-tables.ts';
+import { INLINE_BACKENDS } from './layout.ts';
 import { NaiveKernel } from './naive-kernel.ts';
 import { type DesiredFrontend, type Plan, planChanges, planSweep } from './planner.ts';
 
@@ -25,7 +26,7 @@ const backend = (n: number): RouteBackend => ({ address: ip(`10.0.0.${n}`), port
 
 const wish: fc.Arbitrary<DesiredFrontend> = fc.record({
   frontend: fc.integer({ min: 1, max: 4 }).map(frontend),
-  backends: fc.subarray([1, 2, 3, 4, 5, 6]).map((list) => list.map(backend)),
+  backends: fc.subarray([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).map((list) => list.map(backend)),
   sessionAffinitySeconds: fc.constantFrom(0, 0, 60, 120),
 });
 
@@ -51,7 +52,9 @@ function carryOut(tables: KernelTables, kernel: NaiveKernel, { steps }: Pick<Pla
   const failed = new Set<number>();
   for (const [at, { operation, change }] of steps.entries()) {
     if (failed.has(change)) continue;
-    const lacksBackend = operation.kind === 'put-slot' && !tables.backends.has(operation.backend);
+    const pointedTo =
+      operation.kind === 'put-slot' ? [operation.backend] : operation.kind === 'put-service' ? operation.inline : [];
+    const lacksBackend = pointedTo.some((id) => !tables.backends.has(id));
     if (lacksBackend || (at === failAt && operation.kind.startsWith('put'))) {
       if (change >= 0) failed.add(change);
       continue;
@@ -120,7 +123,7 @@ describe('planChanges()', () => {
         const all = [...expected.values()];
         assert.equal(
           kernel.slots.size,
-          all.reduce((sum, { backends }) => sum + backends.length, 0),
+          all.reduce((sum, { backends }) => sum + (backends.length > INLINE_BACKENDS ? backends.length : 0), 0),
         );
         assert.equal(kernel.backends.size, new Set(all.flatMap(({ backends }) => backends.map((b) => b.address))).size);
         assert.equal(tables.hasGarbage, false);
@@ -146,9 +149,9 @@ describe('planChanges()', () => {
   it('never fills a table beyond its limit: what does not fit stays as it was', () => {
     const tight = fc.record({
       services: fc.integer({ min: 1, max: 4 }),
-      slots: fc.integer({ min: 0, max: 12 }),
-      backends: fc.integer({ min: 0, max: 6 }),
-      affinityOk: fc.integer({ min: 0, max: 6 }),
+      slots: fc.integer({ min: 0, max: 30 }),
+      backends: fc.integer({ min: 1, max: 11 }),
+      affinityOk: fc.integer({ min: 0, max: 12 }),
     });
     fc.assert(
       fc.property(fc.array(turn, { maxLength: 8 }), tight, (turns, limits) => {
@@ -172,8 +175,9 @@ describe('planChanges()', () => {
 
   it('says which table is too small', () => {
     const tables = new KernelTables({ ...AMPLE, slots: 1 });
-    const wanted = { frontend: frontend(1), backends: [backend(1), backend(2)], sessionAffinitySeconds: 0 };
+    const backends = Array.from({ length: 8 }, (_, n) => backend(n + 1));
+    const wanted = { frontend: frontend(1), backends, sessionAffinitySeconds: 0 };
     const [failure] = planChanges(tables, [wanted]).failures;
-    assert.match(failure?.reason ?? '', /table "slots" is too small: .* 2 more entries: current value is 1 of 1/);
+    assert.match(failure?.reason ?? '', /table "slots" is too small: .* 8 more entries: current value is 1 of 1/);
   });
 });

@@ -1,12 +1,14 @@
 /**
  * From what the kernel has to what it shall have: an ordered list of operations. Pure. The order is what keeps D1 and
  * D2 of datapath.ts after every single step: backends, then the slots of a new generation, then one write that makes
- * the service point to it; removals only after a grace period. A frontend that does not fit is left as it is.
+ * the service point to it (small sets are in that write); removals only after a grace period. A frontend that does not
+ * fit is left as it is.
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '../route-checks.ts';
 import { backendKey, type KernelTables, type Served } from './kernel-tables.ts';
+import { INLINE_BACKENDS } from './layout.ts';
 import type { Operation, Step } from './operation.ts';
 
 export interface DesiredFrontend {
@@ -77,21 +79,19 @@ export class PlanDraft {
   readonly #backends: Step[] = [];
   readonly #slots: Step[] = [];
   readonly #members: Step[] = [];
-  readonly #states: Step[] = [];
-  readonly #services: Step[] = [];
+  readonly #switches: Step[] = [];
+  readonly #additions: Step[] = [];
   readonly #removals: Step[] = [];
   readonly #room: Need;
   #nextService: number;
   #nextBackend: number;
-  #nextState: number;
-  #freeStates: number;
+  #freeBackends: number;
 
   constructor(tables: KernelTables) {
     this.#tables = tables;
     this.#nextService = tables.nextService;
     this.#nextBackend = tables.nextBackend;
-    this.#nextState = tables.nextState;
-    this.#freeStates = tables.freeStates.length;
+    this.#freeBackends = tables.freeBackends.length;
     this.#room = {
       services: tables.limits.services - tables.services.size,
       slots: tables.limits.slots - tables.slotCount,
@@ -105,11 +105,13 @@ export class PlanDraft {
     const keys = backends.map(backendKey);
     const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);
     if (present && this.#isInForce(present, known, sessionAffinitySeconds)) return;
+    const isInline = backends.length <= INLINE_BACKENDS;
+    const hasMembers = !isInline && sessionAffinitySeconds > 0;
     const needed: Need = {
       services: present ? 0 : 1,
-      slots: backends.length,
+      slots: isInline ? 0 : backends.length,
       backends: known.filter((id) => id === 0).length,
-      affinity_ok: sessionAffinitySeconds > 0 ? backends.length : 0,
+      affinity_ok: hasMembers ? backends.length : 0,
     };
     const reason = this.#take(needed);
     if (reason !== undefined) {
@@ -120,12 +122,17 @@ export class PlanDraft {
     const ids = known.map((id, at) => (id === 0 ? this.#addBackend(keys[at], backends[at]) : id));
     const service = present?.id ?? this.#nextService++;
     const generation = present ? this.#tables.nextGeneration(service) : 1;
-    this.#addSet(change, service, generation, ids, sessionAffinitySeconds > 0);
-    const state = present?.state ?? this.#takeState();
-    const count = backends.length;
-    const point: Operation = { kind: 'put-state', state, generation, count, affinitySeconds: sessionAffinitySeconds };
-    this.#states.push({ operation: point, change });
-    if (!present) this.#services.push({ operation: { kind: 'put-service', frontend, id: service, state }, change });
+    if (!isInline) this.#addSet(change, service, generation, ids, hasMembers);
+    const entry: Operation = {
+      kind: 'put-service',
+      frontend,
+      id: service,
+      generation,
+      count: backends.length,
+      affinitySeconds: sessionAffinitySeconds,
+      inline: isInline ? ids : [],
+    };
+    (present ? this.#switches : this.#additions).push({ operation: entry, change });
   }
 
   remove(frontend: Frontend): void {
@@ -135,13 +142,10 @@ export class PlanDraft {
   }
 
   finish(): Plan {
-    const waits = this.#services.length > 0 && this.#tables.needsGrace;
+    const waits = this.#additions.length > 0 && this.#tables.needsGrace;
     const grace: Step[] = waits ? [{ operation: { kind: 'grace' }, change: -1 }] : [];
-    const steps = [
-      ...[this.#backends, this.#slots, this.#members, this.#states].flat(),
-      ...grace,
-      ...[this.#services, this.#removals].flat(),
-    ];
+    const additions = [grace, this.#additions, this.#removals];
+    const steps = [this.#backends, this.#slots, this.#members, this.#switches, ...additions].flat();
     return { steps, changes: this.#changes, failures: this.#failures };
   }
 
@@ -149,13 +153,13 @@ export class PlanDraft {
     if (present.count !== ids.length || present.affinitySeconds !== affinitySeconds) return false;
     const set = this.#tables.set(present.id, present.generation);
     if (!ids.every((id, slot) => id !== 0 && set?.slots[slot] === id)) return false;
-    if (affinitySeconds === 0) return true;
-    const members = new Set(set?.members);
+    if (affinitySeconds === 0 || set?.isInline !== false) return true;
+    const members = new Set(set.members);
     return ids.every((id) => members.has(id));
   }
 
   #addBackend(key: string | undefined, backend: RouteBackend | undefined): number {
-    const id = this.#nextBackend++;
+    const id = this.#takeBackendId();
     if (key === undefined || backend === undefined) return id;
     this.#newBackends.set(key, id);
     this.#backends.push({ operation: { kind: 'put-backend', id, backend }, change: -1 });
@@ -169,10 +173,10 @@ export class PlanDraft {
     }
   }
 
-  #takeState(): number {
-    if (this.#freeStates === 0) return this.#nextState++;
-    this.#freeStates -= 1;
-    return this.#tables.freeStates[this.#freeStates] ?? this.#nextState++;
+  #takeBackendId(): number {
+    if (this.#freeBackends === 0) return this.#nextBackend++;
+    this.#freeBackends -= 1;
+    return this.#tables.freeBackends[this.#freeBackends] ?? this.#nextBackend++;
   }
 
   /** Reserves the room, or says which table has not enough. */

@@ -158,9 +158,9 @@ function load({ directory, objectPath, sizes }: ProgramOptions): LoadedObject {
 const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
   new Map([
     ['services', sizes.services],
-    ['states', sizes.services],
     ['slots', sizes.slots],
-    ['backends', sizes.backends],
+    // 0 is no id: the first entry stays empty.
+    ['backends', sizes.backends + 1],
     ['affinity_ok', sizes.affinityOk],
     ['affinity', sizes.affinity],
     ['reverse', sizes.reverse],

@@ -5,35 +5,37 @@
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { KernelRoute } from '../datapath.ts';
 import { KernelTables } from './kernel-tables.ts';
-import { getBackend, getMember, getServiceKey, getSlot, getState } from './layout.ts';
-import type { ServiceState } from './operation.ts';
+import { getBackend, getMember, getService, getServiceKey, getSlot, isEmptyBackend } from './layout.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 
-/** Reading and recording go the way of the planner's operations, so that both build the same picture. */
+/**
+ * Reading and recording go the way of the planner's operations, so that both build the same picture. Whoever goes on to
+ * write waits for a grace period first: then whatever no service points to is free.
+ */
 export async function recoverTables(maps: PinnedMaps): Promise<KernelTables> {
   const tables = new KernelTables(maps.limits);
-  await maps.each('backends', (keys, key, values, value) => {
-    tables.record({ kind: 'put-backend', id: keys.readUInt32LE(key), backend: getBackend(values, value) });
-  });
+  let lastBackend = 0;
   await maps.each('slots', (keys, key, values, value) => {
-    tables.record({ kind: 'put-slot', ...getSlot(keys, key), backend: values.readUInt32LE(value) });
+    const backend = values.readUInt32LE(value);
+    lastBackend = Math.max(lastBackend, backend);
+    tables.record({ kind: 'put-slot', ...getSlot(keys, key), backend });
   });
   await maps.each('affinity_ok', (keys, key) => {
     tables.record({ kind: 'put-member', ...getMember(keys, key) });
   });
-  const states = new Map<number, ServiceState>();
-  await maps.each('states', (keys, key, values, value) => {
-    const state = getState(values, value);
-    if (state.generation > 0) states.set(keys.readUInt32LE(key), state);
-  });
   await maps.each('services', (keys, key, values, value) => {
-    const [id, state] = [values.readUInt32LE(value), values.readUInt32LE(value + 4)];
-    const known = states.get(state) ?? { generation: 0, count: 0, affinitySeconds: 0 };
-    tables.record({ kind: 'put-state', state, ...known });
-    tables.record({ kind: 'put-service', frontend: getServiceKey(keys, key), id, state });
+    const service = getService(values, value);
+    lastBackend = Math.max(lastBackend, ...service.inline);
+    tables.record({ kind: 'put-service', frontend: getServiceKey(keys, key), ...service });
   });
-  tables.retireStrays();
-  tables.distrustHistory();
+  // An array, most of it empty: what lies beyond is pointed to by nobody, and will be written over.
+  const readBackend = (keys: Buffer, key: number, values: Buffer, value: number): void => {
+    const id = keys.readUInt32LE(key);
+    if (id > lastBackend || isEmptyBackend(values, value)) return;
+    tables.record({ kind: 'put-backend', id, backend: getBackend(values, value) });
+  };
+  await maps.each('backends', readBackend, lastBackend + 1);
+  tables.settle();
   return tables;
 }
 
