@@ -12,7 +12,7 @@ import {
   type Workload,
   type WorkloadStatus,
 } from '../kubernetes-api/kinds/typed.ts';
-import { controllerOf, type OwnerReference, timestamp } from '../kubernetes-api/objects.ts';
+import { controllerOf, draftOf, type OwnerReference, timestamp } from '../kubernetes-api/objects.ts';
 import type { Operations } from '../kubernetes-api/operations.ts';
 import { keyOf, spaceOf } from '../kubernetes-api/store.ts';
 import { withCondition } from './conditions.ts';
@@ -80,7 +80,7 @@ export class DeploymentController {
   #createSet(deployment: Workload, hash: string, sets: readonly Workload[]): Workload | undefined {
     if (deployment.spec.paused && sets.length > 0) return undefined;
     const { metadata, spec } = deployment;
-    const { metadata: templateMetadata = {}, spec: podSpec } = structuredClone(spec.template);
+    const { metadata: templateMetadata = {}, spec: podSpec } = draftOf(spec.template);
     const labels = { ...templateMetadata.labels, [HASH]: hash };
     return this.#operations.createObject({
       apiVersion: 'apps/v1',
