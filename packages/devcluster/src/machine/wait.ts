@@ -33,3 +33,8 @@ export async function waitUntil<T>(
     await sleep(everyMs, undefined, signal && { signal });
   }
 }
+
+/** As `Promise.all`, but when one fails it waits for the others before it says so: nothing goes on unseen. */
+export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
+}

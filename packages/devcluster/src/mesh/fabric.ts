@@ -7,6 +7,7 @@
  */
 
 import { createNetns, ip, setSysctls } from '../machine/netns.ts';
+import { allDone } from '../machine/wait.ts';
 import {
   allNodes,
   type MeshPlan,
@@ -36,15 +37,15 @@ const SINK_TABLE = 96;
 export async function layFabric(plan: MeshPlan): Promise<void> {
   const all = stations(plan);
   await createNetns([plan.underlay, ...all.map(({ netns }) => netns)]);
-  await Promise.all(all.map((station) => prepareStation(station)));
+  await allDone(all.map((station) => prepareStation(station)));
   await ip(plan.underlay, underlayLines(plan));
-  await Promise.all(all.map((station) => connectStation(plan, station)));
+  await allDone(all.map((station) => connectStation(plan, station)));
 }
 
 async function connectStation(plan: MeshPlan, station: StationPlan): Promise<void> {
   await ip(station.netns, stationLines(plan, station));
   const rule = `rule add iif lo lookup ${SINK_TABLE} priority ${SINK_TABLE}`;
-  await Promise.all([ip(station.netns, [rule]), ip(station.netns, [rule], '-6')]);
+  await allDone([ip(station.netns, [rule]), ip(station.netns, [rule], '-6')]);
 }
 
 async function prepareStation({ netns }: StationPlan): Promise<void> {

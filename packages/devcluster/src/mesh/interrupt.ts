@@ -1,26 +1,29 @@
-/** Takes a mesh down before SIGINT, SIGTERM or SIGHUP end this process. */
+/** Takes all meshes of this process down before SIGINT, SIGTERM or SIGHUP end it. */
 import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+const cleaners = new Set<() => Promise<void>>();
 let interrupted = false;
 
 /** Then whatever fails, fails because the mesh is being taken down. */
 export const isInterrupted = (): boolean => interrupted;
 
-/** Returns how to take the handler away again. */
+/** Returns how to take it away again. */
 export function onInterrupt(clean: () => Promise<void>): () => void {
-  let handled = false;
-  const handle = (signal: NodeJS.Signals): void => {
-    if (handled) return; // A second Ctrl-C must not leave half of it behind.
-    handled = true;
-    interrupted = true;
-    clean()
-      .catch((error: unknown) => console.error(error))
-      .finally(() => process.exit(128 + constants.signals[signal]));
-  };
-  for (const signal of SIGNALS) process.on(signal, handle);
+  if (cleaners.size === 0) for (const signal of SIGNALS) process.on(signal, handle);
+  cleaners.add(clean);
   return () => {
-    if (!handled) for (const signal of SIGNALS) process.off(signal, handle);
+    cleaners.delete(clean);
+    if (cleaners.size === 0 && !interrupted) for (const signal of SIGNALS) process.off(signal, handle);
   };
+}
+
+function handle(signal: NodeJS.Signals): void {
+  if (interrupted) return; // A second Ctrl-C must not leave half of it behind.
+  interrupted = true;
+  void Promise.allSettled([...cleaners].map((clean) => clean())).then((outcomes) => {
+    for (const outcome of outcomes) if (outcome.status === 'rejected') console.error(outcome.reason);
+    process.exit(128 + constants.signals[signal]);
+  });
 }

@@ -1,21 +1,17 @@
 /**
- * Starts a whole mesh and hands out handles on its parts. Who starts it closes it; when the start fails, or on Ctrl-C,
+ * A mesh on this machine: handles on its parts, and its end. Who starts it closes it; when the start fails, or on Ctrl-C,
  * it takes itself down. What a killed run left is swept at the next start.
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { cgroup2Mount, createCgroup } from '../machine/cgroup.ts';
+import { cgroup2Mount } from '../machine/cgroup.ts';
 import { type MeshPlaces, meshName, meshPlaces } from '../machine/names.ts';
 import { isAlive, readState, thisProcess, writeState } from '../machine/owner.ts';
 import { Program } from '../machine/program.ts';
 import { removeMesh, sweepAbandoned } from '../machine/sweep.ts';
-import { waitUntil } from '../machine/wait.ts';
+import { bringUp, type Without } from './bring-up.ts';
 import { ClusterHandle } from './cluster.ts';
-import { layFabric } from './fabric.ts';
-import { kubeconfig, makeDirectories, writeFiles } from './files.ts';
-import { onInterrupt } from './interrupt.ts';
-import { type ClusterSpec, type MeshPlan, planMesh, stations } from './plan.ts';
-import { type AgentOptions, relayPortsFile, relaySpec } from './programs.ts';
-import { programReady } from './readiness.ts';
+import { isInterrupted, onInterrupt } from './interrupt.ts';
+import { type ClusterSpec, type MeshPlan, planMesh } from './plan.ts';
+import { type AgentOptions, relaySpec } from './programs.ts';
 
 export interface MeshOptions {
   /** 1-16 lower-case letters and digits; one mesh of a name at a time. */
@@ -23,7 +19,7 @@ export interface MeshOptions {
   readonly clusters: readonly ClusterSpec[];
   readonly agent?: AgentOptions;
   /** Leaves the agents, or the apiservers too, to the caller. */
-  readonly without?: 'agents' | 'apiservers and agents';
+  readonly without?: Without;
 }
 
 export class Mesh {
@@ -32,6 +28,8 @@ export class Mesh {
   readonly relay: Program;
   readonly #places: MeshPlaces;
   readonly #forget: () => void;
+  readonly #closing = new AbortController();
+  #startup: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   constructor(places: MeshPlaces, plan: MeshPlan, agent: AgentOptions) {
@@ -42,6 +40,12 @@ export class Mesh {
     this.#forget = onInterrupt(() => this.close());
   }
 
+  /** Once; see `startMesh`. */
+  start(without: Without | undefined): Promise<void> {
+    this.#startup = bringUp(this, without, this.#closing.signal);
+    return this.#startup;
+  }
+
   cluster(name: string): ClusterHandle {
     const cluster = this.clusters.find((cluster) => cluster.name === name);
     if (cluster !== undefined) return cluster;
@@ -50,8 +54,7 @@ export class Mesh {
 
   /** Takes everything off the machine. */
   close(): Promise<void> {
-    this.#forget();
-    this.#closed ??= removeMesh(this.#places);
+    this.#closed ??= this.#takeDown();
     return this.#closed;
   }
 
@@ -59,6 +62,15 @@ export class Mesh {
   async keep(): Promise<void> {
     this.#forget();
     await writeState(this.#places, { owner: undefined, plan: this.plan });
+  }
+
+  /** Waits for what is just being made, so that nothing appears behind its back. */
+  async #takeDown(): Promise<void> {
+    this.#closing.abort(new Error(`Cannot start mesh '${this.plan.name}': it is being taken down`));
+    await this.#startup.catch(() => {});
+    await removeMesh(this.#places);
+    if (isInterrupted()) await removeMesh(this.#places); // Whoever used it did not know, and may have made more.
+    this.#forget();
   }
 }
 
@@ -74,36 +86,10 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   await writeState(places, { owner: await thisProcess(), plan });
   const mesh = new Mesh(places, plan, options.agent ?? {});
   try {
-    await bringUp(mesh, options.without);
+    await mesh.start(options.without);
     return mesh;
   } catch (error) {
     await mesh.close();
     throw error;
   }
-}
-
-async function bringUp(mesh: Mesh, without: MeshOptions['without']): Promise<void> {
-  const { plan, clusters, relay } = mesh;
-  const nodes = clusters.flatMap((cluster) => cluster.nodes);
-  await makeDirectories(plan);
-  await writeFiles(plan);
-  await Promise.all(stations(plan).map(({ cgroup }) => createCgroup(cgroup)));
-  await layFabric(plan);
-  await Promise.all([relay, ...clusters.flatMap(({ etcd, kubernetes }) => [etcd, kubernetes])].map((p) => p.start()));
-  await Promise.all(clusters.flatMap((cluster) => [cluster.etcdReady(), cluster.kubernetesReady()]));
-  await Promise.all(nodes.map(({ kubelet }) => kubelet.start()));
-  if (without !== 'apiservers and agents') await Promise.all(clusters.map(({ apiserver }) => apiserver.start()));
-  if (without === undefined) await Promise.all(nodes.map(({ agent }) => agent.start()));
-  await writeUserKubeconfig(mesh);
-  await Promise.all(clusters.map((cluster) => cluster.nodesReady()));
-  if (without !== 'apiservers and agents') await Promise.all(clusters.map((cluster) => cluster.apiserverReady()));
-  if (without === undefined) await Promise.all(nodes.map((node) => node.agentReady()));
-}
-
-async function writeUserKubeconfig({ plan, relay }: Mesh): Promise<void> {
-  const read = async () => JSON.parse(await readFile(relayPortsFile(plan), 'utf8')) as Record<string, number>;
-  await programReady(relay, async () => (await read()) !== undefined);
-  const ports = await waitUntil('the relay’s ports', read);
-  const servers = plan.clusters.map(({ name }): [string, string] => [name, `http://127.0.0.1:${ports[name]}`]);
-  await writeFile(plan.kubeconfig, kubeconfig(servers));
 }
