@@ -2,7 +2,7 @@
  * A small Kubernetes client over the API's unix socket, for the kubelets and for those who start a mesh: they work from
  * any network namespace, and when all links are cut. Tombolo's own programs use `shared/kubernetes` over the network.
  */
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubernetesObject, Manifest } from './objects.ts';
@@ -35,11 +35,23 @@ interface WatchEvent<T> {
 
 const RETRY_MS = 100;
 
+export interface ClientOptions {
+  /** Keeps its connection between requests. Not for those who outlive the API server: what is kept may be stale. */
+  readonly keepAlive?: boolean;
+}
+
 export class KubernetesClient {
   readonly #socket: string;
+  readonly #agent: Agent | false;
 
-  constructor(socket: string) {
+  constructor(socket: string, { keepAlive = false }: ClientOptions = {}) {
     this.#socket = socket;
+    this.#agent = keepAlive ? new Agent({ keepAlive }) : false;
+  }
+
+  /** Lets go of the connections that were kept. */
+  close(): void {
+    if (this.#agent) this.#agent.destroy();
   }
 
   async get<T>(path: string): Promise<T> {
@@ -162,7 +174,7 @@ export class KubernetesClient {
           // Node adds no length to the body of a DELETE.
           ...(payload !== undefined && { 'content-type': type, 'content-length': Buffer.byteLength(payload) }),
         },
-        agent: false, // A connection each: none that is kept can be stale after the API was restarted.
+        agent: this.#agent,
         ...(signal && { signal }),
       });
       outgoing.once('response', resolve);
