@@ -82,6 +82,7 @@ for (const datapath of ['ebpf', 'nftables'] as const) {
       const stream = await client.sendRequests(url);
       await stream.more(50);
       await Promise.all([west.apiserver.kill(), west.etcd.kill()]);
+      await waitUntil('west to be silent', async () => (await clusterOf(east.node(1), 'west'))?.control === 'silent');
       await stream.more(100);
 
       await east.node(1).agent.kill();

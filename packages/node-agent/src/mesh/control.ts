@@ -2,7 +2,8 @@
  * Whether another cluster's control plane can be heard: a pure reducer over what happened. Times are handed in.
  *
  * C1. A cluster never heard completely is `unknown`, whatever else happens: unknown is not empty.
- * C2. `stale` begins with silence and ends only when the cluster is heard again and its listing is complete.
+ * C2. `stale` begins with the silence of the heartbeat and ends only when the cluster is heard again and its listing is
+ *     complete. A broken connection alone shows as silence at once, but makes nothing stale: it may be back in a moment.
  */
 import type { ClusterView } from '@tombolo/shared/model/service.ts';
 import type { ControlState } from '@tombolo/shared/model/service-table.ts';
@@ -13,7 +14,10 @@ export interface Control {
   readonly phase: Phase;
   /** A listing was complete once. */
   readonly known: boolean;
+  /** No heartbeat for too long. */
   readonly silentSince: number | undefined;
+  /** The connection does not work: nothing can be heard, whatever the heartbeat said last. */
+  readonly brokenSince: number | undefined;
   readonly staleSince: number | undefined;
   /** 0: never. */
   readonly heardAt: number;
@@ -29,6 +33,7 @@ export const newControl = (now: number): Control => ({
   phase: 'connecting',
   known: false,
   silentSince: undefined,
+  brokenSince: undefined,
   staleSince: undefined,
   heardAt: 0,
   heartbeat: '',
@@ -37,8 +42,9 @@ export const newControl = (now: number): Control => ({
   lastError: '',
 });
 
-export function controlStateOf({ phase, known, silentSince }: Control): ControlState {
-  if (silentSince !== undefined && (known || phase === 'synced')) return 'silent';
+export function controlStateOf({ phase, known, silentSince, brokenSince }: Control): ControlState {
+  const isSilent = silentSince !== undefined || brokenSince !== undefined;
+  if (isSilent && (known || phase === 'synced')) return 'silent';
   return phase === 'synced' ? 'heard' : phase;
 }
 
@@ -64,15 +70,17 @@ export const applySilence = (control: Control, now: number): Control =>
 
 /** A session ended, or could not be opened. */
 export const applyFailure = (control: Control, lastError: string, now: number): Control =>
-  change(control, { phase: 'failed', failures: control.failures + 1, lastError }, now);
+  change(control, { phase: 'failed', brokenSince: undefined, failures: control.failures + 1, lastError }, now);
 
 /** The connection works (empty reason) or does not. The session goes on either way. */
 export const applyConnection = (control: Control, reason: string, now: number): Control =>
-  reason === '' ? change(control, {}, now) : { ...control, lastError: reason };
+  reason === ''
+    ? change(control, { brokenSince: undefined }, now)
+    : change(control, { brokenSince: control.brokenSince ?? now, lastError: reason }, now);
 
 /** Its file changed: start anew. */
 export const applyRestart = (control: Control, now: number): Control =>
-  change(control, { phase: 'connecting', lastError: '' }, now);
+  change(control, { phase: 'connecting', brokenSince: undefined, lastError: '' }, now);
 
 function change(control: Control, patch: Partial<Control>, now: number): Control {
   const next = { ...control, ...patch };

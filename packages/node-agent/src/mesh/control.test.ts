@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import {
+  applyConnection,
+  applyFailure,
+  applyHeartbeat,
+  applyListed,
+  applySilence,
+  applySyncing,
+  type Control,
+  controlStateOf,
+  newControl,
+  viewOf,
+} from './control.ts';
+
+const heard = (): Control => applyHeartbeat(applyListed(applySyncing(newControl(1), 2), 3), 'beat', 4);
+
+const shown = (control: Control) => [controlStateOf(control), viewOf(control).kind, control.lastError];
+
+describe('control', () => {
+  it('is unknown until a listing was complete, whatever happens', () => {
+    const never = applySilence(applyConnection(applyFailure(newControl(1), 'no', 2), 'refused', 3), 4);
+    assert.deepEqual(shown(never), ['failed', 'unknown', 'refused']);
+    assert.deepEqual(shown(heard()), ['heard', 'synced', '']);
+  });
+
+  it('shows a broken connection as silence at once, without making anything stale', () => {
+    const broken = applyConnection(heard(), 'refused', 10);
+    assert.deepEqual(shown(broken), ['silent', 'synced', 'refused']);
+    assert.equal(broken.since, 10);
+    const again = applyConnection(broken, 'refused', 11);
+    assert.equal(again.since, 10);
+    assert.deepEqual(shown(applyConnection(again, '', 12)), ['heard', 'synced', '']);
+  });
+
+  it('is stale from the silence of the heartbeat until it is heard again', () => {
+    const silent = applySilence(applyConnection(heard(), 'refused', 10), 130);
+    assert.deepEqual(viewOf(silent), { kind: 'stale', since: 130 });
+    const connected = applyConnection(silent, '', 140);
+    assert.deepEqual(shown(connected), ['silent', 'stale', 'refused']);
+    assert.deepEqual(shown(applyHeartbeat(connected, 'beat', 141)), ['silent', 'stale', 'refused']);
+    assert.deepEqual(shown(applyHeartbeat(connected, 'new beat', 142)), ['heard', 'synced', '']);
+  });
+});
