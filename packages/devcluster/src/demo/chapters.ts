@@ -70,8 +70,10 @@ async function killControlPlane(stage: Stage): Promise<void> {
   await stream.more(50);
   narrator.command(`kill -9 ${apiserver.pid} ${etcd.pid}   # clustermesh-apiserver and etcd of west`);
   await Promise.all([apiserver.kill(), etcd.kill()]);
+  await waitUntil('west to be silent', async () => (await stage.control('west')) === 'silent');
   const after = await stream.more(300);
-  await stage.tombolo('clusters');
+  const listed = await stage.tombolo('clusters');
+  narrator.check('east says that west is silent', /west .*silent/.test(listed), listed);
   const counts = await stage.stop(stream);
   narrator.check('not one request failed', counts.failed === 0, counts);
   narrator.check('both clusters go on answering', Object.keys(byCluster(after)).join() === 'east,west', counts.by);

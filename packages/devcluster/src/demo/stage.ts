@@ -80,6 +80,14 @@ export class Stage {
     return service.groups.flatMap(({ backends }) => backends);
   }
 
+  /** Whether the agent hears a cluster's control plane: `heard`, `silent` … */
+  async control(cluster: string): Promise<string | undefined> {
+    const { clusters } = JSON.parse(await this.#agent.tombolo(['clusters', '-o', 'json'])) as {
+      readonly clusters: readonly { readonly name: string; readonly control: string }[];
+    };
+    return clusters.find(({ name }) => name === cluster)?.control;
+  }
+
   get #agent() {
     return this.mesh.cluster('east').node(this.client.node.name);
   }
