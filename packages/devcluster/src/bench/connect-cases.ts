@@ -1,0 +1,69 @@
+/** The cases of the connect benchmark, and the Services that they are measured with. Pure. */
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { Route, RouteBackend, Routes } from '@tombolo/shared/model/routes.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { SERVER_PORT, SERVERS } from './connect-lab.ts';
+import type { ListedService } from './kube-proxy-rules.ts';
+
+export type Contestant = 'ebpf' | 'nftables' | 'iptables';
+const CONTESTANTS: readonly Contestant[] = ['ebpf', 'nftables', 'iptables'];
+const SIZES: readonly number[] = [1, 1000, 10_000, 50_000];
+const MOST_SERVICES = 50_000;
+const SERVICE_PORT = 80;
+const BACKENDS = SERVERS.length;
+
+export interface ConnectCase {
+  readonly name: string;
+  readonly contestant: Contestant;
+  readonly services: number;
+}
+
+/** `ebpf/1000`; none means all, in the order in which they are measured. */
+export function parseCases(names: readonly string[]): readonly ConnectCase[] {
+  const all = CONTESTANTS.flatMap((contestant) => SIZES.map((size) => `${contestant}/${size}`));
+  return (names.length === 0 ? all : names).map((name) => {
+    const [contestant, size = ''] = name.split('/');
+    const known = CONTESTANTS.find((one) => one === contestant);
+    const services = /^[1-9]\d*$/.test(size) ? Number(size) : 0;
+    if (known === undefined || services < 1 || services > MOST_SERVICES) {
+      throw new Error(
+        `Cannot measure case ${JSON.stringify(name)}: expected ebpf, nftables or iptables, '/' and 1-${MOST_SERVICES}`,
+      );
+    }
+    return { name, contestant: known, services };
+  });
+}
+
+/** The one that is connected to: what a list costs on average. */
+const targetOf = (services: number): number => Math.floor(services / 2);
+
+const serviceAddress = (i: number): string => `10.${96 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`;
+export const targetAddress = (services: number): string => `${serviceAddress(targetOf(services))}:${SERVICE_PORT}`;
+
+/** Only the target has servers behind it; the others' backends have addresses of their own that nobody has. */
+export function listServices(services: number): readonly ListedService[] {
+  return Array.from({ length: services }, (_, i) => ({
+    name: `bench/service-${i}:http`,
+    frontend: { address: ip(serviceAddress(i)), port: SERVICE_PORT },
+    backends: Array.from({ length: BACKENDS }, (_, k) => {
+      const n = i * BACKENDS + k;
+      const address = i === targetOf(services) ? SERVERS[k] : `10.${4 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
+      return { address: address ?? '', port: SERVER_PORT };
+    }),
+  }));
+}
+
+export function routesOf(services: readonly ListedService[]): Routes {
+  return new Map(
+    services.map(({ name, frontend, backends }): [ReturnType<typeof serviceKey>, readonly Route[]] => [
+      serviceKey('bench', name),
+      [
+        {
+          frontends: [{ kind: 'ClusterIP', protocol: 'TCP', ...frontend }],
+          backends: backends.map(({ address, port }): RouteBackend => ({ address: ip(address), port, clusterId: 1 })),
+          sessionAffinitySeconds: 0,
+        },
+      ],
+    ]),
+  );
+}

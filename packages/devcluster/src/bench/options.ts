@@ -1,0 +1,50 @@
+/** The command line of `scripts/bench`. Pure. */
+import { parseArgs } from 'node:util';
+import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+
+export const USAGE = `Usage: scripts/bench NAME [--json] [--cases CASE,CASE…] [--runs N]
+
+  NAME           connect      connections per second through a Service, against straight to a backend
+                 propagation  how long until a ready pod of one cluster can be used in the other's kernel
+  --json         one JSON object on standard output instead of a table; progress goes to standard error
+  --cases LIST   only these, e.g. ebpf/1,nftables/1000
+  --runs N       paired runs of each case`;
+
+export interface CommandLine {
+  readonly name: string;
+  readonly json: boolean;
+  readonly cases: readonly string[];
+  readonly runs: number | undefined;
+}
+
+export function parseCommandLine(argv: readonly string[], names: readonly string[]): Result<CommandLine | 'help'> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(argv);
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+  const { values, positionals } = parsed;
+  if (values.help) return ok('help');
+  const [name = '', ...rest] = positionals;
+  if (rest.length > 0) return fail(`expected one benchmark: current value is ${positionals.join(' ')}`);
+  if (!names.includes(name)) return fail(`expected ${names.join(' or ')}: current value is ${JSON.stringify(name)}`);
+  const runs = values.runs === undefined ? undefined : Number(values.runs);
+  if (runs !== undefined && !(Number.isInteger(runs) && runs >= 1 && runs <= 1000)) {
+    return fail(`--runs must be 1-1000: current value is ${values.runs}`);
+  }
+  const cases = (values.cases ?? '').split(',').filter((one) => one !== '');
+  return ok({ name, json: values.json, cases, runs });
+}
+
+const parse = (argv: readonly string[]) =>
+  parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      cases: { type: 'string' },
+      runs: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
