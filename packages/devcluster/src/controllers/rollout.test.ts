@@ -85,6 +85,18 @@ describe('planRollout()', () => {
     );
   });
 
+  it('takes pods that do not work before pods that do, whichever set is listed first', () => {
+    const sets = [set('works', 3, 3), set('broken', 3, 0)];
+    assert.deepEqual([...planRollout(deployment(3, 1, 0), set('new', 1, 0), sets, 6).replicas], [['broken', 0]]);
+    assert.deepEqual(
+      [...planRollout(deployment(3, 1, 0), set('new', 1, 1), sets, 6).replicas],
+      [
+        ['works', 2],
+        ['broken', 0],
+      ],
+    );
+  });
+
   it('scales both ways when nothing else changed', () => {
     assert.deepEqual([...planRollout(deployment(5, 1, 1), set('new', 2, 2), [], 0).replicas], [['new', 5]]);
     assert.deepEqual([...planRollout(deployment(1, 1, 1), set('new', 4, 4), [], 0).replicas], [['new', 1]]);

@@ -58,30 +58,32 @@ function recreate(
   return { replicas };
 }
 
-/** Pods that are not available go first, since they do not count; then as many as the bound allows. */
+/** First the pods that are not available, of all sets, since they do not count; then as many others as may be missed. */
 function scaleDownOld(
   { desired, unavailable }: RolloutBounds,
   current: Workload,
   old: readonly Workload[],
 ): Map<string, number> {
   const least = desired - unavailable;
-  const counts = new Map(old.map((set) => [set.metadata.name, replicasOf(set)]));
   const newUnavailable = Math.max(0, replicasOf(current) - availableOf(current));
-  let unhealthyBudget = sum([current, ...old], replicasOf) - least - newUnavailable;
-  let availableBudget = sum([current, ...old], availableOf) - least;
-  for (const set of old) {
-    const have = replicasOf(set);
-    const healthy = Math.min(have, availableOf(set));
-    const unhealthyGone = Math.max(0, Math.min(have - healthy, unhealthyBudget));
-    unhealthyBudget -= unhealthyGone;
-    const healthyGone = Math.max(0, Math.min(healthy, availableBudget, unhealthyBudget));
-    availableBudget -= healthyGone;
-    unhealthyBudget -= healthyGone;
-    counts.set(set.metadata.name, have - unhealthyGone - healthyGone);
-  }
-  return new Map(
-    [...counts].filter(([name, count]) => old.some((s) => s.metadata.name === name && replicasOf(s) !== count)),
+  const unavailableBudget = sum([current, ...old], replicasOf) - least - newUnavailable;
+  const pruned = take(old, (set) => Math.max(0, replicasOf(set) - availableOf(set)), unavailableBudget);
+  const availableBudget = sum([current, ...old], availableOf) - least;
+  const missed = take(old, (set) => Math.min(replicasOf(set), availableOf(set)), availableBudget);
+  const left = old.map(
+    (set, at) => [set.metadata.name, replicasOf(set) - (pruned[at] ?? 0) - (missed[at] ?? 0)] as const,
   );
+  return new Map(left.filter(([, count], at) => count !== replicasOf(old[at] ?? current)));
+}
+
+/** How many each set gives, in order, until the budget is spent. */
+function take(sets: readonly Workload[], has: (set: Workload) => number, budget: number): number[] {
+  let rest = Math.max(0, budget);
+  return sets.map((set) => {
+    const taken = Math.min(has(set), rest);
+    rest -= taken;
+    return taken;
+  });
 }
 
 const replicasOf = ({ spec }: Workload): number => spec.replicas ?? 0;
