@@ -46,6 +46,6 @@ function print(report: BenchReport, json: boolean): void {
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
-  console.error(error);
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 }
