@@ -90,4 +90,10 @@ struct peer {
 	__u16 pad;
 };
 
+/* The same for a stream that nobody has asked about yet, in a place that others take after it. */
+struct recent_peer {
+	__u64 socket;
+	struct peer peer;
+};
+
 #endif

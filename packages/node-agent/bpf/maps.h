@@ -64,4 +64,14 @@ struct {
 	__type(value, struct peer);
 } peers SEC(".maps");
 
+/* By the low bits of the socket's cookie. 7 MiB. */
+#define RECENT_PEERS 131072
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RECENT_PEERS);
+	__type(key, __u32);
+	__type(value, struct recent_peer);
+} recent_peers SEC(".maps");
+
 #endif

@@ -43,7 +43,7 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook,
 	struct service *service = bpf_map_lookup_elem(&services, key);
 	if (!service) {
 		if (hook == CONNECT)
-			bpf_sk_storage_delete(&peers, ctx->sk);
+			forget_peer(ctx);
 		if (key->protocol == IPPROTO_UDP)
 			forget_send(ctx, key);
 		return UNTOUCHED;
@@ -64,20 +64,15 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook,
 	return TRANSLATED;
 }
 
-/* The service behind `from`, 0 when the address is what it seems. */
-static __always_inline const struct service_key *service_behind(struct bpf_sock_addr *ctx, int sent_first,
-								const struct service_key *from)
+/* Whether there is a service behind `from`; if so it is put into `found`. */
+static __always_inline int find_service(struct bpf_sock_addr *ctx, int sent_first, const struct service_key *from,
+					struct service_key *found)
 {
-	const struct service_key *found;
-
 	if (from->protocol != IPPROTO_UDP)
-		return connected_service(ctx, from);
-	if (sent_first) {
-		found = sent_service(ctx, from);
-		return found ? found : connected_service(ctx, from);
-	}
-	found = connected_service(ctx, from);
-	return found ? found : sent_service(ctx, from);
+		return find_connected(ctx, from, found);
+	if (sent_first)
+		return find_sent(ctx, from, found) || find_connected(ctx, from, found);
+	return find_connected(ctx, from, found) || find_sent(ctx, from, found);
 }
 
 static __always_inline struct service_key key_of(struct bpf_sock_addr *ctx, int family)
@@ -125,11 +120,10 @@ static __always_inline int outward(struct bpf_sock_addr *ctx, enum hook hook, in
 
 static __always_inline int inward(struct bpf_sock_addr *ctx, int sent_first, int family)
 {
-	struct service_key key = key_of(ctx, family);
-	const struct service_key *service = service_behind(ctx, sent_first, &key);
+	struct service_key from = key_of(ctx, family), service = {};
 
-	if (service)
-		rewrite(ctx, family, service);
+	if (find_service(ctx, sent_first, &from, &service))
+		rewrite(ctx, family, &service);
 	return PROCEED;
 }
 

@@ -24,6 +24,7 @@ describe('eBPF datapath: sockets', () => {
     const { failures } = await datapath.replace(
       only(
         route('10.96.0.1:80', ['10.200.0.1:8080']),
+        route('10.96.0.2:80', ['10.200.0.1:8080']),
         route('[fd00:96::1]:80', ['[fd00:200::1]:8080']),
         route('10.96.0.9:80', []),
         route('[fd00:96::9]:80', []),
@@ -49,6 +50,20 @@ describe('eBPF datapath: sockets', () => {
       assert.deepEqual(lines, ['connect ok', `peer ${shown}`, 'send ok', `recv ${byte}`]);
     });
   }
+
+  it('shows a stream what it connected to last, however often it asks and connects again', async () => {
+    const steps = ['10.96.0.1:80', '10.96.0.2:80', '10.200.0.1:8080', '10.96.0.1:80'].flatMap((to) => [
+      `connect=${to}`,
+      'peer',
+      'peer',
+      'disconnect',
+    ]);
+    const lines = await rig.script('tcp4', steps);
+    assert.deepEqual(
+      lines.filter((line) => line.startsWith('peer')),
+      ['10.96.0.1:80', '10.96.0.2:80', '10.200.0.1:8080', '10.96.0.1:80'].flatMap((to) => [`peer ${to}`, `peer ${to}`]),
+    );
+  });
 
   const datagrams = [
     { name: 'IPv4', kind: 'udp4', service: '10.96.0.1:53', byte: 3, shown: '10.96.0.1:53' },

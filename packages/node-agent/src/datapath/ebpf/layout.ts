@@ -22,8 +22,8 @@ export const TABLES = {
 export type TableName = keyof typeof TABLES;
 export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
-/** Maps that only the programs use; `peers` has no size. */
-export const PROGRAM_MAPS = ['affinity', 'reverse', 'peers'] as const;
+/** Maps that only the programs use; the last two have no size that could be set. */
+export const PROGRAM_MAPS = ['affinity', 'reverse', 'peers', 'recent_peers'] as const;
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
