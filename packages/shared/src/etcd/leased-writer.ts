@@ -42,21 +42,25 @@ export class LeasedWriter implements EtcdWriter {
     return this.#pool.ids.length;
   }
 
+  /** A lease that etcd has lost is replaced, and the write tried once more. */
   async put(key: string, value: Buffer | string): Promise<string> {
     const bytes = Buffer.from(value);
-    const lease = await this.#pool.leaseFor(key);
-    const settings = { action: `write "${key}" (${bytes.length} bytes)`, timeoutMs: this.#options.timeoutMs };
+    const lost = await this.#pool.leaseFor(key);
     try {
-      const { header } = await this.#breaker.run(() =>
-        this.#session.call(settings, ({ kv }, options) =>
-          kv.put({ key: Buffer.from(key), value: bytes, lease }, options),
-        ),
-      );
-      return header.revision;
+      return await this.#putWith(lost, key, bytes);
     } catch (error) {
-      if (error instanceof EtcdError && error.kind === 'lease-lost') this.#lost(lease);
-      throw error;
+      if (!(error instanceof EtcdError) || error.kind !== 'lease-lost') throw error;
     }
+    this.#lost(lost);
+    return this.#putWith(await this.#pool.leaseFor(key), key, bytes);
+  }
+
+  async #putWith(lease: string, key: string, value: Buffer): Promise<string> {
+    const settings = { action: `write "${key}" (${value.length} bytes)`, timeoutMs: this.#options.timeoutMs };
+    const { header } = await this.#breaker.run(() =>
+      this.#session.call(settings, ({ kv }, options) => kv.put({ key: Buffer.from(key), value, lease }, options)),
+    );
+    return header.revision;
   }
 
   async delete(key: string): Promise<boolean> {
