@@ -169,7 +169,8 @@ describe('tombolo', () => {
   it('uses no colour where there is no terminal, and none with NO_COLOR in one', async () => {
     assert.equal((await run(['clusters'])).out.includes('\u001b'), false);
     const inTerminal = (env: NodeJS.ProcessEnv) => run(['-qec', `'${PROGRAM}' clusters`, '/dev/null'], env, 'script');
-    assert.ok((await inTerminal({ TERM: 'xterm', NO_COLOR: undefined })).out.includes('\u001b[33msilent'));
+    const colourful = { TERM: 'xterm', NO_COLOR: undefined, CI: undefined };
+    assert.ok((await inTerminal(colourful)).out.includes('\u001b[33msilent'));
     assert.equal((await inTerminal({ TERM: 'xterm', NO_COLOR: '1' })).out.includes('\u001b'), false);
   });
 
