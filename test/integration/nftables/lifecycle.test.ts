@@ -202,6 +202,7 @@ describe('nftables: from outside', () => {
     await rig.nft(
       `table ip watch {
          chain first { type filter hook prerouting priority -150; ct state new ip daddr 10.96.0.0/16 meta mark set 0x1234; }
+         chain own { type filter hook output priority -150; ct state new ip daddr 10.97.0.0/16 meta mark set 0x1234; }
          chain last { type filter hook postrouting priority 200;
            ct state new ip daddr 10.2.0.0/24 meta priority != 0 counter comment "priority"
            ct state new ip daddr 10.2.0.0/24 meta mark != 0x1234 counter comment "mark"
@@ -210,10 +211,17 @@ describe('nftables: from outside', () => {
        }`,
     );
     const datapath = await rig.open();
+    // The kernel itself sets the priority of what it forwards over IPv4, but not that of this host's own packets.
     await datapath.replace(
-      routes({ web: [route(web, four())], sticky: [route(frontend('TCP 10.96.0.2:80'), four(), 60)] }),
+      routes({
+        web: [route(web, four())],
+        sticky: [route(frontend('TCP 10.96.0.2:80'), four(), 60)],
+        own: [route(frontend('TCP 10.97.0.1:80'), four())],
+        ownSticky: [route(frontend('TCP 10.97.0.2:80'), four(), 60)],
+      }),
     );
-    await rig.connect('pod', ['-n', '40', '10.96.0.1:80', '10.96.0.2:80']);
+    await rig.connect('pod', ['-n', '20', '10.96.0.1:80', '10.96.0.2:80']);
+    await rig.connect('node', ['-n', '20', '10.97.0.1:80', '10.97.0.2:80']);
     const listing = await rig.nft('list', 'table', 'ip', 'watch');
     const packets = (comment: string): number =>
       Number(new RegExp(`counter packets (\\d+) bytes \\d+ comment "${comment}"`).exec(listing)?.[1]);

@@ -133,13 +133,15 @@ describe('readListing()', () => {
     );
   });
 
-  it('notices any element or chain that is lost, left over or changed', () => {
+  it('notices an element or chain that is lost, left over or changed', () => {
     fc.assert(
       fc.property(step, fc.nat(), fc.constantFrom('lost', 'changed', 'chain'), (changes, at, what) => {
         const served = [...changes.values()].filter((one) => one !== undefined);
         const { elements, chains } = listed(served.filter(({ frontend }) => !frontend.address.includes(':')));
         const victim = elements[at % elements.length];
         assert.ok(victim);
+        // A refused frontend is this one element: without it the frontend is simply not served, and `replace` adds it.
+        fc.pre(!(victim.set === 'refused' && what === 'lost'));
         const others = elements.filter((element) => element !== victim);
         const damaged = what === 'changed' ? [...others, { ...victim, comment: 'x' }] : others;
         const listing = what === 'chain' ? readListing(elements, [...chains, 'tcp-99']) : readListing(damaged, chains);
@@ -156,14 +158,16 @@ function assertReachable(
   frontend: Frontend,
   states: readonly (Served | undefined)[],
 ): void {
-  const isPointer = (id: string): boolean => / (services|refused) /.test(id);
-  const mixed = new NaiveTables();
-  for (const chain of tables.chains) mixed.chains.add(chain);
-  for (const [id, element] of tables.elements) if (!isPointer(id)) mixed.elements.set(id, element);
-  for (const [id, element] of old) if (isPointer(id)) mixed.elements.set(id, element);
   const possible = new Set(states.flatMap(expected));
-  for (const outcome of mixed.outcomes(frontend)) {
-    assert.ok(possible.has(outcome), `${outcome} of ${frontendId(frontend)}`);
+  // `refused` is asked first: the switch may come after it, or after `services` too.
+  for (const isOld of [/ refused /, / (services|refused) /]) {
+    const mixed = new NaiveTables();
+    for (const chain of tables.chains) mixed.chains.add(chain);
+    for (const [id, element] of tables.elements) if (!isOld.test(id)) mixed.elements.set(id, element);
+    for (const [id, element] of old) if (isOld.test(id)) mixed.elements.set(id, element);
+    for (const outcome of mixed.outcomes(frontend)) {
+      assert.ok(possible.has(outcome), `${outcome} of ${frontendId(frontend)}`);
+    }
   }
 }
 
