@@ -25,14 +25,18 @@ export async function openNftablesDatapath(options: NftablesOptions): Promise<Re
   if (refusals.length === support.size) {
     conntrack?.close();
     await nft.close();
-    const notRoot = process.getuid?.() !== 0 ? ' (expected to run as root)' : '';
-    return fail(`${refusals[0]?.refusal ?? 'nftables is not there'}${notRoot}`);
+    return fail(reasonOf(refusals[0]?.refusal ?? ''));
   }
   for (const { family, refusal } of refusals) {
     options.log.warn({ family, reason: refusal }, 'this kernel cannot balance one address family by nftables');
   }
   return ok(new NftablesDatapath(new KernelTables(nft, options.table, support), conntrack, options));
 }
+
+const reasonOf = (refusal: string): string =>
+  refusal.includes('Operation not permitted')
+    ? 'this process lacks the privileges: expected root or CAP_NET_ADMIN'
+    : `this kernel does not take the ruleset: ${refusal.replace(/^Cannot run nft: /, '')}`;
 
 function openConntrack({ log }: NftablesOptions): Conntrack | undefined {
   try {
