@@ -74,13 +74,13 @@ describe('parseApiserverConfig()', () => {
         'unknown flag: --what',
         'unexpected argument: extra',
         '--max-connected-clusters must be 255 or 511: current value is "99"',
+        `cluster name must be 1-32 lower-case letters, digits or '-', not at the ends: current value is "East"`,
         '--etcd-endpoints must be URLs such as https://host:2379, without a user: one is not',
         '--etcd-cert and --etcd-key must be given together: only one of them is',
-        `cluster name must be 1-32 lower-case letters, digits or '-', not at the ends: current value is "East"`,
         '--health-port must be 0-65535: current value is "99999"',
         '--default-global-namespace must be true or false: current value is "maybe"',
         '--kvstore-lease-ttl must be 25s-24h, for example 15m: current value is "5s"',
-        '--log-level must be debug or info or warn or error: current value is "loud"',
+        '--log-level must be info or debug or warn or error: current value is "loud"',
       ],
     );
     assert.deepEqual(problems([]), [

@@ -2,9 +2,9 @@
  * Flags and environment → configuration, valid by construction. Pure; reports all problems at once. Each flag may also
  * be given in the environment: `--cluster-name` as `TOMBOLO_CLUSTER_NAME`. A flag wins over the environment.
  */
-import { parseArgs } from 'node:util';
-import { type ClusterIdentity, type MaxClusters, parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
+import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import { type Environment, type Flags, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 import { parseDuration } from './duration.ts';
 
@@ -63,78 +63,35 @@ const DEFAULTS = {
 } as const satisfies Record<string, string | undefined>;
 
 type Flag = keyof typeof DEFAULTS;
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `help` when it was asked for. The error lists every problem, one a line. */
 export function parseApiserverConfig(args: readonly string[], env: Environment): Result<ApiserverConfig> | 'help' {
-  const { values, tokens } = parseArgs({
-    args: [...args],
-    options: Object.fromEntries(Object.keys(DEFAULTS).map((flag) => [flag, { type: 'string' as const }])),
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
+  const flags = readFlags<Flag>(args, env, DEFAULTS);
+  if (flags === 'help') return flags;
+  return flags.result({
+    ...readCluster(flags),
+    kubeconfig: flags.given('kubeconfig'),
+    etcd: readEtcd(flags),
+    healthHost: flags.text('health-host'),
+    healthPort: flags.port('health-port'),
+    defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
+    leaseTtlSeconds: flags.take(leaseTtl(flags.text('kvstore-lease-ttl')), 900),
+    logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
-  if ('help' in values || 'h' in values) return 'help';
-  const problems = tokens.flatMap((token) => {
-    if (token.kind === 'positional') return [`unexpected argument: ${token.value}`];
-    if (token.kind !== 'option') return [];
-    if (!(token.name in DEFAULTS)) return [`unknown flag: ${token.rawName}`];
-    return token.value === undefined && token.name !== 'default-global-namespace'
-      ? [`${token.rawName} needs a value`]
-      : [];
-  });
-  const given = (flag: Flag): string | undefined => {
-    const value = values[flag];
-    if (value === true) return 'true';
-    return (value as string | undefined) ?? (env[environmentName(flag)] || DEFAULTS[flag]);
-  };
-  const config = readConfig(given, problems);
-  return problems.length > 0 ? fail(problems.join('\n')) : ok(config);
 }
 
-const environmentName = (flag: Flag): string => `TOMBOLO_${flag.toUpperCase().replaceAll('-', '_')}`;
-
-function readConfig(given: (flag: Flag) => string | undefined, problems: string[]): ApiserverConfig {
-  const take = <T>(parsed: Result<T>, fallback: T): T => {
-    if (parsed.ok) return parsed.value;
-    problems.push(parsed.error);
-    return fallback;
-  };
-  const text = (flag: Flag): string => given(flag) ?? '';
-  const max = take(oneOf('max-connected-clusters', ['255', '511'], text('max-connected-clusters')), '255');
-  const maxClusters: MaxClusters = max === '511' ? 511 : 255;
-  const endpoints = text('etcd-endpoints')
+function readEtcd(flags: Flags<Flag>): ApiserverConfig['etcd'] {
+  const endpoints = flags
+    .required('etcd-endpoints')
     .split(',')
     .map((each) => each.trim())
     .filter((each) => each !== '');
-  if (endpoints.length === 0) problems.push('--etcd-endpoints is required');
-  for (const each of endpoints) take(endpoint(each), undefined);
-  if ((given('etcd-cert') === undefined) !== (given('etcd-key') === undefined)) {
-    problems.push('--etcd-cert and --etcd-key must be given together: only one of them is');
+  for (const each of endpoints) flags.take(endpoint(each), undefined);
+  const [ca, cert, key] = [flags.given('etcd-ca'), flags.given('etcd-cert'), flags.given('etcd-key')];
+  if ((cert === undefined) !== (key === undefined)) {
+    flags.problem('--etcd-cert and --etcd-key must be given together: only one of them is');
   }
-  return {
-    cluster: take(cluster(given('cluster-name'), given('cluster-id'), maxClusters), NO_CLUSTER),
-    maxClusters,
-    kubeconfig: given('kubeconfig'),
-    etcd: { endpoints, ca: given('etcd-ca'), cert: given('etcd-cert'), key: given('etcd-key') },
-    healthHost: text('health-host'),
-    healthPort: take(port('health-port', text('health-port')), 0),
-    defaultGlobalNamespace:
-      take(oneOf('default-global-namespace', ['true', 'false'], text('default-global-namespace')), 'true') === 'true',
-    leaseTtlSeconds: take(leaseTtl(text('kvstore-lease-ttl')), 900),
-    logLevel: take(oneOf('log-level', LOG_LEVELS, text('log-level')), 'info'),
-  };
-}
-
-const NO_CLUSTER: ClusterIdentity = { name: '' as ClusterIdentity['name'], id: 0 };
-
-function cluster(name: string | undefined, id: string | undefined, maxClusters: MaxClusters): Result<ClusterIdentity> {
-  const missing = [
-    ...(name === undefined ? ['--cluster-name is required'] : []),
-    ...(id === undefined ? ['--cluster-id is required'] : []),
-  ];
-  if (name === undefined || id === undefined) return fail(missing.join('\n'));
-  return parseClusterIdentity(name, /^\d+$/.test(id) ? Number(id) : id, maxClusters);
+  return { endpoints, ca, cert, key };
 }
 
 function endpoint(value: string): Result<undefined> {
@@ -149,17 +106,4 @@ function leaseTtl(value: string): Result<number> {
   return seconds !== undefined && seconds >= 25 && seconds <= 86_400
     ? ok(seconds)
     : fail(`--kvstore-lease-ttl must be 25s-24h, for example 15m: current value is ${JSON.stringify(value)}`);
-}
-
-function oneOf<T extends string>(flag: Flag, choices: readonly T[], value: string): Result<T> {
-  const found = choices.find((choice) => choice === value.toLowerCase());
-  return found
-    ? ok(found)
-    : fail(`--${flag} must be ${choices.join(' or ')}: current value is ${JSON.stringify(value)}`);
-}
-
-function port(flag: Flag, value: string): Result<number> {
-  return /^\d{1,5}$/.test(value) && Number(value) <= 65_535
-    ? ok(Number(value))
-    : fail(`--${flag} must be 0-65535: current value is ${JSON.stringify(value)}`);
 }

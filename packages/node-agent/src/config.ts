@@ -2,10 +2,10 @@
  * Command line → configuration, valid by construction. Pure; all problems are reported at once, each naming the flag,
  * what was expected and what was given.
  */
-import { parseArgs } from 'node:util';
 import type { ServiceScope } from '@tombolo/shared/merge/routes.ts';
-import { type ClusterIdentity, type MaxClusters, parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
-import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
+import type { Result } from '@tombolo/shared/model/result.ts';
+import { type Environment, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 
 export type DatapathChoice = 'auto' | 'ebpf' | 'nftables';
@@ -45,81 +45,43 @@ export const USAGE = `Usage: node-agent --cluster-name NAME --cluster-id ID --no
   --health-host HOST             default: 127.0.0.1
   --health-port PORT             default: 9879
   --log-level debug|info|warn|error
+
+Each flag may also be given in the environment: --cluster-name as TOMBOLO_CLUSTER_NAME.
 `;
 
-const OPTIONS = {
-  'cluster-name': { type: 'string' },
-  'cluster-id': { type: 'string' },
-  'node-name': { type: 'string' },
-  kubeconfig: { type: 'string' },
-  'clustermesh-config': { type: 'string' },
-  'max-connected-clusters': { type: 'string', default: '255' },
-  datapath: { type: 'string', default: 'auto' },
-  services: { type: 'string', default: 'global' },
-  'cgroup-root': { type: 'string' },
-  'bpf-dir': { type: 'string', default: '/sys/fs/bpf/tombolo' },
-  api: { type: 'string', default: 'unix:///run/tombolo/agent.sock' },
-  'health-host': { type: 'string', default: '127.0.0.1' },
-  'health-port': { type: 'string', default: '9879' },
-  'log-level': { type: 'string', default: 'info' },
-} as const;
+const DEFAULTS = {
+  'cluster-name': undefined,
+  'cluster-id': undefined,
+  'node-name': undefined,
+  kubeconfig: undefined,
+  'clustermesh-config': undefined,
+  'max-connected-clusters': '255',
+  datapath: 'auto',
+  services: 'global',
+  'cgroup-root': undefined,
+  'bpf-dir': '/sys/fs/bpf/tombolo',
+  api: 'unix:///run/tombolo/agent.sock',
+  'health-host': '127.0.0.1',
+  'health-port': '9879',
+  'log-level': 'info',
+} as const satisfies Record<string, string | undefined>;
 
-/** The error lists every problem, one a line. */
-export function parseAgentConfig(args: readonly string[]): Result<AgentConfig> {
-  const flags = parseFlags(args);
-  if (!flags.ok) return flags;
-  const given = flags.value;
-  const problems: string[] = [];
-  const take = <T>(parsed: Result<T>, fallback: T): T => {
-    if (parsed.ok) return parsed.value;
-    problems.push(parsed.error);
-    return fallback;
-  };
-  const maxClusters = Number(
-    take(oneOf('max-connected-clusters', ['255', '511'], given['max-connected-clusters']), '255'),
-  ) as MaxClusters;
-  const identity = parseClusterIdentity(
-    given['cluster-name'] ?? '',
-    Number(given['cluster-id'] ?? Number.NaN),
-    maxClusters,
-  );
-  const config: AgentConfig = {
-    cluster: take(identity, { name: '' as ClusterIdentity['name'], id: 0 }),
-    maxClusters,
-    nodeName: take(required('node-name', given['node-name']), ''),
-    kubeconfig: given.kubeconfig,
-    clustermeshDirectory: given['clustermesh-config'],
-    datapath: take(oneOf('datapath', ['auto', 'ebpf', 'nftables'], given.datapath), 'auto'),
-    scope: take(oneOf('services', ['global', 'all'], given.services), 'global'),
-    cgroupRoot: given['cgroup-root'],
-    bpfDirectory: given['bpf-dir'],
-    apiAddress: given.api,
-    healthHost: given['health-host'],
-    healthPort: take(port('health-port', given['health-port']), 0),
-    logLevel: take(oneOf('log-level', LOG_LEVELS, given['log-level']), 'info'),
-  };
-  return problems.length > 0 ? fail(problems.join('\n')) : ok(config);
-}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return ok(parseArgs({ args: [...args], options: OPTIONS }).values);
-  } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
-  }
-}
-
-const required = (flag: string, value: string | undefined): Result<string> =>
-  value ? ok(value) : fail(`--${flag} is required`);
-
-function oneOf<T extends string>(flag: string, choices: readonly T[], value: string): Result<T> {
-  const found = choices.find((choice) => choice === value);
-  return found ? ok(found) : fail(`--${flag} must be ${choices.join(', ')}: current value is ${JSON.stringify(value)}`);
-}
-
-function port(flag: string, value: string): Result<number> {
-  const number = Number(value);
-  return /^\d+$/.test(value) && number <= 65535
-    ? ok(number)
-    : fail(`--${flag} must be 0-65535: current value is ${JSON.stringify(value)}`);
+/** `help` when it was asked for. The error lists every problem, one a line. */
+export function parseAgentConfig(args: readonly string[], env: Environment): Result<AgentConfig> | 'help' {
+  const flags = readFlags<keyof typeof DEFAULTS>(args, env, DEFAULTS);
+  if (flags === 'help') return flags;
+  return flags.result({
+    ...readCluster(flags),
+    nodeName: flags.required('node-name'),
+    kubeconfig: flags.given('kubeconfig'),
+    clustermeshDirectory: flags.given('clustermesh-config'),
+    datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
+    scope: flags.oneOf('services', ['global', 'all']),
+    cgroupRoot: flags.given('cgroup-root'),
+    bpfDirectory: flags.text('bpf-dir'),
+    apiAddress: flags.text('api'),
+    healthHost: flags.text('health-host'),
+    healthPort: flags.port('health-port'),
+    logLevel: flags.oneOf('log-level', LOG_LEVELS),
+  });
 }

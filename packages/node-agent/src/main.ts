@@ -1,32 +1,38 @@
-/** The node agent: one per node. Reads the command line, handles signals, exits. */
+/** The node agent: one per node. Reads arguments and environment, starts, and stops on a signal. The only file that exits. */
 import { createLogger } from '@tombolo/shared/process/logger.ts';
 import { startAgent } from './compose.ts';
-import { parseAgentConfig, USAGE } from './config.ts';
+import { type AgentConfig, parseAgentConfig, USAGE } from './config.ts';
 
-const args = process.argv.slice(2);
-if (args.includes('--help')) {
-  process.stdout.write(USAGE);
-  process.exit(0);
-}
-const config = parseAgentConfig(args);
-if (!config.ok) {
-  process.stderr.write(`${config.error}\n\n${USAGE}`);
-  process.exit(2);
-}
-const log = createLogger('node-agent', config.value.logLevel);
-const stop = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, 'Stopping; the kernel keeps what it has');
-    stop.abort();
-  });
+async function run(config: AgentConfig): Promise<number> {
+  const log = createLogger('node-agent', config.logLevel);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'Stopping; the kernel keeps what it has');
+      stop.abort();
+    });
+  }
+  try {
+    const agent = await startAgent(config, log, stop.signal);
+    await agent.ended;
+    return 0;
+  } catch (error) {
+    log.error({ error }, 'Cannot run the node agent');
+    return 1;
+  }
 }
 
-try {
-  const agent = await startAgent(config.value, log, stop.signal);
-  await agent.ended;
-  process.exit(0);
-} catch (error) {
-  log.error({ error }, 'Cannot run the node agent');
-  process.exit(1);
+async function main(): Promise<number> {
+  const parsed = parseAgentConfig(process.argv.slice(2), process.env);
+  if (parsed === 'help') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (!parsed.ok) {
+    process.stderr.write(`Cannot start node-agent:\n  ${parsed.error.replaceAll('\n', '\n  ')}\n`);
+    return 2;
+  }
+  return run(parsed.value);
 }
+
+process.exit(await main());

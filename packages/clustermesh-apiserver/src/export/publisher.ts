@@ -4,6 +4,7 @@
  *
  * P1 Nothing is written, and nothing of an earlier life deleted, before all sources were heard completely.
  * P2 The canary is written after everything else of its kind; when etcd loses keys, again only after they are back.
+ * P3 Each announcement compares etcd with what was said, and mends what somebody, or an older backup, put there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keyspace } from '@tombolo/shared/etcd/keyspace.ts';
@@ -60,11 +61,10 @@ export class Publisher {
 
   /** To be called once, when everything that the source is made of was heard completely. */
   async begin(): Promise<void> {
-    const { keyspace, source, kind, log, onComplete } = this.#options;
+    const { source, kind, log, onComplete } = this.#options;
     this.#state = 'writing';
     this.#flush();
-    await keyspace.prune(this.#prefix, new Set([...source.keep].map((suffix) => this.#prefix + suffix)));
-    await keyspace.whenWritten();
+    await this.#makeWhole();
     await this.#putCanary();
     if (this.#options.signal.aborted) return;
     this.#state = 'complete';
@@ -73,7 +73,7 @@ export class Publisher {
     if (this.#stale) this.announce();
   }
 
-  /** Writes the canary again, after making sure that all entries are there. */
+  /** Writes the canary again, after making sure that all entries are there and no others. */
   announce(): void {
     this.#stale = true;
     if (this.#state !== 'complete' || this.#announcing) return;
@@ -92,34 +92,25 @@ export class Publisher {
   }
 
   async #announceWhenWhole(): Promise<void> {
-    const { keyspace, signal, log, kind } = this.#options;
-    let wait = backoff({ first: 100, limit: 10_000 });
-    while (this.#stale && !signal.aborted) {
-      this.#stale = false;
-      try {
-        await keyspace.whenWritten();
-        if (await this.#isWhole()) {
-          await this.#putCanary();
-          continue;
-        }
-      } catch (error) {
-        if (!signal.aborted) log.debug({ kind, error }, 'Cannot make sure that all entries are written');
+    const { signal, log, kind } = this.#options;
+    try {
+      while (this.#stale && !signal.aborted) {
+        this.#stale = false;
+        await this.#makeWhole();
+        await this.#putCanary();
       }
-      this.#stale = true;
-      await sleep(wait.delay, undefined, { signal }).catch(() => {});
-      wait = wait.next();
+    } catch (error) {
+      // Only a closed keyspace rejects.
+      if (!signal.aborted) log.error({ kind, error }, 'Cannot make sure that all entries are written');
+    } finally {
+      this.#announcing = false;
     }
-    this.#announcing = false;
   }
 
-  async #isWhole(): Promise<boolean> {
-    const { writer, source, keyspace } = this.#options;
-    const { entries } = await writer.list(this.#prefix);
-    for (const suffix of source.suffixes) {
-      const key = this.#prefix + suffix;
-      if (!entries.has(key) && !keyspace.failing.get(key)?.refused) return false;
-    }
-    return true;
+  async #makeWhole(): Promise<void> {
+    const { keyspace, source } = this.#options;
+    await keyspace.prune(this.#prefix, new Set([...source.keep].map((suffix) => this.#prefix + suffix)));
+    await keyspace.whenWritten();
   }
 
   /** Goes on until it is written. */

@@ -16,7 +16,8 @@ export interface Logger {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+/** The default first. */
+export const LOG_LEVELS: readonly [LogLevel, ...LogLevel[]] = ['info', 'debug', 'warn', 'error'];
 
 /** JSON lines on standard error. An `error` field prints its message, stack and causes. */
 export function createLogger(program: string, level: LogLevel = 'info'): Logger {

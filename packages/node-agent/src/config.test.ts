@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { parseAgentConfig } from './config.ts';
+
+const NEEDED = ['--cluster-name=east', '--cluster-id=1', '--node-name=n1'];
+
+describe('parseAgentConfig()', () => {
+  it('has defaults', () => {
+    assert.deepEqual(parseAgentConfig(NEEDED, {}), {
+      ok: true,
+      value: {
+        cluster: { name: 'east', id: 1 },
+        maxClusters: 255,
+        nodeName: 'n1',
+        kubeconfig: undefined,
+        clustermeshDirectory: undefined,
+        datapath: 'auto',
+        scope: 'global',
+        cgroupRoot: undefined,
+        bpfDirectory: '/sys/fs/bpf/tombolo',
+        apiAddress: 'unix:///run/tombolo/agent.sock',
+        healthHost: '127.0.0.1',
+        healthPort: 9879,
+        logLevel: 'info',
+      },
+    });
+  });
+
+  it('reports all problems at once', () => {
+    const args = [
+      '--cluster-name=default',
+      '--cluster-id=1',
+      '--datapath=ipvs',
+      '--services=some',
+      '--health-port=x',
+      '--nonsense=1',
+    ];
+    const parsed = parseAgentConfig(args, { TOMBOLO_LOG_LEVEL: 'loud' });
+    assert(parsed !== 'help' && !parsed.ok);
+    assert.deepEqual(parsed.error.split('\n'), [
+      'unknown flag: --nonsense',
+      "cluster name must not be 'default' in a mesh",
+      '--node-name is required',
+      '--datapath must be auto or ebpf or nftables: current value is "ipvs"',
+      '--services must be global or all: current value is "some"',
+      '--health-port must be 0-65535: current value is "x"',
+      '--log-level must be info or debug or warn or error: current value is "loud"',
+    ]);
+  });
+
+  it('answers help', () => assert.equal(parseAgentConfig(['-h'], {}), 'help'));
+});
