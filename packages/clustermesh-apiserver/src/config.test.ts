@@ -84,9 +84,9 @@ describe('parseApiserverConfig()', () => {
       ],
     );
     assert.deepEqual(problems([]), [
-      '--etcd-endpoints is required',
       '--cluster-name is required',
       '--cluster-id is required',
+      '--etcd-endpoints is required',
     ]);
     assert.match(problems([...NEEDED, '--cluster-id=x'])[0] ?? '', /cluster id must be 1-255: current value is "x"/);
     assert.match(problems([...NEEDED, '--cluster-id=300'])[0] ?? '', /cluster id must be 1-255: current value is 300/);
