@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import { populate, until, World } from './world.ts';
 
 const CART = 'cilium/state/services/v1/east/shop/cart';
@@ -96,6 +97,38 @@ describe('clustermesh-apiserver: adversity', () => {
         if (key.startsWith(`cilium/state/${kind}/v1/`)) assert(revision < canary, `${key} after its canary`);
       }
     }
+  });
+
+  it('brings an etcd up to date that was put back to an older backup', async () => {
+    await populate(world);
+    await world.service('shop', 'gone', { 'service.cilium.io/global': 'true' });
+    await world.start();
+    await world.ready();
+    await world.etcd.kill();
+    await world.etcd.backUp();
+    await world.etcd.run();
+    await world.request('DELETE', '/api/v1/namespaces/shop/services/gone');
+    await world.service('shop', 'new', { 'service.cilium.io/global': 'true' });
+    const added = 'cilium/state/services/v1/east/shop/new';
+    await until('the new Service', async () => (await facts(world)).has(added));
+    const before = await facts(world);
+    await world.etcd.kill();
+    await world.etcd.restore();
+    await world.etcd.run();
+    await until('what was written since', async () => isDeepStrictEqual(await facts(world), before));
+  });
+
+  it('mends entries that somebody changed, deleted or added, before it announces them again', async () => {
+    await populate(world);
+    await world.start();
+    await world.ready();
+    const before = await facts(world);
+    await world.etcdctl('put', CART, 'not ours');
+    await world.etcdctl('put', 'cilium/state/services/v1/east/shop/alien', '{}');
+    await world.etcdctl('del', '--prefix', 'cilium/state/ip/');
+    const lease = (await world.etcdctl('get', '-w', 'json', CONFIG)).match(/"lease":(\d+)/)?.[1];
+    await world.etcdctl('lease', 'revoke', BigInt(lease ?? 0).toString(16));
+    await until('the mended entries', async () => isDeepStrictEqual(await facts(world), before));
   });
 
   it('starts without etcd, says so, and goes on when it comes', async () => {

@@ -3,7 +3,7 @@
  * cut would, restarted with its data or without, and takes everything with it in `stop`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
@@ -84,6 +84,16 @@ export class EtcdServer {
 
   async wipe(): Promise<void> {
     await rm(join(this.directory, 'data'), { recursive: true, force: true });
+  }
+
+  /** What is there now, as a backup. To be taken, and put back, while it is down. */
+  async backUp(): Promise<void> {
+    await cp(join(this.directory, 'data'), join(this.directory, 'backup'), { recursive: true });
+  }
+
+  async restore(): Promise<void> {
+    await this.wipe();
+    await cp(join(this.directory, 'backup'), join(this.directory, 'data'), { recursive: true });
   }
 
   async stop(): Promise<void> {

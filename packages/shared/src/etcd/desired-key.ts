@@ -35,6 +35,11 @@ export class DesiredKey {
     return this.held.kind === 'held' && sameValue(this.held.value, this.desired);
   }
 
+  /** Whether etcd, holding this, holds what we think it does. */
+  isHeldAs(value: Buffer | undefined): boolean {
+    return this.held.kind === 'held' && sameValue(this.held.value, value);
+  }
+
   wants(value: Buffer | undefined): boolean {
     return sameValue(this.desired, value);
   }

@@ -6,7 +6,7 @@
 import { type Backoff, backoff } from '../process/backoff.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
-import { DesiredKey } from './desired-key.ts';
+import { DesiredKey, type Held } from './desired-key.ts';
 import type { FailingKey, Keyspace } from './desired-state.ts';
 import { Enforcer } from './enforcer.ts';
 import { EtcdError } from './errors.ts';
@@ -82,11 +82,18 @@ export class KeyspaceLoop implements Keyspace {
     const ticket = Symbol(`prune ${prefix}`);
     this.#pending.add(ticket);
     try {
+      const believed = this.#believed(prefix);
       const listed = await this.#listForSure(prefix);
-      const leftovers = listed.filter((key) => !keep.has(key) && !this.#keys.has(key));
+      const leftovers = [...listed.keys()].filter((key) => !keep.has(key) && !this.#keys.has(key));
       for (const key of leftovers) this.remove(key);
-      await this.#pending.whenDone(leftovers);
+      // What was written meanwhile need not be in the listing.
+      const drifted = [...believed].filter(
+        ([item, held]) => item.held === held && !item.isHeldAs(listed.get(item.key)),
+      );
+      for (const [item] of drifted) this.#rewrite(item);
+      await this.#pending.whenDone([...leftovers, ...drifted.map(([{ key }]) => key)]);
       if (leftovers.length > 0) this.#options.logger.info({ prefix, keys: leftovers.length }, 'removed leftover keys');
+      if (drifted.length > 0) this.#options.logger.warn({ prefix, keys: drifted.length }, 'wrote changed keys again');
       return leftovers.length;
     } finally {
       this.#pending.done(ticket);
@@ -104,6 +111,12 @@ export class KeyspaceLoop implements Keyspace {
     this.#cancelPause?.();
     for (const item of this.#keys.values()) item.cancelRetry?.();
     this.#pending.close(this.#closed);
+  }
+
+  /** The keys under the prefix of which we think that etcd has them as they shall be, and that thought. */
+  #believed(prefix: string): ReadonlyMap<DesiredKey, Held> {
+    const items = [...this.#keys.values()].filter(({ key, settled }) => settled && key.startsWith(prefix));
+    return new Map(items.map((item) => [item, item.held]));
   }
 
   #want(key: string, value: Buffer | undefined): DesiredKey {
@@ -226,12 +239,11 @@ export class KeyspaceLoop implements Keyspace {
     });
   }
 
-  async #listForSure(prefix: string): Promise<readonly string[]> {
+  async #listForSure(prefix: string): Promise<ReadonlyMap<string, Buffer>> {
     for (let wait = this.#backoff(LONGEST_PAUSE_MS); ; wait = wait.next()) {
       if (this.#closed) throw this.#closed;
       try {
-        const { entries } = await this.#writer.list(prefix);
-        return [...entries.keys()];
+        return (await this.#writer.list(prefix)).entries;
       } catch (error) {
         this.#options.logger.debug({ prefix, error }, 'listing for a prune failed');
         await new Promise<void>((resolve) => this.#options.timers.after(wait.delay, resolve));

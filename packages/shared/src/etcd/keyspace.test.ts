@@ -289,6 +289,37 @@ describe('Keyspace', () => {
     keyspace.close();
   });
 
+  it('prune() writes again what somebody changed or deleted, and leaves alone what is as it should be', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/changed', 'a/deleted', 'a/good', 'b/changed']) keyspace.set(key, 'ours');
+    await keyspace.whenWritten();
+    writer.log.length = 0;
+    writer.interfere('a/changed', 'theirs');
+    writer.interfere('a/deleted', undefined);
+    writer.interfere('b/changed', 'theirs');
+    assert.equal(await keyspace.prune('a/'), 0);
+    assert.deepEqual(writer.log.toSorted(), ['put a/changed=ours', 'put a/deleted=ours']);
+    assert.equal(writer.store.get('a/changed'), 'ours');
+    keyspace.close();
+  });
+
+  it('prune() does not take for lost what was written while it listed', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a/1', 'old');
+    await keyspace.whenWritten();
+    const list = writer.list.bind(writer);
+    writer.list = async (prefix) => {
+      const listing = await list(prefix);
+      keyspace.set('a/1', 'new');
+      keyspace.set('a/2', 'new');
+      await settled();
+      return listing;
+    };
+    await keyspace.prune('a/');
+    assert.deepEqual(writer.log, ['put a/1=old', 'put a/1=new', 'put a/2=new']);
+    keyspace.close();
+  });
+
   it('prune() goes on until etcd answers, and whenWritten() waits for it', async () => {
     const { writer, timers, keyspace } = open();
     writer.store.set('a/old', 'before');

@@ -14,6 +14,8 @@ export interface LeaseKeeperOptions {
   readonly intervalMs: number;
   readonly random: () => number;
   ids(): readonly string[];
+  /** A stream was opened: at first, and whenever the connection was replaced. */
+  connected(): void;
   lost(id: string): void;
 }
 
@@ -57,6 +59,7 @@ export class LeaseKeeper {
   async #keepAlive(connection: Connection, signal: AbortSignal, answered: () => void): Promise<void> {
     try {
       const stream = await connection.openKeepAlive();
+      this.#options.connected();
       await this.#serve(stream, signal, answered);
     } catch (cause) {
       const error = toEtcdError(cause, 'keep leases alive', connection.endpoint.url);

@@ -1,10 +1,14 @@
-/** `EtcdWriter` on a session: pooled leases, a breaker around unary calls, bounded bulk. */
+/**
+ * `EtcdWriter` on a session: pooled leases, a breaker around unary calls, bounded bulk. When etcd is seen to have gone
+ * back to an older state, all leases count as lost: nobody knows which writes went with them.
+ */
 import { Breaker } from './breaker.ts';
 import { EtcdError } from './errors.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { LeasePool } from './lease-pool.ts';
 import { listPages } from './listing.ts';
 import type { PrefixEvent } from './reader.ts';
+import { RevisionHistory } from './revision-history.ts';
 import type { Session } from './session.ts';
 import { SessionReader, type SessionReaderOptions } from './session-reader.ts';
 import type { EtcdWriter, Listing } from './writer.ts';
@@ -23,6 +27,7 @@ export class LeasedWriter implements EtcdWriter {
   readonly #breaker = new Breaker();
   readonly #pool: LeasePool;
   readonly #keeper: LeaseKeeper;
+  readonly #history = new RevisionHistory();
   readonly #listeners: ((keys: readonly string[]) => void)[] = [];
 
   constructor(session: Session, options: LeasedWriterOptions) {
@@ -34,6 +39,7 @@ export class LeasedWriter implements EtcdWriter {
       intervalMs: (options.leaseTtlSeconds * 1_000) / 3,
       random: options.random,
       ids: () => this.#pool.ids,
+      connected: () => void this.#compareHistory(),
       lost: (id) => this.#lost(id),
     });
   }
@@ -57,9 +63,11 @@ export class LeasedWriter implements EtcdWriter {
 
   async #putWith(lease: string, key: string, value: Buffer): Promise<string> {
     const settings = { action: `write "${key}" (${value.length} bytes)`, timeoutMs: this.#options.timeoutMs };
+    const mark = this.#history.mark();
     const { header } = await this.#breaker.run(() =>
       this.#session.call(settings, ({ kv }, options) => kv.put({ key: Buffer.from(key), value, lease }, options)),
     );
+    if (this.#history.wentBack(mark, header.revision, 1n)) this.#wentBack();
     return header.revision;
   }
 
@@ -116,6 +124,25 @@ export class LeasedWriter implements EtcdWriter {
     );
     this.#keeper.ensureRunning();
     return ID;
+  }
+
+  /** With a new connection, since etcd may have been another one meanwhile. */
+  async #compareHistory(): Promise<void> {
+    const mark = this.#history.mark();
+    const settings = { action: 'read the revision', timeoutMs: this.#options.timeoutMs };
+    try {
+      const { header } = await this.#session.call(settings, ({ kv }, options) =>
+        kv.range({ key: Buffer.from('\0'), limit: 1 }, options),
+      );
+      if (this.#history.wentBack(mark, header.revision)) this.#wentBack();
+    } catch {
+      // The session has reported it, and the next connection or write compares again.
+    }
+  }
+
+  #wentBack(): void {
+    this.#options.logger.warn({ endpoint: this.#session.where }, 'etcd went back to an older state');
+    for (const lease of this.#pool.ids) this.#lost(lease);
   }
 
   #lost(lease: string): void {
