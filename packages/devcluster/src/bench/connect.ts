@@ -13,7 +13,7 @@ import { enterNetns } from './enter-netns.ts';
 import { kubeProxyRules } from './kube-proxy-rules.ts';
 import { type Bench, type BenchResult, type BenchSkip, type Pair, summarise } from './results.ts';
 
-const DEFAULT_RUNS = 15;
+const DEFAULT_RUNS = 25;
 /** Each half of a pair. */
 const SECONDS = 0.15;
 
