@@ -7,8 +7,9 @@ import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { CompositeDatapath } from './composite.ts';
 import type { Datapath } from './datapath.ts';
-import { openEbpfDatapath } from './ebpf/open.ts';
+import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
+import { SupersedingDatapath } from './superseding.ts';
 
 export interface OpenDatapathOptions {
   readonly choice: 'auto' | 'ebpf' | 'nftables';
@@ -53,7 +54,7 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
   if (choice === 'nftables') {
     const packets = await openers.packets(options);
     if (!packets.ok) throw new Error(`Cannot use the nftables datapath: ${packets.error}`);
-    return { datapath: packets.value, reason: 'nftables was asked for' };
+    return { datapath: takeOver(packets.value, options), reason: 'nftables was asked for' };
   }
   const sockets = await openers.sockets(options);
   if (!sockets.ok && choice === 'ebpf') throw new Error(`Cannot use the eBPF datapath: ${sockets.error}`);
@@ -61,12 +62,19 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
   if (!sockets.ok) {
     if (!packets.ok) throw new Error(`Cannot use any datapath: eBPF: ${sockets.error}; nftables: ${packets.error}`);
     log.warn({ reason: sockets.error }, 'Socket-level load balancing is not possible here');
-    return { datapath: packets.value, reason: `eBPF is not possible: ${sockets.error}` };
+    return { datapath: takeOver(packets.value, options), reason: `eBPF is not possible: ${sockets.error}` };
   }
   const why = choice === 'ebpf' ? 'eBPF was asked for' : 'eBPF works on this machine';
   if (packets.ok) return { datapath: new CompositeDatapath(sockets.value, packets.value, log), reason: why };
   log.warn({ reason: packets.error }, 'Only sockets are balanced: NodePorts and packets from outside are not');
   return { datapath: sockets.value, reason: `${why}; nftables is not possible: ${packets.error}` };
+}
+
+/** From the socket hooks of an earlier agent, if it left any. */
+function takeOver(packets: Datapath, { pinDir, log }: OpenDatapathOptions): Datapath {
+  if (!hasEbpfDatapath(pinDir)) return packets;
+  const read = async () => (await readPinnedRoutes(pinDir)) ?? [];
+  return new SupersedingDatapath(packets, { name: 'ebpf', read, remove: () => removeEbpfDatapath(pinDir) }, log);
 }
 
 const KERNEL_OPENERS: Openers = {

@@ -91,6 +91,9 @@ export async function readPinnedRoutes(pinDir: string): Promise<readonly KernelR
   }
 }
 
+/** Whether an earlier agent left its pins; perhaps of a layout that this one does not read. */
+export const hasEbpfDatapath = (pinDir: string): boolean => existsSync(layoutDirectory(pinDir));
+
 /** For uninstalling without opening: takes every trace out of the kernel, whatever state it is in. */
 export function removeEbpfDatapath(pinDir: string): void {
   const directory = layoutDirectory(pinDir);

@@ -5,7 +5,15 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type BatchResult, deleteBatch, lookupBatch, mapInfo, openPinned, updateBatch } from './bpf-calls.ts';
+import {
+  type BatchResult,
+  deleteBatch,
+  lookupBatch,
+  type MapInfo,
+  mapInfo,
+  openPinned,
+  updateBatch,
+} from './bpf-calls.ts';
 import type { MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { TableLimits } from './kernel-tables.ts';
@@ -45,12 +53,22 @@ export function openPinnedMaps(directory: string): PinnedMaps | undefined {
   return new PinnedMaps({ services, slots, backends, affinity_ok });
 }
 
+/** The kernel would write past the end of our buffers. */
+function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
+  const expected = TABLES[name];
+  if (keySize === expected.keySize && valueSize === expected.valueSize) return;
+  throw new Error(
+    `Cannot use the pinned map "${name}": expected keys of ${expected.keySize} and values of ${expected.valueSize} bytes: current value is ${keySize} and ${valueSize}`,
+  );
+}
+
 export class PinnedMaps {
   readonly limits: TableLimits;
   readonly #fds: Descriptors;
 
   constructor(fds: Descriptors) {
     this.#fds = fds;
+    for (const name of TABLE_NAMES) expectShape(name, mapInfo(fds[name]));
     const entries = (name: TableName): number => mapInfo(fds[name]).maxEntries;
     this.limits = {
       services: entries('services'),

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { Routes } from '@tombolo/shared/model/routes.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { silentLogger } from '@tombolo/shared/process/logger.ts';
+import type { KernelRoute } from './datapath.ts';
+import { MemoryDatapath } from './memory.ts';
+import { SupersedingDatapath } from './superseding.ts';
+
+const FRONTEND = { kind: 'ClusterIP' as const, address: ip('10.96.0.1'), port: 80, protocol: 'TCP' as const };
+const OLD: KernelRoute = { frontend: FRONTEND, backends: [{ address: ip('10.2.0.1'), port: 80, clusterId: 2 }] };
+const TABLE: Routes = new Map([
+  [serviceKey('shop', 'cart'), [{ frontends: [FRONTEND], backends: [], sessionAffinitySeconds: 0 }]],
+]);
+
+function takeOver() {
+  const removed: string[] = [];
+  const memory = new MemoryDatapath();
+  const leftover = { name: 'old', read: async () => [OLD], remove: () => void removed.push('old') };
+  return { memory, removed, datapath: new SupersedingDatapath(memory, leftover, silentLogger) };
+}
+
+describe('SupersedingDatapath', () => {
+  it('adopts from the old one, and removes it once when the new one has the whole table', async () => {
+    const { datapath, removed } = takeOver();
+    assert.deepEqual(await datapath.read(), [OLD]);
+    await datapath.apply(TABLE);
+    assert.deepEqual(removed, []);
+    await datapath.replace(TABLE);
+    await datapath.replace(TABLE);
+    assert.deepEqual(removed, ['old']);
+    assert.equal((await datapath.read()).length, 1);
+  });
+
+  it('keeps the old one while a frontend cannot be set', async () => {
+    const { datapath, memory, removed } = takeOver();
+    memory.fail(FRONTEND, 'full');
+    await datapath.replace(TABLE);
+    assert.deepEqual(removed, []);
+  });
+
+  it('destroys both', async () => {
+    const { datapath, removed } = takeOver();
+    await datapath.destroy();
+    assert.deepEqual(removed, ['old']);
+  });
+});

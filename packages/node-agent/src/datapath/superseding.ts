@@ -1,0 +1,62 @@
+/**
+ * A datapath that takes over from another kind, which an earlier agent left in the kernel: socket hooks stay attached
+ * when the next agent is told to use nftables alone, and would go on with what they last knew. They are read for
+ * adoption, serve until the new datapath has the whole table, and are then removed.
+ */
+import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { ApplyReport, Datapath, KernelRoute } from './datapath.ts';
+
+export interface Leftover {
+  readonly name: string;
+  read(): Promise<readonly KernelRoute[]>;
+  remove(): void;
+}
+
+export class SupersedingDatapath implements Datapath {
+  readonly #datapath: Datapath;
+  readonly #log: Logger;
+  #leftover: Leftover | undefined;
+
+  constructor(datapath: Datapath, leftover: Leftover, log: Logger) {
+    this.#datapath = datapath;
+    this.#leftover = leftover;
+    this.#log = log;
+  }
+
+  get name(): string {
+    return this.#datapath.name;
+  }
+
+  async read(): Promise<readonly KernelRoute[]> {
+    const routes = await this.#datapath.read();
+    return routes.length > 0 ? routes : ((await this.#leftover?.read()) ?? routes);
+  }
+
+  apply(changes: RouteChanges): Promise<ApplyReport> {
+    return this.#datapath.apply(changes);
+  }
+
+  async replace(desired: Routes): Promise<ApplyReport> {
+    const report = await this.#datapath.replace(desired);
+    if (report.failures.length === 0) this.#removeLeftover();
+    return report;
+  }
+
+  #removeLeftover(): void {
+    const leftover = this.#leftover;
+    if (!leftover) return;
+    leftover.remove();
+    this.#leftover = undefined;
+    this.#log.info({ removed: leftover.name, by: this.name }, 'Took over from an earlier datapath');
+  }
+
+  close(): Promise<void> {
+    return this.#datapath.close();
+  }
+
+  async destroy(): Promise<void> {
+    this.#removeLeftover();
+    await this.#datapath.destroy();
+  }
+}

@@ -1,0 +1,53 @@
+/** An operator restarts an agent with another datapath: the old one serves until the new one does, and then is gone. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { Program } from '@tombolo/devcluster/machine/program.ts';
+import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
+import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
+import { agentSpec } from '@tombolo/devcluster/mesh/programs.ts';
+import { assertNoneFailed, clientPod, deployWeb, uses } from './web.ts';
+
+describe('an agent with another datapath', () => {
+  let mesh: Mesh;
+
+  before(async () => {
+    mesh = await startMesh({
+      name: 'e2eswitch',
+      clusters: [
+        { name: 'east', id: 1, nodes: 1 },
+        { name: 'west', id: 2, nodes: 1 },
+      ],
+      agent: { datapath: 'ebpf' },
+    });
+  });
+
+  after(() => mesh?.close());
+
+  it('takes over without losing a request, there and back', async () => {
+    const east = mesh.cluster('east');
+    const node = east.node(1);
+    const all = (await Promise.all(mesh.clusters.map(deployWeb))).flat().map(({ address }) => address);
+    await east.apply([clientPod('east-1')]);
+    const client = await east.pod('client');
+    await uses(node, all);
+    const pins = () => existsSync(node.plan.bpfDirectory) && readdirSync(node.plan.bpfDirectory).length > 0;
+    assert.ok(pins());
+
+    const stream = await client.sendRequests(`http://${await east.serviceAddress('web')}/`);
+    await stream.more(50);
+    await node.agent.stop();
+    const other = new Program(agentSpec(east.plan, node.plan, { datapath: 'nftables' }));
+    await other.start();
+    await waitUntil('the socket hooks to be gone', () => !pins());
+    await uses(node, all);
+    await stream.more(100);
+    await other.stop();
+    await node.agent.start();
+    await waitUntil('the socket hooks to be back', pins);
+    await uses(node, all);
+    await stream.more(100);
+    const counts = await stream.stop();
+    assertNoneFailed(counts);
+    assert.equal(Object.keys(counts.by).length, 2);
+  });
+});
