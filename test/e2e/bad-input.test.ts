@@ -153,10 +153,22 @@ describe('bad input', () => {
     await node.agentReady();
   });
 
+  it('refuses a second agent on a node, whatever its datapath, and leaves the first its own', async () => {
+    const node = east.node(1);
+    for (const datapath of ['auto', 'nftables'] as const) {
+      const more = () => ['--api', `unix://${node.plan.directory}/second.sock`, '--health-port', '9999'];
+      const { argv } = agentSpec(east.plan, node.plan, { datapath, more });
+      const { code, stderr } = await tryCommand(argv, { netns: node.plan.netns, timeoutMs: 20_000 });
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /another node-agent runs/);
+      assert.doesNotMatch(stderr, /Datapath opened/);
+    }
+  });
+
   it('says in one sentence that it needs root', async () => {
     const { argv } = agentSpec(east.plan, east.node(1).plan, {});
-    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...argv];
-    const { code, stderr } = await tryCommand(nobody, { netns: east.node(1).plan.netns, timeoutMs: 60_000 });
+    const nobody = ['unshare', '--net', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...argv];
+    const { code, stderr } = await tryCommand(nobody, { timeoutMs: 60_000 });
     assert.equal(code, 1);
     assert.match(stderr, /root/);
   });

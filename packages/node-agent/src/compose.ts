@@ -17,6 +17,7 @@ import { type OpenedDatapath, openDatapath } from './datapath/open.ts';
 import { Reconciler } from './datapath/reconciler.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { agentMetrics } from './metrics.ts';
+import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
 import { adoptedClusters } from './table/adopted.ts';
 import { followLocalCluster } from './table/local-cluster.ts';
@@ -47,12 +48,14 @@ interface Parts {
   appliedRevision: number;
 }
 
-/** Rejects when the kernel or the kubeconfig cannot be used; everything else is retried while the agent runs. */
+/** Rejects when the kernel, the kubeconfig or the node cannot be had; everything else is retried while the agent runs. */
 export async function startAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<Agent> {
+  const claim = await claimNode();
   const parts = await openParts(config, log);
   const work = new AbortController();
   const working = runTable(parts, work.signal);
   const lifecycle = new Lifecycle();
+  lifecycle.add({ name: 'claim', stop: () => claim.close() });
   lifecycle.add({ name: 'datapath', stop: () => parts.datapath.close() });
   lifecycle.add({
     name: 'table',
