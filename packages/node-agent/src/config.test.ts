@@ -31,6 +31,7 @@ describe('parseAgentConfig()', () => {
       '--cluster-id=1',
       '--datapath=ipvs',
       '--services=some',
+      '--api=agent.sock',
       '--health-port=x',
       '--nonsense=1',
     ];
@@ -42,6 +43,7 @@ describe('parseAgentConfig()', () => {
       '--node-name is required',
       '--datapath must be auto or ebpf or nftables: current value is "ipvs"',
       '--services must be global or all: current value is "some"',
+      '--api: expected unix:///path or host:port: current value is "agent.sock"',
       '--health-port must be 0-65535: current value is "x"',
       '--log-level must be info or debug or warn or error: current value is "loud"',
     ]);

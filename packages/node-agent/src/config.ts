@@ -2,9 +2,10 @@
  * Command line → configuration, valid by construction. Pure; all problems are reported at once, each naming the flag,
  * what was expected and what was given.
  */
+import { parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/routes.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
-import type { Result } from '@tombolo/shared/model/result.ts';
+import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { type Environment, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 
@@ -79,9 +80,14 @@ export function parseAgentConfig(args: readonly string[], env: Environment): Res
     scope: flags.oneOf('services', ['global', 'all']),
     cgroupRoot: flags.given('cgroup-root'),
     bpfDirectory: flags.text('bpf-dir'),
-    apiAddress: flags.text('api'),
+    apiAddress: flags.take(checkedAddress(flags.text('api')), ''),
     healthHost: flags.text('health-host'),
     healthPort: flags.port('health-port'),
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
+}
+
+function checkedAddress(text: string): Result<string> {
+  const parsed = parseApiAddress(text);
+  return parsed.ok ? ok(text) : fail(`--api: ${parsed.error}`);
 }

@@ -1,6 +1,6 @@
 /**
- * For servers that people ask: a busy port must not keep the agent from its work. Tries until it works, says so once,
- * and lets go at the end.
+ * For servers that people ask: a busy port must not keep the agent from its work. Tries until it works, says each reason
+ * once, and lets go at the end.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { backoff } from '@tombolo/shared/process/backoff.ts';
@@ -14,12 +14,16 @@ export interface Closable {
 export interface PersistOptions {
   readonly log: Logger;
   readonly report: (health: Health) => void;
+  /** Before the second try; default 1,000. */
+  readonly firstWaitMs?: number;
 }
 
 /** Resolves after the first try, whatever came of it; what was opened then or later is closed by `close`. */
-export async function persist(open: () => Promise<Closable>, { log, report }: PersistOptions): Promise<Closable> {
+export async function persist(open: () => Promise<Closable>, options: PersistOptions): Promise<Closable> {
+  const { log, report, firstWaitMs = 1_000 } = options;
   const stop = new AbortController();
   let opened: Closable | undefined;
+  let said = '';
   const attempt = async (): Promise<boolean> => {
     try {
       opened = await open();
@@ -27,13 +31,14 @@ export async function persist(open: () => Promise<Closable>, { log, report }: Pe
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error({ reason }, 'Cannot listen; trying again while everything else goes on');
+      if (reason !== said) log.error({ reason }, 'Cannot listen; trying again while everything else goes on');
+      said = reason;
       report({ kind: 'degraded', reason });
       return false;
     }
   };
   const persevere = async (): Promise<void> => {
-    for (let wait = backoff({ first: 1_000, limit: 30_000 }); !stop.signal.aborted; wait = wait.next()) {
+    for (let wait = backoff({ first: firstWaitMs, limit: 30_000 }); !stop.signal.aborted; wait = wait.next()) {
       await sleep(wait.delay, undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted || (await attempt())) return;
     }
