@@ -13,7 +13,8 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentConfig } from './config.ts';
-import { type OpenedDatapath, openDatapath } from './datapath/open.ts';
+import type { Datapath } from './datapath/datapath.ts';
+import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
 import { Reconciler } from './datapath/reconciler.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { agentMetrics } from './metrics.ts';
@@ -44,8 +45,8 @@ interface Parts {
   readonly facts: MeshFacts;
   /** To be called after each fact that went into the table. */
   readonly changed: () => void;
-  /** The table revision that the kernel has. */
-  appliedRevision: number;
+  /** The table revision that each half of the datapath has, by name. */
+  readonly applied: Map<string, number>;
 }
 
 /** Rejects when the kernel, the kubeconfig or the node cannot be had; everything else is retried while the agent runs. */
@@ -56,7 +57,7 @@ export async function startAgent(config: AgentConfig, log: Logger, signal: Abort
   const working = runTable(parts, work.signal);
   const lifecycle = new Lifecycle();
   lifecycle.add({ name: 'claim', stop: () => claim.close() });
-  lifecycle.add({ name: 'datapath', stop: () => parts.datapath.close() });
+  for (const half of parts.datapath.halves) lifecycle.add({ name: half.name, stop: () => half.close() });
   lifecycle.add({
     name: 'table',
     stop: async () => {
@@ -73,15 +74,16 @@ export async function startAgent(config: AgentConfig, log: Logger, signal: Abort
 
 async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const health = new HealthTree();
-  health.expect('table', 'datapath');
+  health.expect('table');
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
   const table = new ServiceTable(config.cluster, config.nodeName);
   const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => table.podCidrs, log });
+  health.expect(...datapath.halves.map(partOf));
   const publisher = new Publisher(() => table.publish());
   const changed = (): void => publisher.request();
   const facts = new MeshFacts(table, changed);
-  return { config, log, startedAt: Date.now(), health, client, datapath, table, facts, changed, appliedRevision: 0 };
+  return { config, log, startedAt: Date.now(), health, client, datapath, table, facts, changed, applied: new Map() };
 }
 
 /**
@@ -93,29 +95,29 @@ async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
   const local = followLocalCluster({ ...parts, nodeName: config.nodeName }, signal);
   await Promise.race([local.synced, local.ended]);
   if (!signal.aborted) {
-    table.adopt(adoptedClusters(await datapath.read(), table.localServices, config.cluster.id));
+    table.adopt(adoptedClusters(await readDatapath(datapath), table.localServices, config.cluster.id));
     facts.settle();
     table.open();
     table.publish();
     health.report('table', { kind: 'ok' });
-    await Promise.all([reconcilerOf(parts).run(signal), local.ended]);
+    await Promise.all([...datapath.halves.map((half) => reconcilerOf(parts, half).run(signal)), local.ended]);
   }
   client.close();
 }
 
-function reconcilerOf(parts: Parts): Reconciler {
-  const { config, log, health, datapath, table } = parts;
+function reconcilerOf({ config, log, health, table, applied }: Parts, datapath: Datapath): Reconciler {
   return new Reconciler({
     table,
     datapath,
     scope: config.scope,
     log,
-    report: (state) => health.report('datapath', state),
-    applied: (revision) => {
-      parts.appliedRevision = revision;
-    },
+    report: (state) => health.report(partOf(datapath), state),
+    applied: (revision) => applied.set(datapath.name, revision),
   });
 }
+
+/** Its name in the health tree. */
+const partOf = ({ name }: Datapath): string => `datapath/${name}`;
 
 /** The mesh, the API and the health server: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
@@ -131,7 +133,7 @@ function servers(parts: Parts): readonly Hook[] {
     };
   };
   const source = apiSource(parts);
-  const metrics = agentMetrics({ ...source, appliedRevision: () => parts.appliedRevision });
+  const metrics = agentMetrics({ ...source, applied: parts.applied });
   const { healthHost: host, healthPort: port } = config;
   return [
     meshHook(parts),

@@ -6,8 +6,8 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 export interface MetricsSource {
   snapshot(): TableSnapshot;
   clusters(): ReadonlyMap<ClusterName, ClusterStatus>;
-  /** The last table revision that is in the kernel. */
-  appliedRevision(): number;
+  /** The table revision that each half of the datapath has, by name. */
+  readonly applied: ReadonlyMap<string, number>;
 }
 
 export function agentMetrics(source: MetricsSource): Registry {
@@ -26,9 +26,10 @@ export function agentMetrics(source: MetricsSource): Registry {
   new Gauge({
     name: 'tombolo_datapath_applied_revision',
     help: 'Revision of the service table that the kernel has',
+    labelNames: ['datapath'],
     registers,
     collect() {
-      this.set(source.appliedRevision());
+      for (const [datapath, revision] of source.applied) this.set({ datapath }, revision);
     },
   });
   new Gauge({

@@ -5,10 +5,9 @@ import type { Routes } from '@tombolo/shared/model/routes.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
-import { CompositeDatapath } from './composite.ts';
 import type { Datapath } from './datapath.ts';
-import { MemoryDatapath, MemoryKernel } from './memory.ts';
-import { type OpenDatapathOptions, openDatapath } from './open.ts';
+import { MemoryDatapath } from './memory.ts';
+import { type OpenDatapathOptions, openDatapath, readDatapath } from './open.ts';
 
 const vip: Frontend = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' };
 const routes: Routes = new Map([
@@ -53,50 +52,24 @@ describe('openDatapath()', () => {
       message: 'Cannot use any datapath: eBPF: no root; nftables: no nft',
     });
   });
-
-  it('hands every call to the datapath it opened', async () => {
-    const opened = await open('nftables', fail('unused'), nft());
-    assert.equal((await opened.replace(routes)).changed, 1);
-    assert.equal((await opened.read()).length, 1);
-    await opened.destroy();
-    await assert.rejects(opened.close(), /current value is "closed"/);
-  });
 });
 
-describe('CompositeDatapath', () => {
-  it('programs both halves', async () => {
-    const [sockets, packets] = [new MemoryKernel(), new MemoryKernel()];
-    const datapath = new CompositeDatapath(new MemoryDatapath(sockets), new MemoryDatapath(packets), silentLogger);
-    assert.deepEqual(await datapath.apply(routes), { changed: 1, failures: [] });
-    assert.deepEqual([sockets.routes.size, packets.routes.size], [1, 1]);
-    await datapath.destroy();
-    assert.deepEqual([sockets.routes.size, packets.routes.size], [0, 0]);
+describe('readDatapath()', () => {
+  const half = async (served: Routes): Promise<Datapath> => {
+    const datapath = new MemoryDatapath();
+    await datapath.replace(served);
+    return datapath;
+  };
+  const read = async (...halves: [Datapath, ...Datapath[]]) => readDatapath({ name: 'both', reason: '', halves });
+
+  it('answers with the first half that serves anything', async () => {
+    assert.deepEqual(await read(await half(new Map()), await half(new Map())), []);
+    assert.equal((await read(await half(new Map()), await half(routes))).length, 1);
   });
 
-  it('reports what the second half cannot do, with the first in force', async () => {
-    const sockets = new MemoryKernel();
-    const packets = new MemoryDatapath();
-    packets.fail(vip, 'set is full');
-    const datapath = new CompositeDatapath(new MemoryDatapath(sockets), packets, silentLogger);
-    assert.deepEqual((await datapath.apply(routes)).failures, [{ frontend: vip, reason: 'memory: set is full' }]);
-    assert.equal(sockets.routes.size, 1);
-  });
-
-  it('turns an exception of the second half into failures', async () => {
-    const sockets = new MemoryKernel();
-    const packets = new MemoryDatapath();
-    await packets.close();
-    const datapath = new CompositeDatapath(new MemoryDatapath(sockets), packets, silentLogger);
-    const { failures } = await datapath.replace(routes);
-    assert.match(failures[0]?.reason ?? '', /^memory: Cannot replace memory datapath/);
-    assert.equal(sockets.routes.size, 1);
-  });
-
-  it('closes the other half when one cannot be closed', async () => {
-    const sockets = new MemoryDatapath();
-    const packets = new MemoryDatapath();
-    await packets.close();
-    await assert.rejects(new CompositeDatapath(sockets, packets, silentLogger).close(), AggregateError);
-    await assert.rejects(sockets.read(), /closed/);
+  it('does not ask the second when the first answers', async () => {
+    const second = new MemoryDatapath();
+    assert.equal((await read(await half(routes), second)).length, 1);
+    assert.deepEqual(second.calls, []);
   });
 });

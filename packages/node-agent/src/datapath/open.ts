@@ -1,12 +1,14 @@
 /**
  * Opens the datapath that was asked for, or the best that this machine can have, and says which and why. `ebpf` means
  * socket hooks, with nftables for the packets that these do not see; `nftables` means packets only.
+ *
+ * The two halves hold the same Services and are programmed each by a loop of its own: nftables takes seconds to load a
+ * large table, and sockets must not wait for that.
  */
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { CompositeDatapath } from './composite.ts';
-import type { Datapath } from './datapath.ts';
+import type { Datapath, KernelRoute } from './datapath.ts';
 import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
 import { SupersedingDatapath } from './superseding.ts';
@@ -23,9 +25,13 @@ export interface OpenDatapathOptions {
   readonly log: Logger;
 }
 
-export interface OpenedDatapath extends Datapath {
+export interface OpenedDatapath {
+  /** `ebpf+nftables`, `ebpf` or `nftables`. */
+  readonly name: string;
   /** Why it is this one, in one sentence. */
   readonly reason: string;
+  /** Sockets first. */
+  readonly halves: readonly [Datapath, ...Datapath[]];
 }
 
 /** How each half is opened; tests give their own. */
@@ -39,22 +45,29 @@ export async function openDatapath(
   options: OpenDatapathOptions,
   openers: Openers = KERNEL_OPENERS,
 ): Promise<OpenedDatapath> {
-  const { datapath, reason } = await open(options, openers);
-  options.log.info({ datapath: datapath.name, choice: options.choice, reason }, 'Datapath opened');
-  return withReason(datapath, reason);
+  const { halves, reason } = await open(options, openers);
+  const name = halves.map((half) => half.name).join('+');
+  options.log.info({ datapath: name, choice: options.choice, reason }, 'Datapath opened');
+  return { name, reason, halves };
 }
 
-interface Opened {
-  readonly datapath: Datapath;
-  readonly reason: string;
+/** What the kernel serves: of the first half that serves anything, since listing nftables is slow. */
+export async function readDatapath({ halves }: OpenedDatapath): Promise<readonly KernelRoute[]> {
+  for (const half of halves) {
+    const routes = await half.read();
+    if (routes.length > 0) return routes;
+  }
+  return [];
 }
+
+type Opened = Pick<OpenedDatapath, 'halves' | 'reason'>;
 
 async function open(options: OpenDatapathOptions, openers: Openers): Promise<Opened> {
   const { choice, log } = options;
   if (choice === 'nftables') {
     const packets = await openers.packets(options);
     if (!packets.ok) throw new Error(`Cannot use the nftables datapath: ${packets.error}`);
-    return { datapath: takeOver(packets.value, options), reason: 'nftables was asked for' };
+    return { halves: [takeOver(packets.value, options)], reason: 'nftables was asked for' };
   }
   const sockets = await openers.sockets(options);
   if (!sockets.ok && choice === 'ebpf') throw new Error(`Cannot use the eBPF datapath: ${sockets.error}`);
@@ -62,12 +75,12 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
   if (!sockets.ok) {
     if (!packets.ok) throw new Error(`Cannot use any datapath: eBPF: ${sockets.error}; nftables: ${packets.error}`);
     log.warn({ reason: sockets.error }, 'Socket-level load balancing is not possible here');
-    return { datapath: takeOver(packets.value, options), reason: `eBPF is not possible: ${sockets.error}` };
+    return { halves: [takeOver(packets.value, options)], reason: `eBPF is not possible: ${sockets.error}` };
   }
   const why = choice === 'ebpf' ? 'eBPF was asked for' : 'eBPF works on this machine';
-  if (packets.ok) return { datapath: new CompositeDatapath(sockets.value, packets.value, log), reason: why };
+  if (packets.ok) return { halves: [sockets.value, packets.value], reason: why };
   log.warn({ reason: packets.error }, 'Only sockets are balanced: NodePorts and packets from outside are not');
-  return { datapath: sockets.value, reason: `${why}; nftables is not possible: ${packets.error}` };
+  return { halves: [sockets.value], reason: `${why}; nftables is not possible: ${packets.error}` };
 }
 
 /** From the socket hooks of an earlier agent, if it left any. */
@@ -91,13 +104,3 @@ const KERNEL_OPENERS: Openers = {
 
 /** Ours says what cannot be done already. */
 const withoutPrefix = (message: string): string => message.replace(/^Cannot open the eBPF datapath: /, '');
-
-const withReason = (datapath: Datapath, reason: string): OpenedDatapath => ({
-  name: datapath.name,
-  reason,
-  read: () => datapath.read(),
-  apply: (changes) => datapath.apply(changes),
-  replace: (desired) => datapath.replace(desired),
-  close: () => datapath.close(),
-  destroy: () => datapath.destroy(),
-});

@@ -1,5 +1,5 @@
 /**
- * Brings the kernel to what the table says. One loop, one `await` a turn: read what changed since the last turn, apply
+ * Brings one datapath to what the table says. One loop, one `await` a turn: read what changed since the last turn, apply
  * it, remember what failed for the next try. The first turn sets the whole table, which also prunes what an earlier
  * agent left; so it must not run before the table is open.
  */
