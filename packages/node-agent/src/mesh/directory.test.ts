@@ -101,6 +101,24 @@ describe('followDirectory()', () => {
     assert.deepEqual(heard.splice(0), [['west', undefined]]);
   });
 
+  it('keeps a cluster whose file was emptied, says so, and takes the next version', async () => {
+    const file = join(directory, 'west');
+    await writeFile(file, 'endpoints: 1');
+    await writeFile(join(directory, 'west.crt'), 'certificate');
+    start(directory);
+    await look();
+    await writeFile(file, '');
+    await look(4);
+    assert.deepEqual(heard.splice(0), [['west', 'endpoints: 1']]);
+    assert.deepEqual(
+      [...problems],
+      ['', 'Cannot read clustermesh file west: expected endpoints: it has none any more'],
+    );
+    await writeFile(file, 'endpoints: 2');
+    await look(2);
+    assert.deepEqual(heard, [['west', 'endpoints: 2']]);
+  });
+
   it('follows a Secret mount through its symlinks, and hears nothing of a swap to the same contents', async () => {
     const version = async (name: string, content: string) => {
       await mkdir(join(directory, name));

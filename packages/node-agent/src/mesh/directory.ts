@@ -3,7 +3,8 @@
  * its symlinks for the same contents changes nothing. Change notifications make it quick; a look every few seconds makes
  * it certain, also where the mount does not notify.
  *
- * D1. A directory that cannot be read tells nothing about its files: they stay as they were known.
+ * D1. A directory that cannot be read tells nothing about its files: they stay as they were known. So does a file that
+ *     configured a cluster and was emptied, as happens between the opening and the writing of a new version.
  * D2. A file is gone only when two looks in a row did not find it: replacing a file may take it away for a moment.
  */
 import { type FSWatcher, watch } from 'node:fs';
@@ -49,16 +50,17 @@ export function compareLook(
 
 const MAX_FILE_BYTES = 1024 * 1024;
 
-export async function lookAt(directory: string): Promise<Look> {
+/** `known`: names of files that configured a cluster before. */
+export async function lookAt(directory: string, known: { has(name: string): boolean } = new Set()): Promise<Look> {
   try {
     const files = new Map<string, string>();
     const unreadable = new Map<string, string>();
     for (const name of (await readdir(directory)).sort()) {
-      const content = await readClusterFile(join(directory, name)).catch((error: unknown) => ({
-        reason: codeOf(error),
-      }));
-      if (typeof content === 'string') files.set(name, content);
-      else if (content !== undefined) unreadable.set(name, content.reason);
+      const content = await readSmallFile(join(directory, name)).catch((error: unknown) => ({ reason: codeOf(error) }));
+      if (typeof content === 'object') unreadable.set(name, content.reason);
+      else if (content !== undefined && isClusterFile(content)) files.set(name, content);
+      else if (content !== undefined && known.has(name))
+        unreadable.set(name, 'expected endpoints: it has none any more');
     }
     return { kind: 'listed', files, unreadable };
   } catch (error) {
@@ -69,13 +71,12 @@ export async function lookAt(directory: string): Promise<Look> {
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error);
 
-/** Undefined for what is no regular file (through symlinks), has vanished, or configures no cluster. */
-async function readClusterFile(path: string): Promise<string | undefined> {
+/** Undefined for what is no regular file (through symlinks) or has vanished; empty for what is too large for a file of ours. */
+async function readSmallFile(path: string): Promise<string | undefined> {
   try {
     const found = await stat(path);
-    if (!found.isFile() || found.size > MAX_FILE_BYTES) return undefined;
-    const content = await readFile(path, 'utf8');
-    return isClusterFile(content) ? content : undefined;
+    if (!found.isFile()) return undefined;
+    return found.size > MAX_FILE_BYTES ? '' : await readFile(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -106,7 +107,7 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
   while (!signal.aborted) {
     watcher ??= watchQuietly(options.directory, ring);
     const rung = bell.next();
-    const look = await lookAt(options.directory);
+    const look = await lookAt(options.directory, known);
     if (signal.aborted) break;
     if (look.kind === 'unreadable') {
       watcher?.close();
