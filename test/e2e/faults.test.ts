@@ -84,13 +84,15 @@ for (const datapath of ['ebpf', 'nftables'] as const) {
       await Promise.all([west.apiserver.kill(), west.etcd.kill()]);
       await waitUntil('west to be silent', async () => (await clusterOf(east.node(1), 'west'))?.control === 'silent');
       await stream.more(100);
+      const stale = async () =>
+        (await backendsOf(east.node(1))).filter((each) => each.verdict === 'selected' && each.stale).length;
+      await waitUntil('what west said to be stale', async () => (await stale()) === 2);
 
       await east.node(1).agent.kill();
       await east.node(1).agent.start();
       await east.node(1).agentReady();
       await uses(east.node(1), all);
-      const remote = (await backendsOf(east.node(1))).filter(({ verdict, stale }) => verdict === 'selected' && stale);
-      assert.equal(remote.length, 2);
+      assert.equal(await stale(), 2);
       const before = await stream.counts();
       assert.ok((byCluster(since(before, await stream.more(100)))['west'] ?? 0) > 0);
 

@@ -6,9 +6,11 @@ import {
   applyListed,
   applySilence,
   applySyncing,
+  applyTick,
   type Control,
   controlStateOf,
   newControl,
+  STALE_AFTER_MS,
   viewOf,
 } from './control.ts';
 
@@ -23,10 +25,12 @@ describe('control', () => {
     assert.deepEqual(shown(heard()), ['heard', 'synced', '']);
   });
 
-  it('shows a broken connection as silence at once, without making anything stale', () => {
+  it('shows a broken connection as silence at once, and as stale only when it stays broken', () => {
     const broken = applyConnection(heard(), 'refused', 10);
     assert.deepEqual(shown(broken), ['silent', 'synced', 'refused']);
     assert.equal(broken.since, 10);
+    assert.deepEqual(viewOf(applyTick(broken, 10 + STALE_AFTER_MS)), { kind: 'stale', since: 10 + STALE_AFTER_MS });
+    assert.deepEqual(viewOf(applyConnection(applyTick(broken, 10 + STALE_AFTER_MS), '', 9_000)), { kind: 'synced' });
     const again = applyConnection(broken, 'refused', 11);
     assert.equal(again.since, 10);
     assert.deepEqual(shown(applyConnection(again, '', 12)), ['heard', 'synced', '']);

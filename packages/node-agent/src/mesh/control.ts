@@ -2,11 +2,15 @@
  * Whether another cluster's control plane can be heard: a pure reducer over what happened. Times are handed in.
  *
  * C1. A cluster never heard completely is `unknown`, whatever else happens: unknown is not empty.
- * C2. `stale` begins with the silence of the heartbeat and ends only when the cluster is heard again and its listing is
- *     complete. A broken connection alone shows as silence at once, but makes nothing stale: it may be back in a moment.
+ * C2. `stale` begins with silence and ends only when the cluster is heard again and its listing is complete.
+ * C3. A broken connection shows as silence at once, but makes stale only when it stays broken: each change of the view
+ *     means that everything the cluster said is merged anew, and most connections are back in a moment.
  */
 import type { ClusterView } from '@tombolo/shared/model/service.ts';
 import type { ControlState } from '@tombolo/shared/model/service-table.ts';
+
+/** How long a connection must be broken before what the cluster said counts as stale. */
+export const STALE_AFTER_MS = 5_000;
 
 type Phase = 'connecting' | 'syncing' | 'synced' | 'failed';
 
@@ -78,6 +82,9 @@ export const applyConnection = (control: Control, reason: string, now: number): 
     ? change(control, { brokenSince: undefined }, now)
     : change(control, { brokenSince: control.brokenSince ?? now, lastError: reason }, now);
 
+/** Time went by. */
+export const applyTick = (control: Control, now: number): Control => change(control, {}, now);
+
 /** Its file changed: start anew. */
 export const applyRestart = (control: Control, now: number): Control =>
   change(control, { phase: 'connecting', brokenSince: undefined, lastError: '' }, now);
@@ -85,7 +92,9 @@ export const applyRestart = (control: Control, now: number): Control =>
 function change(control: Control, patch: Partial<Control>, now: number): Control {
   const next = { ...control, ...patch };
   const heard = controlStateOf(next) === 'heard';
-  const stale = next.known && next.silentSince !== undefined ? (next.staleSince ?? now) : next.staleSince;
+  const isBroken = next.brokenSince !== undefined && now - next.brokenSince >= STALE_AFTER_MS;
+  const isStale = next.known && (next.silentSince !== undefined || isBroken);
+  const stale = isStale ? (next.staleSince ?? now) : next.staleSince;
   return {
     ...next,
     staleSince: heard ? undefined : stale,

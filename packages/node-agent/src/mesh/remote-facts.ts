@@ -20,9 +20,11 @@ import {
   applyRestart,
   applySilence,
   applySyncing,
+  applyTick,
   type Control,
   controlStateOf,
   newControl,
+  STALE_AFTER_MS,
   viewOf,
 } from './control.ts';
 import { EntryStore } from './entry-store.ts';
@@ -64,6 +66,8 @@ export class RemoteFacts implements SessionHost {
   readonly #pending = new Map<ServiceKey, RemoteService | undefined>();
   #status: ClusterStatus | undefined;
   #closed = false;
+  /** Ends the wait for a broken connection to make things stale. */
+  #mended = new AbortController();
 
   constructor(options: RemoteFactsOptions) {
     this.#options = options;
@@ -145,7 +149,17 @@ export class RemoteFacts implements SessionHost {
   }
 
   connection(reason: string): void {
+    const wasBroken = this.#control.brokenSince !== undefined;
     this.#update(applyConnection(this.#control, reason, this.now()));
+    const isBroken = this.#control.brokenSince !== undefined;
+    if (isBroken && !wasBroken) void this.#watchBroken();
+    if (!isBroken) this.#mended.abort();
+  }
+
+  async #watchBroken(): Promise<void> {
+    this.#mended = new AbortController();
+    await this.#options.clock.sleep(STALE_AFTER_MS, this.#mended.signal);
+    this.#update(applyTick(this.#control, this.now()));
   }
 
   failed(reason: string): void {
@@ -193,6 +207,7 @@ export class RemoteFacts implements SessionHost {
   /** Nothing is told from here on. */
   close(): void {
     this.#closed = true;
+    this.#mended.abort();
     this.#pending.clear();
   }
 
