@@ -41,6 +41,14 @@ describe('toEtcdError()', () => {
     );
   });
 
+  it('toEtcdError() says how long it waited, without what gRPC did meanwhile', () => {
+    const details = 'Deadline exceeded after 10.000s,Waiting for LB pick';
+    assert.equal(
+      toEtcdError(grpcError(4, details), 'read "a"', 'http://e:1').message,
+      'Cannot read "a" at http://e:1: expected an answer: none came within 10 s',
+    );
+  });
+
   it('toEtcdError() leaves its own errors alone', () => {
     const error = new EtcdError('closed', 'x');
     assert.equal(toEtcdError(error, 'a', 'b'), error);

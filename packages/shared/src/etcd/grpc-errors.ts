@@ -57,8 +57,10 @@ function partsOf(cause: unknown): { text: string; code: number | undefined } {
   return { text: essenceOf(details), code };
 }
 
-/** gRPC wraps the reason why no connection could be made into phrases about its own resolving, with the time of day. */
+/** gRPC wraps the reason into phrases about its own resolving, picking and waiting, with the time of day. */
 function essenceOf(details: string): string {
+  const waited = /^Deadline exceeded after ([\d.]+)s/.exec(details)?.[1];
+  if (waited !== undefined) return `none came within ${Number(waited)} s`;
   const last = /Last error: (?:Error: )?(.+?)(?:\. Resolution note: .*)?$/s.exec(details);
   return (last?.[1] ?? details).replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '').trim() || 'no reason given';
 }
