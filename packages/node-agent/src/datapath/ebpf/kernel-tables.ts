@@ -39,6 +39,8 @@ export interface BackendSet {
   /** Those with an entry in `affinity_ok`. */
   readonly members: number[];
   filled: number;
+  /** On its way out: it waits for a grace period, once. */
+  isRetired: boolean;
 }
 
 /** All sets of one service: the current one, and those on their way in or out. */
@@ -168,7 +170,7 @@ export class KernelTables {
     const current = new Map([...this.services.values()].map(({ id, generation }) => [id, generation]));
     for (const [service, { sets }] of this.#sets) {
       for (const set of sets) {
-        if (current.get(service) !== set.generation && !this.removable.has(set)) this.#retiring.sets.add(set);
+        if (current.get(service) !== set.generation) this.#retire(set);
       }
     }
   }
@@ -183,7 +185,7 @@ export class KernelTables {
   #setFor(service: number, generation: number, isInline: boolean): BackendSet {
     const known = this.set(service, generation);
     if (known) return known;
-    const set = { service, generation, isInline, slots: [], members: [], filled: 0 };
+    const set = { service, generation, isInline, slots: [], members: [], filled: 0, isRetired: false };
     this.#seen(service, generation).sets.push(set);
     return set;
   }
@@ -262,8 +264,13 @@ export class KernelTables {
 
   #retireSet({ id, generation }: Served): void {
     const set = this.set(id, generation);
-    if (set) this.#retiring.sets.add(set);
+    if (set) this.#retire(set);
     else this.#forgetIfGone(id);
+  }
+
+  #retire(set: BackendSet): void {
+    if (!set.isRetired) this.#retiring.sets.add(set);
+    set.isRetired = true;
   }
 
   #dropInline(set: BackendSet): void {
