@@ -96,13 +96,11 @@ describe('convertService()', () => {
     ['no annotation', {}, 'false false none'],
     ['global', { [GLOBAL]: 'true' }, 'true true none'],
     ['global in capitals', { [GLOBAL]: 'TRUE' }, 'true true none'],
-    ['another word for true', { [GLOBAL]: '1' }, 'false false none'],
     ['the old alias', { 'io.cilium/global-service': 'true' }, 'true true none'],
     ['a current key that contradicts', { [GLOBAL]: 'false', 'io.cilium/global-service': 'true' }, 'false false none'],
     ['an empty current key', { [GLOBAL]: '', 'io.cilium/global-service': 'true' }, 'false false none'],
     ['not shared', { [GLOBAL]: 'true', [SHARED]: 'false' }, 'true false none'],
     ['shared in capitals', { [GLOBAL]: 'true', [SHARED]: 'True' }, 'true true none'],
-    ['shared as another word', { [GLOBAL]: 'true', [SHARED]: 'yes' }, 'true false none'],
     ['the old alias of shared', { [GLOBAL]: 'true', 'io.cilium/shared-service': 'false' }, 'true false none'],
     ['shared without global', { [SHARED]: 'true' }, 'false false none'],
     ['affinity local', { [GLOBAL]: 'true', [AFFINITY]: 'local' }, 'true true local'],
@@ -136,6 +134,18 @@ describe('convertService()', () => {
   ] as const) {
     it(`has no cluster IPs with ${what}`, () => assert.deepEqual(converted(parts).value.clusterIps, []));
   }
+
+  it('reads what is neither true nor false as false, and says so', () => {
+    for (const name of ['global', 'shared'] as const) {
+      const { value, warnings } = converted({
+        annotations: { [GLOBAL]: 'true', [`service.cilium.io/${name}`]: 'yes' },
+      });
+      assert.equal(value[name], false);
+      assert.deepEqual(warnings, [
+        `service.cilium.io/${name} read as false: expected true or false: current value is "yes"`,
+      ]);
+    }
+  });
 
   it('serves nothing for an ExternalName, and says that global has no effect on it', () => {
     const { value, warnings } = converted({

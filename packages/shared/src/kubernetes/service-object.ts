@@ -52,18 +52,26 @@ function sharing(
   external: boolean,
   warn: Warn,
 ): { readonly global: boolean; readonly shared: boolean; readonly affinity: Affinity } {
-  const global = isTrue(annotated(annotations, 'service.cilium.io/global', 'io.cilium/global-service'));
+  const read = (name: string, fallback: boolean, value: string | undefined) => {
+    if (value !== undefined && !isTrueOrFalse(value)) {
+      warn(`service.cilium.io/${name} read as false: expected true or false: current value is "${value}"`);
+    }
+    return value === undefined ? fallback : isTrue(value);
+  };
+  const global = read('global', false, annotated(annotations, 'service.cilium.io/global', 'io.cilium/global-service'));
   if (global && external) warn('service.cilium.io/global has no effect on a Service of type ExternalName');
   if (!global || external) return { global: false, shared: false, affinity: 'none' };
-  const shared = annotated(annotations, 'service.cilium.io/shared', 'io.cilium/shared-service');
+  const shared = read('shared', true, annotated(annotations, 'service.cilium.io/shared', 'io.cilium/shared-service'));
   const affinity = annotated(annotations, 'service.cilium.io/affinity', 'io.cilium/service-affinity');
-  return { global, shared: shared === undefined || isTrue(shared), affinity: affinityOf(affinity, warn) };
+  return { global, shared, affinity: affinityOf(affinity, warn) };
 }
 
 const annotated = (annotations: Texts, current: string, alias: string): string | undefined =>
   annotations[current] ?? annotations[alias];
 
-const isTrue = (value: string | undefined): boolean => value?.toLowerCase() === 'true';
+const isTrue = (value: string): boolean => value.toLowerCase() === 'true';
+
+const isTrueOrFalse = (value: string): boolean => /^(true|false|)$/i.test(value);
 
 function affinityOf(value: string | undefined, warn: Warn): Affinity {
   const lower = value?.toLowerCase() ?? '';
