@@ -17,6 +17,7 @@ import type { Datapath } from './datapath/datapath.ts';
 import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
 import { Reconciler } from './datapath/reconciler.ts';
 import { startMesh } from './mesh/mesh.ts';
+import { aborted } from './mesh/tasks.ts';
 import { agentMetrics } from './metrics.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
@@ -27,11 +28,6 @@ import { MeshFacts } from './table/mesh-facts.ts';
 import { Publisher } from './table/publisher.ts';
 import { ServiceTable } from './table/service-table.ts';
 import { VERSION } from './version.ts';
-
-export interface Agent {
-  /** Resolves after a clean stop; rejects when a part ended that never should. */
-  readonly ended: Promise<void>;
-}
 
 /** What the rooms share. */
 interface Parts {
@@ -49,8 +45,11 @@ interface Parts {
   readonly applied: Map<string, number>;
 }
 
-/** Rejects when the kernel, the kubeconfig or the node cannot be had; everything else is retried while the agent runs. */
-export async function startAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<Agent> {
+/**
+ * Runs until `signal` aborts. Rejects when the kernel, the kubeconfig or the node cannot be had, or when a part ended
+ * that never should; everything else is retried while the agent runs.
+ */
+export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const claim = await claimNode();
   const parts = await openParts(config, log);
   const work = new AbortController();
@@ -62,14 +61,21 @@ export async function startAgent(config: AgentConfig, log: Logger, signal: Abort
     name: 'table',
     stop: async () => {
       work.abort();
-      await working;
+      await Promise.allSettled([working]);
     },
   });
   for (const hook of servers(parts)) lifecycle.add(hook);
-  await lifecycle.start(signal);
-  log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: parts.datapath.name }, 'Agent started');
-  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  return { ended: Promise.race([stopped, working]).then(() => lifecycle.stop()) };
+  try {
+    await Promise.all([start(lifecycle, parts), Promise.race([aborted(signal), working])]);
+  } finally {
+    await lifecycle.stop();
+  }
+}
+
+/** A signal does not break it off: nothing in it waits for others, and what is there can be stopped. */
+async function start(lifecycle: Lifecycle, { config, log, datapath }: Parts): Promise<void> {
+  await lifecycle.start();
+  log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: datapath.name }, 'Agent started');
 }
 
 async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {

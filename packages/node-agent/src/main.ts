@@ -1,6 +1,6 @@
 /** The node agent: one per node. Reads arguments and environment, starts, and stops on a signal. The only file that exits. */
 import { createLogger } from '@tombolo/shared/process/logger.ts';
-import { startAgent } from './compose.ts';
+import { runAgent } from './compose.ts';
 import { type AgentConfig, parseAgentConfig, USAGE } from './config.ts';
 
 async function run(config: AgentConfig): Promise<number> {
@@ -13,8 +13,7 @@ async function run(config: AgentConfig): Promise<number> {
     });
   }
   try {
-    const agent = await startAgent(config, log, stop.signal);
-    await agent.ended;
+    await runAgent(config, log, stop.signal);
     return 0;
   } catch (error) {
     log.error({ error }, 'Cannot run the node agent');

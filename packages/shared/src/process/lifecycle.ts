@@ -1,7 +1,7 @@
 /** Ordered start, reverse stop. A part that fails to stop does not spare the others. */
 export interface Hook {
   readonly name: string;
-  start?(signal: AbortSignal): Promise<void>;
+  start?(): Promise<void>;
   stop?(): Promise<void>;
 }
 
@@ -14,11 +14,10 @@ export class Lifecycle {
   }
 
   /** Starts in order. When one fails, those already started stay started: call `stop`. */
-  async start(signal: AbortSignal): Promise<void> {
+  async start(): Promise<void> {
     for (const hook of this.#hooks) {
-      signal.throwIfAborted();
       this.#started.push(hook);
-      await hook.start?.(signal);
+      await hook.start?.();
     }
   }
 

@@ -35,7 +35,7 @@ describe('Lifecycle', () => {
     lifecycle.add(hook('b', true));
     lifecycle.add({ name: 'c', start: () => Promise.reject(new Error('cannot start')) });
     lifecycle.add(hook('d'));
-    await assert.rejects(lifecycle.start(new AbortController().signal), /cannot start/);
+    await assert.rejects(lifecycle.start(), /cannot start/);
     await assert.rejects(lifecycle.stop(), (error: AggregateError) => error.errors.length === 1);
     assert.deepEqual(seen, ['start a', 'start b', 'stop b', 'stop a']);
   });
