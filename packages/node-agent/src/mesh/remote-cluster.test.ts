@@ -17,6 +17,7 @@ class World {
   readonly told = new Recorder();
   readonly ids = new ClusterIds(local, 255);
   readonly remotes: RemoteCluster[] = [];
+  readonly warned: string[] = [];
 
   join(name: string, id: number, options: ConstructorParameters<typeof Writer>[3] = {}) {
     const etcd = new FakeEtcd(name);
@@ -28,7 +29,7 @@ class World {
       ids: this.ids,
       listener: this.told,
       touched: () => {},
-      log: silentLogger,
+      log: { ...silentLogger, warn: ({ reason }) => void this.warned.push(`${reason}`) },
       clock: this.clock,
       silentAfterMs: 2 * MINUTE,
       connect: () => etcd.reader(),
@@ -226,6 +227,7 @@ describe('RemoteCluster', () => {
     assert.equal(status().control, 'failed');
     assert.equal(status().lastError, 'Cannot reach etcd: connection refused');
     assert.ok(etcd.opened < 60, `backs off: ${etcd.opened} sessions`);
+    assert.deepEqual(world.warned, ['Cannot reach etcd: connection refused'], 'said once');
     etcd.up();
     await writer.everything({ 'a/x': ['10.2.0.1'] });
     await world.clock.advance(MINUTE);

@@ -3,6 +3,7 @@
  *
  * R1. The end of a session withdraws nothing: only the cluster's own word, a change of its id, or `remove` does.
  * R2. The backoff starts again from the beginning only after a session held.
+ * R3. The log tells each reason once, however often it is tried again: a remote can be away for weeks.
  */
 import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
 import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
@@ -33,6 +34,7 @@ export class RemoteCluster {
   #config: EtcdConfig | undefined;
   #attempt = new AbortController();
   #running: Promise<void> | undefined;
+  #logged = '';
 
   constructor(options: RemoteClusterOptions) {
     this.#options = options;
@@ -77,10 +79,12 @@ export class RemoteCluster {
       const { signal } = this.#attempt;
       const started = this.#options.clock.now();
       const error = await this.#session(this.#config, signal);
-      if (signal.aborted || this.#options.clock.now() - started >= HELD_MS) delay = firstDelay();
+      if (signal.aborted || this.#options.clock.now() - started >= HELD_MS) {
+        delay = firstDelay();
+        this.#logged = '';
+      }
       if (!signal.aborted) {
-        this.facts.failed(error instanceof Error ? error.message : `The session ended: ${error}`);
-        this.#options.log.warn({ error, retryMs: delay.delay }, 'Session with cluster ended');
+        this.#failed(error, delay.delay);
         await this.#options.clock.sleep(delay.delay, signal);
         delay = delay.next();
       }
@@ -88,12 +92,20 @@ export class RemoteCluster {
     }
   }
 
+  #failed(error: unknown, retryMs: number): void {
+    const reason = error instanceof Error ? error.message : `The session ended: ${error}`;
+    this.facts.failed(reason);
+    if (reason !== this.#logged) this.#options.log.warn({ reason, retryMs }, 'Session with cluster ended');
+    this.#options.log.debug({ error, retryMs }, 'Session will be opened again');
+    this.#logged = reason;
+  }
+
   async #session(config: EtcdConfig, signal: AbortSignal): Promise<unknown> {
     this.facts.beginSession();
     let reader: EtcdReader;
     try {
       reader = this.#options.connect(config, {
-        logger: this.#options.log,
+        logger: whispering(this.#options.log),
         report: (health) => this.#report(health, signal),
       });
     } catch (error) {
@@ -112,6 +124,12 @@ export class RemoteCluster {
   #report(health: Health, signal: AbortSignal): void {
     if (!signal.aborted) this.facts.connection(health.kind === 'degraded' ? health.reason : '');
   }
+}
+
+/** What the reader has to say of its connection is among the facts already, and logged with them. */
+function whispering(log: Logger): Logger {
+  const debug: Logger['debug'] = (fields, msg) => log.debug(fields, msg);
+  return { debug, info: debug, warn: debug, error: debug, child: (fields) => whispering(log.child(fields)) };
 }
 
 const firstDelay = (): Backoff => backoff({ first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS });
