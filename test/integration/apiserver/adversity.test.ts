@@ -224,6 +224,20 @@ describe('clustermesh-apiserver: program', () => {
     assert((await facts(world)).has(CART));
   });
 
+  it('ends cleanly on SIGTERM also while etcd is away', async () => {
+    await world.etcd.kill();
+    const { child, exited, output } = program(...world.flags, '--log-level=debug');
+    try {
+      const failures = () => (output().match(/listing for a prune failed/g) ?? []).length;
+      await until('prunes that wait for long', () => failures() >= 18);
+      child.kill('SIGTERM');
+      assert.equal(await exited, 0, output());
+    } finally {
+      child.kill('SIGKILL');
+      await world.etcd.run();
+    }
+  });
+
   it('names everything that is wrong with its flags, and a bad kubeconfig', async () => {
     const wrong = program('--cluster-id=0', '--what');
     assert.equal(await wrong.exited, 2);

@@ -6,7 +6,7 @@
 import type { Logger } from '../process/logger.ts';
 import type { DesiredKey } from './desired-key.ts';
 import type { PrefixEvent } from './reader.ts';
-import type { Timers } from './timers.ts';
+import { pause, type Timers } from './timers.ts';
 import type { EtcdWriter } from './writer.ts';
 
 export interface EnforcerOptions {
@@ -69,7 +69,7 @@ export class Enforcer {
       } catch (error) {
         if (signal.aborted) return;
         this.#options.logger.warn({ key: item.key, error }, 'enforced key cannot be watched, only refreshed');
-        await this.#delay(signal);
+        await pause(this.#options.timers, RETRY_WATCH_MS, signal);
       }
     }
   }
@@ -95,15 +95,5 @@ export class Enforcer {
     if (event.kind === 'synced' || event.key !== item.key) return;
     item.see(event.kind === 'put' ? event.value : undefined, BigInt(event.revision));
     this.check(item);
-  }
-
-  #delay(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.timers.after(RETRY_WATCH_MS, resolve);
-      signal.addEventListener('abort', () => {
-        cancel();
-        resolve();
-      });
-    });
   }
 }

@@ -12,7 +12,7 @@ import { Enforcer } from './enforcer.ts';
 import { EtcdError } from './errors.ts';
 import { keyspaceHealth } from './keyspace-health.ts';
 import { PendingSet } from './pending-set.ts';
-import type { Timers } from './timers.ts';
+import { pause, type Timers } from './timers.ts';
 import type { EtcdWriter } from './writer.ts';
 
 export interface KeyspaceLoopOptions {
@@ -39,7 +39,7 @@ export class KeyspaceLoop implements Keyspace {
   #busy = 0;
   #pause: Backoff | undefined;
   #cancelPause: (() => void) | undefined;
-  #closed: EtcdError | undefined;
+  readonly #closing = new AbortController();
 
   constructor(writer: EtcdWriter, options: KeyspaceLoopOptions) {
     this.#writer = writer;
@@ -106,11 +106,16 @@ export class KeyspaceLoop implements Keyspace {
 
   close(): void {
     if (this.#closed) return;
-    this.#closed = new EtcdError('closed', 'The keyspace was closed');
+    const reason = new EtcdError('closed', 'The keyspace was closed');
+    this.#closing.abort(reason);
     this.#enforcer.close();
     this.#cancelPause?.();
     for (const item of this.#keys.values()) item.cancelRetry?.();
-    this.#pending.close(this.#closed);
+    this.#pending.close(reason);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** The keys under the prefix of which we think that etcd has them as they shall be, and that thought. */
@@ -241,12 +246,12 @@ export class KeyspaceLoop implements Keyspace {
 
   async #listForSure(prefix: string): Promise<ReadonlyMap<string, Buffer>> {
     for (let wait = this.#backoff(LONGEST_PAUSE_MS); ; wait = wait.next()) {
-      if (this.#closed) throw this.#closed;
+      this.#closing.signal.throwIfAborted();
       try {
         return (await this.#writer.list(prefix)).entries;
       } catch (error) {
         this.#options.logger.debug({ prefix, error }, 'listing for a prune failed');
-        await new Promise<void>((resolve) => this.#options.timers.after(wait.delay, resolve));
+        await pause(this.#options.timers, wait.delay, this.#closing.signal);
       }
     }
   }

@@ -16,6 +16,10 @@ class ManualTimers implements Timers {
     return this.#now;
   }
 
+  get running(): number {
+    return this.#due.size;
+  }
+
   after(ms: number, run: () => void): () => void {
     return this.#add({ at: this.#now + ms, every: undefined, run });
   }
@@ -388,6 +392,19 @@ describe('Keyspace', () => {
     await rejected;
     assert.deepEqual(writer.store.get('a'), '1');
     assert.ok(!writer.log.some((entry) => entry.startsWith('delete')));
+  });
+
+  it('close() ends a prune and a watch that wait for etcd at once, and leaves no timer', async () => {
+    const { writer, timers, keyspace } = open();
+    writer.fail = () => 'unavailable';
+    writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
+    keyspace.enforce('config', 'ours');
+    const rejected = assert.rejects(keyspace.prune('a/'), /closed/);
+    await settled();
+    assert.ok(timers.running > 0);
+    keyspace.close();
+    assert.equal(timers.running, 0);
+    await rejected;
   });
 
   const key = fc.constantFrom('a', 'b', 'c');

@@ -18,3 +18,17 @@ export const realTimers: Timers = {
     return () => clearInterval(timer);
   },
 };
+
+/** Resolves after `ms`, or as soon as the signal aborts. */
+export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const cancel = timers.after(ms, end);
+    signal.addEventListener('abort', end);
+  });
+}
