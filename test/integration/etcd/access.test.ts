@@ -240,6 +240,19 @@ describe('access to an etcd with passwords', () => {
     });
   }
 
+  it('gives up logging in when it is closed', async () => {
+    await server.pause();
+    let reason = '';
+    const reading = reader.get('cilium/state/a').catch((error: unknown) => {
+      reason = String(error);
+    });
+    reader.close();
+    // Well before the deadline of the login.
+    await until('the call was given up', () => reason !== '', 5_000);
+    assert.match(reason, /was closed/);
+    await reading;
+  });
+
   it('needs no user where authentication is switched off', async () => {
     await control('auth', 'disable');
     assert.ok(await reader.get('cilium/state/a'));

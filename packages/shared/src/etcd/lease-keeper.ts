@@ -88,6 +88,7 @@ export class LeaseKeeper {
         this.#confirm(header, reject);
         if (TTL === '0') this.#options.lost(ID);
       });
+      if (signal.aborted) return resolve();
       signal.addEventListener('abort', () => resolve(), { once: true, signal: serving.signal });
       ticker = setInterval(ask, this.#options.intervalMs);
       ask();

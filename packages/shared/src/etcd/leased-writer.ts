@@ -130,14 +130,11 @@ export class LeasedWriter implements EtcdWriter {
   async #compareHistory(): Promise<void> {
     const mark = this.#history.mark();
     const settings = { action: 'read the revision', timeoutMs: this.#options.timeoutMs };
-    try {
-      const { header } = await this.#session.call(settings, ({ kv }, options) =>
-        kv.range({ key: Buffer.from('\0'), limit: 1 }, options),
-      );
-      if (this.#history.wentBack(mark, header.revision)) this.#wentBack();
-    } catch {
+    const answer = await this.#session
+      .call(settings, ({ kv }, options) => kv.range({ key: Buffer.from('\0'), limit: 1 }, options))
       // The session has reported it, and the next connection or write compares again.
-    }
+      .catch(() => undefined);
+    if (answer && this.#history.wentBack(mark, answer.header.revision)) this.#wentBack();
   }
 
   #wentBack(): void {

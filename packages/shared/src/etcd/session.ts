@@ -27,7 +27,7 @@ export interface CallSettings {
   readonly signal?: AbortSignal;
 }
 
-export const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 10_000;
 
 export class Session {
   readonly #config: EtcdConfig;
@@ -144,7 +144,8 @@ export class Session {
     const { username, password } = this.#config;
     if (username !== undefined && username !== '') {
       try {
-        await connection.authenticate(username, password ?? '', { deadline: Date.now() + DEFAULT_TIMEOUT_MS });
+        const deadline = Date.now() + DEFAULT_TIMEOUT_MS;
+        await connection.authenticate(username, password ?? '', { deadline, signal: this.closed });
       } catch (cause) {
         if (!String(cause).includes('authentication is not enabled')) {
           connection.close();
