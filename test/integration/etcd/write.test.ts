@@ -4,7 +4,7 @@ import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
 import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
 import { EtcdServer, until } from './etcd-server.ts';
-import { dump, etcdctl } from './etcdctl.ts';
+import { dump, etcdctl, revisionOf } from './etcdctl.ts';
 import { TcpGate } from './tcp-gate.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -171,6 +171,22 @@ describe('writing to a real etcd', () => {
     await etcdctl(server, 'del', 'config/east');
     await until('put back', async () => (await dump(server, 'config/')).get('config/east') === 'ours');
     assert.deepEqual(await leaseSizes(), [1]);
+  });
+
+  it('takes back an entry that another writer put on a lease of its own', async () => {
+    // As text: the number is beyond those that JSON.parse keeps.
+    const leaseOf = async (key: string) => /"lease":(\d+)/.exec(await etcdctl(server, 'get', key, '-w', 'json'))?.[1];
+    for (const key of ['a/1', 'a/2']) keyspace.set(key, 'x');
+    await keyspace.whenWritten();
+    const ours = await leaseOf('a/1');
+    const other = connectWriter({ endpoints: [server.endpoint] });
+    await other.put('a/1', 'x');
+    other.close();
+    assert.notEqual(await leaseOf('a/1'), ours);
+    const before = await revisionOf(server);
+    assert.equal(await keyspace.prune('a/'), 0);
+    assert.equal(await leaseOf('a/1'), ours);
+    assert.equal(await revisionOf(server), before + 1, 'nothing else was written');
   });
 
   it('prunes leftovers only when asked, and stops without touching anything', async () => {

@@ -19,8 +19,9 @@ export interface Keyspace {
   remove(key: string): void;
   /**
    * Deletes what is under the prefix and neither desired nor in `keep`: leftovers of an earlier life, of ours or of
-   * etcd's. Writes again what somebody changed or deleted. Call it only after the first complete listing of the source.
-   * Goes on until done; resolves with how many were deleted; rejects only after `close`.
+   * etcd's. Writes again what somebody changed or deleted, or wrote under a lease of his own, with which it would go.
+   * Call it only after the first complete listing of the source. Goes on until done; resolves with how many were
+   * deleted; rejects only after `close`.
    */
   prune(prefix: string, keep?: ReadonlySet<string>): Promise<number>;
   /**

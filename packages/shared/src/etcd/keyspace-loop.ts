@@ -13,7 +13,7 @@ import { EtcdError } from './errors.ts';
 import { keyspaceHealth } from './keyspace-health.ts';
 import { PendingSet } from './pending-set.ts';
 import { pause, type Timers } from './timers.ts';
-import type { EtcdWriter } from './writer.ts';
+import type { EtcdWriter, Listing } from './writer.ts';
 
 export interface KeyspaceLoopOptions {
   readonly logger: Logger;
@@ -83,12 +83,12 @@ export class KeyspaceLoop implements Keyspace {
     this.#pending.add(ticket);
     try {
       const believed = this.#believed(prefix);
-      const listed = await this.#listForSure(prefix);
-      const leftovers = [...listed.keys()].filter((key) => !keep.has(key) && !this.#keys.has(key));
+      const { entries, foreign } = await this.#listForSure(prefix);
+      const leftovers = [...entries.keys()].filter((key) => !keep.has(key) && !this.#keys.has(key));
       for (const key of leftovers) this.remove(key);
       // What was written meanwhile need not be in the listing.
       const drifted = [...believed].filter(
-        ([item, held]) => item.held === held && !item.isHeldAs(listed.get(item.key)),
+        ([item, held]) => item.held === held && (!item.isHeldAs(entries.get(item.key)) || foreign.has(item.key)),
       );
       for (const [item] of drifted) this.#rewrite(item);
       await this.#pending.whenDone([...leftovers, ...drifted.map(([{ key }]) => key)]);
@@ -244,11 +244,11 @@ export class KeyspaceLoop implements Keyspace {
     });
   }
 
-  async #listForSure(prefix: string): Promise<ReadonlyMap<string, Buffer>> {
+  async #listForSure(prefix: string): Promise<Listing> {
     for (let wait = this.#backoff(LONGEST_PAUSE_MS); ; wait = wait.next()) {
       this.#closing.signal.throwIfAborted();
       try {
-        return (await this.#writer.list(prefix)).entries;
+        return await this.#writer.list(prefix);
       } catch (error) {
         this.#options.logger.debug({ prefix, error }, 'listing for a prune failed');
         await pause(this.#options.timers, wait.delay, this.#closing.signal);

@@ -52,6 +52,8 @@ class ManualTimers implements Timers {
 /** An etcd in memory: counts, fails on demand, loses leases, lets others interfere. */
 class FakeWriter implements EtcdWriter {
   readonly store = new Map<string, string>();
+  /** Keys that somebody else wrote last. */
+  readonly foreign = new Set<string>();
   readonly log: string[] = [];
   fail: (key: string) => EtcdErrorKind | undefined = () => undefined;
   inFlight = 0;
@@ -63,6 +65,7 @@ class FakeWriter implements EtcdWriter {
 
   async put(key: string, value: Buffer | string): Promise<string> {
     await this.#visit(key, `put ${key}=${value}`);
+    this.foreign.delete(key);
     return this.interfere(key, String(value));
   }
 
@@ -109,7 +112,8 @@ class FakeWriter implements EtcdWriter {
     const kind = this.fail(prefix);
     if (kind) throw new EtcdError(kind, `Cannot list "${prefix}": ${kind}`);
     const found = [...this.store].filter(([key]) => key.startsWith(prefix));
-    return { revision: String(this.#revision), entries: new Map(found.map(([key, v]) => [key, Buffer.from(v)])) };
+    const entries = new Map(found.map(([key, v]) => [key, Buffer.from(v)]));
+    return { revision: String(this.#revision), entries, foreign: this.foreign };
   }
 
   follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
@@ -304,6 +308,17 @@ describe('Keyspace', () => {
     assert.equal(await keyspace.prune('a/'), 0);
     assert.deepEqual(writer.log.toSorted(), ['put a/changed=ours', 'put a/deleted=ours']);
     assert.equal(writer.store.get('a/changed'), 'ours');
+    keyspace.close();
+  });
+
+  it('prune() writes again what somebody else wrote just so, since it hangs on his lease', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/own', 'a/taken']) keyspace.set(key, 'ours');
+    await keyspace.whenWritten();
+    writer.log.length = 0;
+    writer.foreign.add('a/taken');
+    await keyspace.prune('a/');
+    assert.deepEqual(writer.log, ['put a/taken=ours']);
     keyspace.close();
   });
 

@@ -82,12 +82,17 @@ export class LeasedWriter implements EtcdWriter {
 
   async list(prefix: string): Promise<Listing> {
     const entries = new Map<string, Buffer>();
+    const foreign = new Set<string>();
     let revision = '0';
     for await (const page of listPages(this.#session, prefix, this.#options.pageSize)) {
       revision = page.revision;
-      for (const { key, value } of page.entries) entries.set(key.toString(), value);
+      const own = new Set(this.#pool.ids);
+      for (const { key, value, lease } of page.entries) {
+        entries.set(key.toString(), value);
+        if (!own.has(lease)) foreign.add(key.toString());
+      }
     }
-    return { revision, entries };
+    return { revision, entries, foreign };
   }
 
   putAll(entries: Iterable<readonly [string, Buffer | string]>): Promise<ReadonlyMap<string, Error>> {

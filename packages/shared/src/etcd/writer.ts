@@ -8,6 +8,8 @@ export interface Listing {
   readonly revision: string;
   /** Sorted by key. */
   readonly entries: ReadonlyMap<string, Buffer>;
+  /** Those of them that hang on a lease which is not of this writer, or on none: it does not keep them alive. */
+  readonly foreign: ReadonlySet<string>;
 }
 
 /** All promises settle within a deadline: a dead etcd gives an `EtcdError`, never a hanging call. */
