@@ -79,7 +79,7 @@ function groupJson({ port, family, frontends, backends }: api.FrontendGroup): Js
   };
 }
 
-export function backendJson(backend: api.Backend): Json {
+function backendJson(backend: api.Backend): Json {
   return {
     address: backend.address,
     port: backend.port,

@@ -10,8 +10,7 @@ export interface EntrySource {
   takeChanges(): EntryChanges;
   /** Suffixes that an earlier life may have written and of which nothing can be said now: they stay. */
   readonly keep: ReadonlySet<string>;
-  /** Suffixes of all entries that were said and not taken back. */
-  readonly suffixes: Iterable<string>;
+  /** How many entries were said and not taken back. */
   readonly size: number;
 }
 
@@ -25,10 +24,6 @@ export class Said {
     if (value === undefined) this.#values.delete(suffix);
     else this.#values.set(suffix, value);
     return true;
-  }
-
-  get suffixes(): Iterable<string> {
-    return this.#values.keys();
   }
 
   get size(): number {

@@ -86,10 +86,6 @@ export class IdentityNumbers {
     return changes;
   }
 
-  get suffixes(): Iterable<string> {
-    return this.#said.suffixes;
-  }
-
   get size(): number {
     return this.#said.size;
   }

@@ -40,16 +40,12 @@ export class NodeExport implements EntrySource {
     return this.#refused;
   }
 
-  get suffixes(): Iterable<string> {
-    return this.#said.suffixes;
-  }
-
   get size(): number {
     return this.#said.size;
   }
 }
 
-export function nodeEntry(cluster: ClusterIdentity, node: KubernetesNode): string {
+function nodeEntry(cluster: ClusterIdentity, node: KubernetesNode): string {
   return encodeNode(
     wireNode(cluster, {
       name: node.name,

@@ -38,9 +38,6 @@ export class PodExport implements EntrySource {
         this.#settle();
         return numbers.takeChanges();
       },
-      get suffixes() {
-        return numbers.suffixes;
-      },
       get size() {
         return numbers.size;
       },
@@ -71,10 +68,6 @@ export class PodExport implements EntrySource {
   /** Pods for whose labels no number was left. */
   get withoutIdentity(): ReadonlySet<string> {
     return this.#withoutIdentity;
-  }
-
-  get suffixes(): Iterable<string> {
-    return this.#said.suffixes;
   }
 
   get size(): number {

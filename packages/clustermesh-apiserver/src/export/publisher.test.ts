@@ -27,10 +27,6 @@ class Source implements EntrySource {
     return changes;
   }
 
-  get suffixes() {
-    return this.#all.keys();
-  }
-
   get size() {
     return this.#all.size;
   }

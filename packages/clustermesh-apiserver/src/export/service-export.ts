@@ -82,10 +82,6 @@ export class ServiceExport implements EntrySource {
     return this.#truncated;
   }
 
-  get suffixes(): Iterable<string> {
-    return this.#said.suffixes;
-  }
-
   get size(): number {
     return this.#said.size;
   }

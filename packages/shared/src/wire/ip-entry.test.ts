@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { EntryExpectations } from './expectations.ts';
-import { decodeIpEntry, effectiveIdentity, encodeIpEntry, ipEntrySuffix } from './ip-entry.ts';
+import { decodeIpEntry, encodeIpEntry, ipEntrySuffix } from './ip-entry.ts';
 
 const expected: EntryExpectations = { cluster: 'east', clusterId: 1, maxClusters: 255, suffix: '10.1.3.17' };
 const entry = (fields: Record<string, unknown> = {}): string =>
@@ -76,9 +76,4 @@ describe('decodeIpEntry()', () => {
       });
     });
   }
-
-  it('effectiveIdentity() sees the host of another cluster as a remote node', () => {
-    assert.equal(effectiveIdentity({ identity: 1 }), 6);
-    assert.equal(effectiveIdentity({ identity: 70210 }), 70210);
-  });
 });

@@ -23,7 +23,7 @@ export interface WireIpEntry {
   readonly prefixLength?: number | undefined;
   /** The node; empty when unknown. */
   readonly hostIp: IpAddress | '';
-  /** As written; see `effectiveIdentity`. */
+  /** As written: the host of another cluster says 1, and readers take it for a remote node, 6. */
   readonly identity: number;
   readonly encryptionKey: number;
   readonly metadata: string;
@@ -95,10 +95,6 @@ function checkIdentity(identity: number, expected: EntryExpectations, problems: 
     problems.note(`ID must be ${first}-${last} or below 256: current value is ${identity}`);
   }
 }
-
-/** A host of another cluster (1) is a remote node (6) from here. */
-export const effectiveIdentity = ({ identity }: Pick<WireIpEntry, 'identity'>): number =>
-  identity === 1 ? 6 : identity;
 
 export function encodeIpEntry(entry: WireIpEntry): string {
   const mask = entry.prefixLength === undefined ? 'null' : `"${encodeMask(entry.prefixLength, bitsOf(entry.ip))}"`;
