@@ -78,6 +78,25 @@ describe('bad input', () => {
     });
   }
 
+  it('keeps the last good value of an entry that turned to junk, also over a restart of the agent', async () => {
+    const node = east.node(1);
+    const key = `${SERVICES}/default/web`;
+    await west.apiserver.kill(); // It would mend its entry.
+    await putInWest(key, '{');
+    assert.match(await quarantined('default/web'), /default\/web/);
+    await uses(node, all);
+    await node.agent.kill();
+    await node.agent.start();
+    await node.agentReady();
+    assert.match(await quarantined('default/web'), /default\/web/);
+    await uses(node, all);
+    await west.apiserver.start();
+    await west.apiserverReady();
+    await waitUntil('the entry to be mended', async () =>
+      (await clusterOf(node, 'west'))?.quarantined.every((each) => !each.key.includes('default/web')),
+    );
+  });
+
   it('takes a Service with 20,000 backends', async () => {
     await west.apply(bigService('big', ['http']));
     const argv = ['service', 'default/big', '-o', 'json'];

@@ -42,6 +42,11 @@ export class EntryStore<T> {
     return [...this.#refused.values()];
   }
 
+  /** Of these nothing good was heard, unless they have a value from before. */
+  get refusedKeys(): Iterable<string> {
+    return this.#refused.keys();
+  }
+
   get withdrawn(): ReadonlyMap<string, bigint> {
     return this.#withdrawn;
   }
@@ -76,14 +81,14 @@ export class EntryStore<T> {
     if (this.#values.has(key) || this.#refused.has(key)) this.#withdrawn.set(key, BigInt(revision));
   }
 
-  /** Lets withdrawals take effect that `upTo` holds; answers with the keys that had a value. */
+  /** Lets withdrawals take effect that `upTo` holds; answers with the keys that something was known of. */
   settle(upTo: ReadonlyMap<string, bigint>): readonly string[] {
     const gone: string[] = [];
     for (const [key, revision] of upTo) {
       if (this.#withdrawn.get(key) !== revision) continue;
       this.#withdrawn.delete(key);
-      this.#refused.delete(key);
-      if (this.#values.has(key)) gone.push(key);
+      const wasRefused = this.#refused.delete(key);
+      if (wasRefused || this.#values.has(key)) gone.push(key);
       this.#replace(key, undefined);
     }
     return gone;

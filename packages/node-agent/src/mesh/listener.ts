@@ -8,9 +8,10 @@ export interface MeshListener {
   servicesChanged(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void;
   /**
    * `synced` only after the first complete listing behind its canary; `stale` when it falls silent; back to `synced`
-   * when it speaks again and its new listing is complete.
+   * when it speaks again and its new listing is complete. `refused` are the Services whose entries are there and cannot
+   * be used: of these, what an earlier agent knew stays in force.
    */
-  viewChanged(cluster: ClusterIdentity, view: ClusterView): void;
+  viewChanged(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey>): void;
   /** Its file was taken out of the clustermesh directory, or its id changed: all it said is withdrawn. */
   clusterRemoved(cluster: ClusterIdentity): void;
   /** The names of all clusters that the directory lists, and what is known of each; for status and explanations. */

@@ -132,7 +132,7 @@ describe('RemoteCluster', () => {
     await writer.withdraw('a/y');
     await writer.withdraw('a/z/z');
     await settle();
-    assert.deepEqual(world.told.take(), ['+ west a/x', '- west a/y']);
+    assert.deepEqual(world.told.take(), ['+ west a/x', '- west a/y', '- west a/z/z']);
     assert.deepEqual(status().quarantined, []);
   });
 

@@ -54,6 +54,11 @@ function isSameService(known: RemoteService, listed: RemoteService): boolean {
   );
 }
 
+function serviceKeyOf(suffix: string): ServiceKey {
+  const slash = suffix.indexOf('/');
+  return serviceKey(suffix.slice(0, slash), suffix.slice(slash + 1));
+}
+
 export class RemoteFacts implements SessionHost {
   readonly #options: RemoteFactsOptions;
   readonly services = new EntryStore({ weigh: ({ backends }: RemoteService) => backends.length, same: isSameService });
@@ -121,9 +126,8 @@ export class RemoteFacts implements SessionHost {
   }
 
   serviceChanged(suffix: string, service: RemoteService | undefined): void {
-    const [namespace = '', name = ''] = suffix.split('/');
     if (this.#pending.size === 0) queueMicrotask(() => this.#flush());
-    this.#pending.set(serviceKey(namespace, name), service);
+    this.#pending.set(serviceKeyOf(suffix), service);
     this.#touch();
   }
 
@@ -237,7 +241,8 @@ export class RemoteFacts implements SessionHost {
     const view = viewOf(next);
     if (this.#identity !== undefined && view.kind !== before.kind && !this.#closed) {
       this.#flush();
-      this.#options.listener.viewChanged(this.#identity, view);
+      const refused = new Set([...this.services.refusedKeys].map(serviceKeyOf));
+      this.#options.listener.viewChanged(this.#identity, view, refused);
     }
     const state = controlStateOf(next);
     if (state !== stateBefore)

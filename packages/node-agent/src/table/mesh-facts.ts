@@ -24,8 +24,8 @@ export class MeshFacts implements MeshListener {
     this.#changed();
   }
 
-  viewChanged(cluster: ClusterIdentity, view: ClusterView): void {
-    this.#table.setRemoteView(cluster, view);
+  viewChanged(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey>): void {
+    this.#table.setRemoteView(cluster, view, refused);
     this.#changed();
   }
 

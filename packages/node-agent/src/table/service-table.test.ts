@@ -154,6 +154,18 @@ describe('ServiceTable', () => {
       assert.deepEqual(addresses(table), []);
     });
 
+    it('keeps those of a Service whose entry is refused, until the cluster says something usable or nothing', () => {
+      for (const said of [remoteService('10.3.0.2'), undefined]) {
+        const table = adopt();
+        table.setRemoteView(west, { kind: 'synced' }, new Set([KEY]));
+        table.publish();
+        assert.deepEqual(addresses(table), ['west 10.3.0.1 stale']);
+        table.setRemoteServices(west, new Map([[KEY, said]]));
+        table.publish();
+        assert.deepEqual(addresses(table), said ? ['west 10.3.0.2'] : []);
+      }
+    });
+
     it('withdraws those of clusters that are no longer configured', () => {
       const table = adopt();
       table.settleAdopted(new Set([7]));

@@ -29,6 +29,11 @@ interface RemoteCluster {
   readonly services: Map<ServiceKey, RemoteService>;
 }
 
+/** What remains of an adopted cluster: less with every word that it says itself. */
+interface Adopted extends AdoptedCluster {
+  readonly services: Map<ServiceKey, RemoteService>;
+}
+
 export class ServiceTable {
   readonly #local: ClusterIdentity;
   #context: MergeContext;
@@ -36,7 +41,7 @@ export class ServiceTable {
   readonly #slices = new Map<ServiceKey, Map<string, LocalEndpointSlice>>();
   readonly #sliceOwners = new Map<string, ServiceKey>();
   readonly #remotes = new Map<number, RemoteCluster>();
-  readonly #adopted = new Map<number, AdoptedCluster>();
+  readonly #adopted = new Map<number, Adopted>();
   readonly #dirty = new Set<ServiceKey>();
   readonly #log = new ChangeLog();
   #podCidrs: readonly Cidr[] = [];
@@ -89,15 +94,17 @@ export class ServiceTable {
     for (const [key, service] of changes) {
       if (service) remote.services.set(key, service);
       else remote.services.delete(key);
+      this.#adopted.get(cluster.id)?.services.delete(key);
       this.#dirty.add(key);
     }
   }
 
-  setRemoteView(cluster: ClusterIdentity, view: ClusterView): void {
+  /** `refused`: Services of which the cluster said something that cannot be used. */
+  setRemoteView(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey> = new Set()): void {
     const remote = this.#remote(cluster);
     if (remote.view.kind !== view.kind) this.#mark(remote.services.keys());
     remote.view = view;
-    if (view.kind !== 'unknown') this.#forgetAdopted(cluster.id);
+    if (view.kind !== 'unknown') this.#forgetAdopted(cluster.id, refused);
   }
 
   removeRemote(cluster: ClusterIdentity): void {
@@ -111,7 +118,7 @@ export class ServiceTable {
     for (const cluster of clusters) {
       const { kind } = this.#remotes.get(cluster.identity.id)?.view ?? { kind: 'unknown' };
       if (kind !== 'unknown') continue;
-      this.#adopted.set(cluster.identity.id, cluster);
+      this.#adopted.set(cluster.identity.id, { ...cluster, services: new Map(cluster.services) });
       this.#mark(cluster.services.keys());
     }
   }
@@ -121,9 +128,11 @@ export class ServiceTable {
     for (const id of [...this.#adopted.keys()]) if (!ids.has(id)) this.#forgetAdopted(id);
   }
 
-  #forgetAdopted(id: number): void {
-    this.#mark(this.#adopted.get(id)?.services.keys() ?? []);
-    this.#adopted.delete(id);
+  #forgetAdopted(id: number, except: ReadonlySet<ServiceKey> = new Set()): void {
+    const services = this.#adopted.get(id)?.services ?? new Map<ServiceKey, RemoteService>();
+    this.#mark(services.keys());
+    for (const key of services.keys()) if (!except.has(key)) services.delete(key);
+    if (services.size === 0) this.#adopted.delete(id);
   }
 
   #remote(identity: ClusterIdentity): RemoteCluster {

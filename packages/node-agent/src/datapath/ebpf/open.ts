@@ -94,11 +94,16 @@ export async function readPinnedRoutes(pinDir: string): Promise<readonly KernelR
 /** Whether an earlier agent left its pins; perhaps of a layout that this one does not read. */
 export const hasEbpfDatapath = (pinDir: string): boolean => existsSync(layoutDirectory(pinDir));
 
-/** For uninstalling without opening: takes every trace out of the kernel, whatever state it is in. */
+/** For uninstalling without opening: takes every trace out of the kernel. Throws while another process holds it. */
 export function removeEbpfDatapath(pinDir: string): void {
   const directory = layoutDirectory(pinDir);
-  if (existsSync(directory)) removeAll(directory, pinDir);
-  else releaseBpffs(pinDir);
+  if (!existsSync(directory)) {
+    releaseBpffs(pinDir);
+    return;
+  }
+  // Not from under an agent that runs.
+  closeSync(lockDirectory(directory));
+  removeAll(directory, pinDir);
 }
 
 /** Where the pins of this layout are. */

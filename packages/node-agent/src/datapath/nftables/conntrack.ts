@@ -50,7 +50,7 @@ function loadLibc(): Libc {
 
 export class Conntrack {
   readonly #libc = loadLibc();
-  readonly #fd: number;
+  #fd: number;
   #sequence = 0;
 
   constructor() {
@@ -72,8 +72,10 @@ export class Conntrack {
     return entries.length;
   }
 
+  /** Once: a second time the number may be somebody else's. */
   close(): void {
-    this.#libc.close(this.#fd);
+    if (this.#fd >= 0) this.#libc.close(this.#fd);
+    this.#fd = -1;
   }
 
   async #list(family: 4 | 6): Promise<ConntrackEntry[]> {
