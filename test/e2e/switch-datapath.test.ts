@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { Program } from '@tombolo/devcluster/machine/program.ts';
 import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
 import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
-import { agentSpec } from '@tombolo/devcluster/mesh/programs.ts';
+import { agentSpec, typescript } from '@tombolo/devcluster/mesh/programs.ts';
 import { assertNoneFailed, clientPod, deployWeb, uses } from './web.ts';
 
 describe('an agent with another datapath', () => {
@@ -49,5 +49,21 @@ describe('an agent with another datapath', () => {
     const counts = await stream.stop();
     assertNoneFailed(counts);
     assert.equal(Object.keys(counts.by).length, 2);
+  });
+
+  it('leaves the kernel as it is when it stops, and nothing in it when it is uninstalled', async () => {
+    const east = mesh.cluster('east');
+    const node = east.node(1);
+    const tables = () => node.run(['nft', 'list', 'tables']);
+    const argv = [...typescript('packages/node-agent/src/main.ts'), 'uninstall', '--bpf-dir', node.plan.bpfDirectory];
+    const refused = await node.tryRun(argv);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /another node-agent runs/);
+    await node.agent.stop();
+    assert.ok(existsSync(node.plan.bpfDirectory));
+    assert.match(await tables(), /tombolo/);
+    await node.run(argv);
+    assert.ok(!existsSync(node.plan.bpfDirectory) || readdirSync(node.plan.bpfDirectory).length === 0);
+    assert.doesNotMatch(await tables(), /tombolo/);
   });
 });

@@ -1,26 +1,29 @@
 import assert from 'node:assert/strict';
-import { parseAgentConfig } from './config.ts';
+import { parseCommand } from './config.ts';
 
 const NEEDED = ['--cluster-name=east', '--cluster-id=1', '--node-name=n1'];
 
-describe('parseAgentConfig()', () => {
+describe('parseCommand()', () => {
   it('has defaults', () => {
-    assert.deepEqual(parseAgentConfig(NEEDED, {}), {
+    assert.deepEqual(parseCommand(NEEDED, {}), {
       ok: true,
       value: {
-        cluster: { name: 'east', id: 1 },
-        maxClusters: 255,
-        nodeName: 'n1',
-        kubeconfig: undefined,
-        clustermeshDirectory: undefined,
-        datapath: 'auto',
-        scope: 'global',
-        cgroupRoot: undefined,
-        bpfDirectory: '/sys/fs/bpf/tombolo',
-        apiAddress: 'unix:///run/tombolo/agent.sock',
-        healthHost: '127.0.0.1',
-        healthPort: 9879,
-        logLevel: 'info',
+        kind: 'run',
+        config: {
+          cluster: { name: 'east', id: 1 },
+          maxClusters: 255,
+          nodeName: 'n1',
+          kubeconfig: undefined,
+          clustermeshDirectory: undefined,
+          datapath: 'auto',
+          scope: 'global',
+          cgroupRoot: undefined,
+          bpfDirectory: '/sys/fs/bpf/tombolo',
+          apiAddress: 'unix:///run/tombolo/agent.sock',
+          healthHost: '127.0.0.1',
+          healthPort: 9879,
+          logLevel: 'info',
+        },
       },
     });
   });
@@ -35,7 +38,7 @@ describe('parseAgentConfig()', () => {
       '--health-port=x',
       '--nonsense=1',
     ];
-    const parsed = parseAgentConfig(args, { TOMBOLO_LOG_LEVEL: 'loud' });
+    const parsed = parseCommand(args, { TOMBOLO_LOG_LEVEL: 'loud' });
     assert(parsed !== 'help' && !parsed.ok);
     assert.deepEqual(parsed.error.split('\n'), [
       'unknown flag: --nonsense',
@@ -49,5 +52,12 @@ describe('parseAgentConfig()', () => {
     ]);
   });
 
-  it('answers help', () => assert.equal(parseAgentConfig(['-h'], {}), 'help'));
+  it('takes out what is left with no more than the bpffs directory', () => {
+    assert.deepEqual(parseCommand(['uninstall', '--bpf-dir=/b'], {}), {
+      ok: true,
+      value: { kind: 'uninstall', bpfDirectory: '/b', logLevel: 'info' },
+    });
+  });
+
+  it('answers help', () => assert.equal(parseCommand(['-h'], {}), 'help'));
 });

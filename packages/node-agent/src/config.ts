@@ -30,7 +30,15 @@ export interface AgentConfig {
   readonly logLevel: LogLevel;
 }
 
+/** What the program is asked to do. */
+export type Command =
+  | { readonly kind: 'run'; readonly config: AgentConfig }
+  | { readonly kind: 'uninstall'; readonly bpfDirectory: string; readonly logLevel: LogLevel };
+
 export const USAGE = `Usage: node-agent --cluster-name NAME --cluster-id ID --node-name NODE [options]
+       node-agent uninstall [--bpf-dir DIR] [--log-level LEVEL]
+
+The second form takes out of the kernel what an agent that has stopped left there.
 
   --cluster-name NAME            this cluster's name in the mesh
   --cluster-id ID                its number, 1-255 (or 1-511, see --max-connected-clusters)
@@ -67,8 +75,21 @@ const DEFAULTS = {
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
+const UNINSTALL_DEFAULTS = { 'bpf-dir': DEFAULTS['bpf-dir'], 'log-level': DEFAULTS['log-level'] };
+
 /** `help` when it was asked for. The error lists every problem, one a line. */
-export function parseAgentConfig(args: readonly string[], env: Environment): Result<AgentConfig> | 'help' {
+export function parseCommand(args: readonly string[], env: Environment): Result<Command> | 'help' {
+  if (args[0] === 'uninstall') {
+    const flags = readFlags<keyof typeof UNINSTALL_DEFAULTS>(args.slice(1), env, UNINSTALL_DEFAULTS);
+    if (flags === 'help') return flags;
+    const [bpfDirectory, logLevel] = [flags.text('bpf-dir'), flags.oneOf('log-level', LOG_LEVELS)];
+    return flags.result({ kind: 'uninstall', bpfDirectory, logLevel });
+  }
+  const config = parseAgentConfig(args, env);
+  return config === 'help' || !config.ok ? config : ok({ kind: 'run', config: config.value });
+}
+
+function parseAgentConfig(args: readonly string[], env: Environment): Result<AgentConfig> | 'help' {
   const flags = readFlags<keyof typeof DEFAULTS>(args, env, DEFAULTS);
   if (flags === 'help') return flags;
   return flags.result({

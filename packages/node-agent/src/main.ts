@@ -1,10 +1,10 @@
 /** The node agent: one per node. Reads arguments and environment, starts, and stops on a signal. The only file that exits. */
-import { createLogger } from '@tombolo/shared/process/logger.ts';
+import { createLogger, type Logger } from '@tombolo/shared/process/logger.ts';
 import { runAgent } from './compose.ts';
-import { type AgentConfig, parseAgentConfig, USAGE } from './config.ts';
+import { type Command, parseCommand, USAGE } from './config.ts';
+import { uninstall } from './uninstall.ts';
 
-async function run(config: AgentConfig): Promise<number> {
-  const log = createLogger('node-agent', config.logLevel);
+function stopSignal(log: Logger): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -12,17 +12,23 @@ async function run(config: AgentConfig): Promise<number> {
       stop.abort();
     });
   }
+  return stop.signal;
+}
+
+async function run(command: Command): Promise<number> {
+  const log = createLogger('node-agent', command.kind === 'run' ? command.config.logLevel : command.logLevel);
   try {
-    await runAgent(config, log, stop.signal);
+    if (command.kind === 'run') await runAgent(command.config, log, stopSignal(log));
+    else await uninstall(command.bpfDirectory, log);
     return 0;
   } catch (error) {
-    log.error({ error }, 'Cannot run the node agent');
+    log.error({ error }, `Cannot ${command.kind} the node agent`);
     return 1;
   }
 }
 
 async function main(): Promise<number> {
-  const parsed = parseAgentConfig(process.argv.slice(2), process.env);
+  const parsed = parseCommand(process.argv.slice(2), process.env);
   if (parsed === 'help') {
     process.stdout.write(USAGE);
     return 0;
