@@ -23,8 +23,6 @@ export interface WriterOptions extends ReaderOptions {
   readonly leaseTtlSeconds?: number;
   /** Default 1,000: etcd slows down with many keys on one lease. */
   readonly keysPerLease?: number;
-  /** Requests in flight in `putAll` and `deleteAll`; default 64. */
-  readonly parallel?: number;
   /** Deadline of one request; default 10,000. */
   readonly timeoutMs?: number;
 }
@@ -42,7 +40,6 @@ export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): 
     ...settings,
     leaseTtlSeconds: options.leaseTtlSeconds ?? 900,
     keysPerLease: options.keysPerLease ?? 1_000,
-    parallel: options.parallel ?? 64,
     timeoutMs: options.timeoutMs ?? 10_000,
   });
 }

@@ -1,6 +1,4 @@
 /** The seam of a keyspace: what callers may ask for, and what it tells of itself. Built by `openKeyspace`. */
-import type { Health } from '../process/health.ts';
-
 export interface FailingKey {
   readonly reason: string;
   readonly attempts: number;
@@ -32,8 +30,6 @@ export interface Keyspace {
   /** Writes and deletions that are not in etcd yet, refused ones aside. */
   readonly pending: number;
   readonly failing: ReadonlyMap<string, FailingKey>;
-  /** `degraded` when writes fail, are refused, or wait for too long. */
-  readonly health: Health;
   /** Stops writing. What is in etcd stays there, and the writer stays open. */
   close(): void;
 }

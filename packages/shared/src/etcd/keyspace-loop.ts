@@ -4,13 +4,11 @@
  * key, only that key waits.
  */
 import { type Backoff, backoff } from '../process/backoff.ts';
-import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { DesiredKey, type Held } from './desired-key.ts';
 import type { FailingKey, Keyspace } from './desired-state.ts';
 import { Enforcer } from './enforcer.ts';
 import { EtcdError } from './errors.ts';
-import { keyspaceHealth } from './keyspace-health.ts';
 import { PendingSet } from './pending-set.ts';
 import { pause, type Timers } from './timers.ts';
 import type { EtcdWriter, Listing } from './writer.ts';
@@ -33,7 +31,7 @@ export class KeyspaceLoop implements Keyspace {
   readonly #options: KeyspaceLoopOptions;
   readonly #keys = new Map<string, DesiredKey>();
   readonly #ready = new Set<DesiredKey>();
-  readonly #pending: PendingSet;
+  readonly #pending = new PendingSet();
   readonly #failing = new Map<string, FailingKey>();
   readonly #enforcer: Enforcer;
   #busy = 0;
@@ -44,7 +42,6 @@ export class KeyspaceLoop implements Keyspace {
   constructor(writer: EtcdWriter, options: KeyspaceLoopOptions) {
     this.#writer = writer;
     this.#options = options;
-    this.#pending = new PendingSet(() => options.timers.now());
     this.#enforcer = new Enforcer(writer, options, (item) => this.#rewrite(item));
     writer.onKeysLost((keys) => {
       for (const key of keys) {
@@ -60,10 +57,6 @@ export class KeyspaceLoop implements Keyspace {
 
   get failing(): ReadonlyMap<string, FailingKey> {
     return this.#failing;
-  }
-
-  get health(): Health {
-    return keyspaceHealth(this.#failing, this.#pending.size, this.#pending.age);
   }
 
   set(key: string, value: Buffer | string): void {

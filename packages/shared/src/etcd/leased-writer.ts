@@ -1,5 +1,5 @@
 /**
- * `EtcdWriter` on a session: pooled leases, a breaker around unary calls, bounded bulk. When etcd is seen to have gone
+ * `EtcdWriter` on a session: pooled leases, and a breaker around its calls. When etcd is seen to have gone
  * back to an older state, all leases count as lost: nobody knows which writes went with them.
  */
 import { Breaker } from './breaker.ts';
@@ -16,7 +16,6 @@ import type { EtcdWriter, Listing } from './writer.ts';
 export interface LeasedWriterOptions extends SessionReaderOptions {
   readonly leaseTtlSeconds: number;
   readonly keysPerLease: number;
-  readonly parallel: number;
   readonly timeoutMs: number;
 }
 
@@ -95,14 +94,6 @@ export class LeasedWriter implements EtcdWriter {
     return { revision, entries, foreign };
   }
 
-  putAll(entries: Iterable<readonly [string, Buffer | string]>): Promise<ReadonlyMap<string, Error>> {
-    return this.#forEach(entries, ([key, value]) => ({ key, done: this.put(key, value) }));
-  }
-
-  deleteAll(keys: Iterable<string>): Promise<ReadonlyMap<string, Error>> {
-    return this.#forEach(keys, (key) => ({ key, done: this.delete(key) }));
-  }
-
   onKeysLost(listener: (keys: readonly string[]) => void): void {
     this.#listeners.push(listener);
   }
@@ -152,22 +143,5 @@ export class LeasedWriter implements EtcdWriter {
     if (keys.length === 0) return;
     this.#options.logger.warn({ lease, keys: keys.length }, 'etcd lost a lease, its keys will be written again');
     for (const listener of this.#listeners) listener(keys);
-  }
-
-  /** Several workers take from one iterator: that many are in flight, and no more are started. */
-  async #forEach<T>(
-    items: Iterable<T>,
-    start: (item: T) => { readonly key: string; readonly done: Promise<unknown> },
-  ): Promise<ReadonlyMap<string, Error>> {
-    const failures = new Map<string, Error>();
-    const queue = items[Symbol.iterator]();
-    const work = async () => {
-      for (let next = queue.next(); !next.done; next = queue.next()) {
-        const { key, done } = start(next.value);
-        await done.catch((error: unknown) => failures.set(key, error instanceof Error ? error : new Error(`${error}`)));
-      }
-    };
-    await Promise.all(Array.from({ length: this.#options.parallel }, work));
-    return failures;
   }
 }

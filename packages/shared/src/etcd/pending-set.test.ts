@@ -3,7 +3,7 @@ import { PendingSet } from './pending-set.ts';
 
 describe('PendingSet', () => {
   it('PendingSet resolves when what was pending at the time is done, not what came later', async () => {
-    const pending = new PendingSet(() => 0);
+    const pending = new PendingSet();
     pending.add('a');
     pending.add('b');
     const done = pending.whenDone();
@@ -16,25 +16,11 @@ describe('PendingSet', () => {
   });
 
   it('PendingSet resolves at once when nothing is pending', async () => {
-    await new PendingSet(() => 0).whenDone();
-  });
-
-  it('PendingSet tells the age of the oldest, whatever was added again since', () => {
-    let now = 0;
-    const pending = new PendingSet(() => now);
-    assert.equal(pending.age, 0);
-    pending.add('a');
-    now = 3;
-    pending.add('b');
-    pending.add('a');
-    now = 10;
-    assert.equal(pending.age, 10);
-    pending.done('a');
-    assert.equal(pending.age, 7);
+    await new PendingSet().whenDone();
   });
 
   it('PendingSet rejects waiters when it closes, and later ones', async () => {
-    const pending = new PendingSet(() => 0);
+    const pending = new PendingSet();
     pending.add('a');
     const done = pending.whenDone();
     pending.close(new Error('closed'));

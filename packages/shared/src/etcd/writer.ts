@@ -19,9 +19,6 @@ export interface EtcdWriter extends EtcdReader {
   /** Resolves with whether the key was there. */
   delete(key: string): Promise<boolean>;
   list(prefix: string): Promise<Listing>;
-  /** Writes all, some at a time; resolves with the keys that could not be written, and why. */
-  putAll(entries: Iterable<readonly [string, Buffer | string]>): Promise<ReadonlyMap<string, Error>>;
-  deleteAll(keys: Iterable<string>): Promise<ReadonlyMap<string, Error>>;
   /** Keys whose lease etcd no longer knows (it expired, or etcd was emptied): they are gone and want rewriting. */
   onKeysLost(listener: (keys: readonly string[]) => void): void;
   /** How many leases are held now. */
