@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { clusterJson, serviceJson, statusJson, watchJson } from './json-output.ts';
-import { REMOTE_SERVICE, SAMPLE_CLUSTERS, SAMPLE_SERVICE, SAMPLE_STATUS } from './samples.ts';
+import { REMOTE_SERVICE, SAMPLE_CLUSTERS, SAMPLE_SERVICE, SAMPLE_STATUS } from './samples.fixture.ts';
 import { ServiceJoiner } from './service-parts.ts';
 import { verdictWord } from './words.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { formatClusters } from './clusters-view.ts';
-import { NOW, REMOTE_SERVICE, SAMPLE_CLUSTERS, SAMPLE_SERVICE, SAMPLE_STATUS } from './samples.ts';
+import { NOW, REMOTE_SERVICE, SAMPLE_CLUSTERS, SAMPLE_SERVICE, SAMPLE_STATUS } from './samples.fixture.ts';
 import { formatService } from './service-view.ts';
 import { formatServices, formatWatchLine } from './services-view.ts';
 import { formatStatus } from './status-view.ts';

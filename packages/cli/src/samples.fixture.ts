@@ -5,7 +5,7 @@ import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
 export const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 const ago = (seconds: number): api.Timestamp | null => timestampFromMs(NOW - seconds * 1000);
 
-export function sampleBackend(address: string, fields: Partial<api.Backend> = {}): api.Backend {
+function sampleBackend(address: string, fields: Partial<api.Backend> = {}): api.Backend {
   return {
     address,
     port: 8080,
