@@ -22,6 +22,8 @@ interface Guard {
   readonly stop: AbortController;
   lastRepair: number;
   cancelRepair: (() => void) | undefined;
+  /** Why it could not be watched the last time: said once, and not at every try. */
+  problem: string;
 }
 
 export class Enforcer {
@@ -43,7 +45,7 @@ export class Enforcer {
   watch(item: DesiredKey): void {
     item.enforced = true;
     if (this.#guards.has(item)) return;
-    const guard: Guard = { stop: new AbortController(), lastRepair: -Infinity, cancelRepair: undefined };
+    const guard: Guard = { stop: new AbortController(), lastRepair: -Infinity, cancelRepair: undefined, problem: '' };
     this.#guards.set(item, guard);
     void this.#follow(item, guard);
   }
@@ -68,7 +70,9 @@ export class Enforcer {
         await this.#writer.follow(item.key, (event) => this.#hear(item, event), signal);
       } catch (error) {
         if (signal.aborted) return;
-        this.#options.logger.warn({ key: item.key, error }, 'enforced key cannot be watched, only refreshed');
+        const level = String(error) === guard.problem ? 'debug' : 'warn';
+        this.#options.logger[level]({ key: item.key, error }, 'enforced key cannot be watched, only refreshed');
+        guard.problem = String(error);
         await pause(this.#options.timers, RETRY_WATCH_MS, signal);
       }
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
+import { silentLogger } from '../process/logger.ts';
 import { EtcdError, type EtcdErrorKind } from './errors.ts';
 import { openKeyspace } from './keyspace.ts';
 import type { PrefixEvent } from './reader.ts';
@@ -382,6 +383,18 @@ describe('Keyspace', () => {
     await timers.advance(300_000);
     await settled();
     assert.deepEqual(writer.log.toSorted(), ['put a=1', 'put config=ours', 'put config=ours']);
+    keyspace.close();
+  });
+
+  it('enforce() says once why the key cannot be watched', async () => {
+    const warned: unknown[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => void warned.push(fields) };
+    const { writer, timers } = open();
+    writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
+    const keyspace = openKeyspace(writer, { logger, timers });
+    keyspace.enforce('config', 'ours');
+    await timers.advance(60_000);
+    assert.equal(warned.length, 1);
     keyspace.close();
   });
 
