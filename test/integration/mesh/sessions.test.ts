@@ -125,7 +125,7 @@ describe('mesh sessions with a real etcd', () => {
     const writer = writerTo(etcd.endpoint);
     await writer.everything({ 'a/x': ['10.2.0.1'] });
     await file(`endpoints: [${etcd.endpoint}]`);
-    start({ heartbeatMs: 300 });
+    start({ heartbeatMs: 1_000 });
     await until('west is silent', () => west()?.control === 'silent');
     assert.deepEqual(
       told.take().filter((line) => line.includes(' is ')),
