@@ -88,7 +88,7 @@ export class World {
     const changes = this.#table.changesSince(this.#revision);
     if (changes === 'compacted' || changes.revision === this.#revision) return;
     this.#revision = changes.revision;
-    const routes = new Map([...changes.changed].map(([key, entry]) => [key, entry && routesOf(entry, 'global')]));
+    const routes = new Map([...changes.changed].map(([key, entry]) => [key, entry && routesOf(entry)]));
     await this.#datapath.apply(this.#claims.resolve(routes));
   }
 
@@ -103,7 +103,7 @@ export class World {
     this.#table.publish();
     const { revision, entries } = this.#table.snapshot();
     this.#revision = revision;
-    this.#claims.resolve(new Map([...entries].map(([key, entry]) => [key, routesOf(entry, 'global')])));
+    this.#claims.resolve(new Map([...entries].map(([key, entry]) => [key, routesOf(entry)])));
     await this.#datapath.replace(this.#claims.all());
     return [];
   }

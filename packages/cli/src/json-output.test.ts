@@ -14,6 +14,7 @@ describe('serviceJson()', () => {
       local: true,
       global: true,
       shared: true,
+      programmed: true,
       affinity: 'none',
       sessionAffinitySeconds: 0,
       origin: { source: 'kubernetes', revision: '7', learnedAt: '2026-01-02T00:04:05.000Z' },

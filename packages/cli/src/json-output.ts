@@ -55,6 +55,7 @@ export function serviceJson(service: api.Service): Json {
     local: service.local,
     global: service.global,
     shared: service.shared,
+    programmed: service.programmed,
     affinity: words.affinityWord(service.affinity),
     sessionAffinitySeconds: service.sessionAffinitySeconds,
     origin: originJson(service.origin),

@@ -67,6 +67,7 @@ export const SAMPLE_SERVICE: api.Service = {
   selectedCount: 2,
   backendCount: 4,
   moreBackends: false,
+  programmed: true,
 };
 
 /** Known to another cluster only. */

@@ -26,7 +26,9 @@ function formatHead(service: api.Service, now: number, paint: Paint): string {
     `affinity ${affinityWord(service.affinity)}`,
     ...(sticky > 0 ? [`clients stay for ${sticky} s`] : []),
   ];
-  const head = `${paint('bold', `${service.namespace}/${service.name}`)}: ${traits.join(', ')}\n`;
+  const title = `${paint('bold', `${service.namespace}/${service.name}`)}: ${traits.join(', ')}\n`;
+  const left = service.local && !service.programmed;
+  const head = left ? `${title}Not served by this node's datapath, which serves global Services only.\n` : title;
   if (!service.origin) return `${head}This cluster has no such Service.\n`;
   const { source, revision, learnedAt } = service.origin;
   return `${head}Read from ${sourceWord(source)} at revision ${revision}, age ${formatAge(msFromTimestamp(learnedAt), now)}\n`;

@@ -100,6 +100,10 @@ describe('formatService()', () => {
         no     10.2.0.9:8080   west (stale)   -      -      active   etcd 90   3m    east has no Service shop/cart
       `,
     ));
+  it('says what this node leaves to others', () => {
+    const text = formatService({ ...SAMPLE_SERVICE, global: false, programmed: false }, NOW, plain);
+    assert.match(text, /^Not served by this node's datapath, which serves global Services only\.$/m);
+  });
   it('has the same columns in colour', () => {
     const coloured = formatService(SAMPLE_SERVICE, NOW, tagged);
     assert.match(coloured, /<yellow>west \(stale\)<\/yellow>/);

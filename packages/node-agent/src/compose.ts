@@ -83,7 +83,7 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   health.expect('table');
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
-  const table = new ServiceTable(config.cluster, config.nodeName);
+  const table = new ServiceTable(config.cluster, config.nodeName, config.scope);
   const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => table.podCidrs, log });
   health.expect(...datapath.halves.map(partOf));
   const publisher = new Publisher(() => table.publish());
@@ -111,11 +111,10 @@ async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
   client.close();
 }
 
-function reconcilerOf({ config, log, health, table, applied }: Parts, datapath: Datapath): Reconciler {
+function reconcilerOf({ log, health, table, applied }: Parts, datapath: Datapath): Reconciler {
   return new Reconciler({
     table,
     datapath,
-    scope: config.scope,
     log,
     report: (state) => health.report(partOf(datapath), state),
     applied: (revision) => applied.set(datapath.name, revision),

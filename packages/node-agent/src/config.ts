@@ -3,7 +3,7 @@
  * what was expected and what was given.
  */
 import { parseApiAddress } from '@tombolo/proto/address.ts';
-import type { ServiceScope } from '@tombolo/shared/merge/routes.ts';
+import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { type Environment, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';

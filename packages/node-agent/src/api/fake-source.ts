@@ -148,7 +148,14 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
     origin: { source: 'kubernetes', revision: '7', at: SAMPLE_TIME },
     ...fields,
   };
-  const entry: ServiceEntry = { key: service.key, service, affinity: service.affinity, groups, unmatched: [] };
+  const entry: ServiceEntry = {
+    key: service.key,
+    service,
+    programmed: true,
+    affinity: service.affinity,
+    groups,
+    unmatched: [],
+  };
   return entry;
 }
 

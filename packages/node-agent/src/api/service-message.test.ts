@@ -34,6 +34,7 @@ describe('serviceParts()', () => {
       local: true,
       global: true,
       shared: true,
+      programmed: true,
       affinity: 'AFFINITY_NONE',
       sessionAffinitySeconds: 0,
       origin: {

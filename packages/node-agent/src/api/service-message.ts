@@ -52,7 +52,7 @@ function fill(header: api.Service, slots: readonly Slot[], moreBackends: boolean
   return { ...header, groups, unmatchedBackends: slots.at(-1)?.backends ?? [], moreBackends };
 }
 
-function serviceHeader({ key, service, affinity, groups, unmatched }: ServiceEntry): api.Service {
+function serviceHeader({ key, service, programmed, affinity, groups, unmatched }: ServiceEntry): api.Service {
   const selected = groups.flatMap((group) => group.decisions.filter(({ verdict }) => verdict === 'selected'));
   return {
     ...splitServiceKey(key),
@@ -67,6 +67,7 @@ function serviceHeader({ key, service, affinity, groups, unmatched }: ServiceEnt
     selectedCount: selected.length,
     backendCount: groups.reduce((sum, group) => sum + group.decisions.length, unmatched.length),
     moreBackends: false,
+    programmed,
   };
 }
 

@@ -22,6 +22,7 @@ function entry(key: ServiceKey, address: string): ServiceEntry {
   return {
     key,
     service,
+    programmed: true,
     affinity: 'none',
     groups: [{ port, family: 4, frontends: [frontend], decisions: [] }],
     unmatched: [],
@@ -58,7 +59,6 @@ async function withReconciler(
   const reconciler = new Reconciler({
     table,
     datapath,
-    scope: 'global',
     log: silentLogger,
     retry: { delay: 1, next: () => ({ delay: 1, next: () => assert.fail('expected at most two retries') }) },
     report: (reported) => {

@@ -4,7 +4,7 @@
  * agent left; so it must not run before the table is open.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { routesOf, type ServiceScope } from '@tombolo/shared/merge/routes.ts';
+import { routesOf } from '@tombolo/shared/merge/routes.ts';
 import type { RouteChanges } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceEntry, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
@@ -24,7 +24,6 @@ export interface ReconcilerTable {
 export interface ReconcilerOptions {
   readonly table: ReconcilerTable;
   readonly datapath: Datapath;
-  readonly scope: ServiceScope;
   readonly log: Logger;
   readonly report: (health: Health) => void;
   /** Called after each turn with the table revision that is now in the kernel. */
@@ -89,7 +88,7 @@ export class Reconciler {
   }
 
   #routes(entries: ReadonlyMap<ServiceKey, ServiceEntry | undefined>): RouteChanges {
-    return new Map([...entries].map(([key, entry]) => [key, entry && routesOf(entry, this.#options.scope)]));
+    return new Map([...entries].map(([key, entry]) => [key, entry && routesOf(entry)]));
   }
 
   /** Returns whether something failed. */

@@ -8,6 +8,7 @@ const B = serviceKey('shop', 'b');
 const entry = (key: typeof A): ServiceEntry => ({
   key,
   service: undefined,
+  programmed: false,
   affinity: 'none',
   groups: [],
   unmatched: [],

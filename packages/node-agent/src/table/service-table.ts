@@ -7,7 +7,7 @@
  * T3. A cluster that has not spoken since this process started keeps what the kernel had of it (see `adopted.ts`).
  */
 import { joinSlices } from '@tombolo/shared/merge/endpoints.ts';
-import { type MergeContext, mergeService } from '@tombolo/shared/merge/merge-service.ts';
+import { type MergeContext, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { type Cidr, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
 import type {
@@ -35,7 +35,6 @@ interface Adopted extends AdoptedCluster {
 }
 
 export class ServiceTable {
-  readonly #local: ClusterIdentity;
   #context: MergeContext;
   readonly #services = new Map<ServiceKey, LocalService>();
   readonly #slices = new Map<ServiceKey, Map<string, LocalEndpointSlice>>();
@@ -47,9 +46,8 @@ export class ServiceTable {
   #podCidrs: readonly Cidr[] = [];
   #open = false;
 
-  constructor(local: ClusterIdentity, nodeName: string) {
-    this.#local = local;
-    this.#context = { local, node: nodeName, ownRanges: () => undefined };
+  constructor(local: ClusterIdentity, nodeName: string, scope: ServiceScope = 'global') {
+    this.#context = { local, node: nodeName, scope, ownRanges: () => undefined };
   }
 
   setService(key: ServiceKey, service: LocalService | undefined): void {
@@ -85,7 +83,7 @@ export class ServiceTable {
       return parsed.ok ? [parsed.value] : [];
     });
     const hosts = node.addresses.map((address) => ({ address, length: address.includes(':') ? 128 : 32 }));
-    this.#context = { local: this.#local, node: node.name, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
+    this.#context = { ...this.#context, node: node.name, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
     this.#markAll();
   }
 

@@ -6,7 +6,7 @@ import { type MergeContext, mergeService } from './merge-service.ts';
 import { naiveBackends } from './naive.fixture.ts';
 import { anyWorld, EAST, KEY, type World } from './world.fixture.ts';
 
-const CONTEXT: MergeContext = { local: EAST, node: 'node-1', ownRanges: () => undefined };
+const CONTEXT: MergeContext = { local: EAST, node: 'node-1', scope: 'global', ownRanges: () => undefined };
 
 const merge = ({ service, slices, remotes }: World): ServiceEntry =>
   mergeService(CONTEXT, { key: KEY, service, endpoints: joinSlices(slices), remotes });

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict';
 import { cidr, ip, prefixMatcher } from '../model/ip.ts';
 import type { LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceEntry } from '../model/service-table.ts';
-import { type MergeContext, mergeService } from './merge-service.ts';
+import { type MergeContext, mergeService, type ServiceScope } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 
 const [, WEST] = REMOTES as [never, (typeof REMOTES)[number]];
-const CONTEXT: MergeContext = { local: EAST, node: 'node-1', ownRanges: prefixMatcher([cidr('10.1.0.0/16')]) };
+const CONTEXT: MergeContext = {
+  local: EAST,
+  node: 'node-1',
+  scope: 'global',
+  ownRanges: prefixMatcher([cidr('10.1.0.0/16')]),
+};
 
 const service = (fields: Partial<LocalService> = {}): LocalService => ({
   key: KEY,
@@ -213,6 +218,16 @@ describe('mergeService()', () => {
         [['ClusterIP'], ['selected']],
         [['NodePort'], ['traffic-policy']],
       ],
+    );
+  });
+
+  it('programs global Services beside kube-proxy, and all in its place', () => {
+    const programmed = (scope: ServiceScope, global: boolean) =>
+      mergeService({ ...CONTEXT, scope }, { key: KEY, service: service({ global }), endpoints: [], remotes: [] })
+        .programmed;
+    assert.deepEqual(
+      [programmed('global', true), programmed('global', false), programmed('all', false)],
+      [true, false, true],
     );
   });
 

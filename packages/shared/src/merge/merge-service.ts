@@ -14,10 +14,14 @@ import { type OwnRanges, refusalOf } from './eligibility.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
 import { select } from './selection.ts';
 
+/** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
+export type ServiceScope = 'global' | 'all';
+
 /** Where this node stands; the same for all Services. */
 export interface MergeContext {
   readonly local: ClusterIdentity;
   readonly node: string;
+  readonly scope: ServiceScope;
   readonly ownRanges: OwnRanges;
 }
 
@@ -31,7 +35,10 @@ export interface MergeInput {
 export function mergeService(context: MergeContext, input: MergeInput): ServiceEntry {
   const candidates = candidatesOf(context.local, input.endpoints, input.remotes);
   const { key, service } = input;
-  if (!service) return { key, service, affinity: 'none', groups: [], unmatched: candidates.map(withoutService) };
+  const programmed = service !== undefined && (context.scope === 'all' || service.global);
+  if (!service) {
+    return { key, service, programmed, affinity: 'none', groups: [], unmatched: candidates.map(withoutService) };
+  }
 
   const affinity = service.global ? service.affinity : 'none';
   const offered = new Set(candidates.map(({ backend }) => familyOf(backend.address)));
@@ -48,7 +55,7 @@ export function mergeService(context: MergeContext, input: MergeInput): ServiceE
   const unmatched = candidates
     .filter((candidate) => !matched.has(candidate))
     .map((candidate) => withoutFrontend(candidate, families.has(familyOf(candidate.backend.address))));
-  return { key, service, affinity, groups, unmatched };
+  return { key, service, programmed, affinity, groups, unmatched };
 }
 
 /** A frontend without a port name takes every port of its protocol; there is only one such frontend in a Service. */

@@ -3,12 +3,9 @@ import { sortByIp } from '../model/ip.ts';
 import type { Route, ServiceRoutes } from '../model/routes.ts';
 import type { FrontendGroup, ServiceEntry } from '../model/service-table.ts';
 
-/** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
-export type ServiceScope = 'global' | 'all';
-
 /** Undefined: not ours to serve; whatever the kernel has of it goes. */
-export function routesOf({ service, groups }: ServiceEntry, scope: ServiceScope): ServiceRoutes | undefined {
-  if (!service || (scope === 'global' && !service.global)) return undefined;
+export function routesOf({ service, programmed, groups }: ServiceEntry): ServiceRoutes | undefined {
+  if (!service || !programmed) return undefined;
   const routes = groups.filter(({ frontends }) => frontends.length > 0).map((group) => routeOf(group, service));
   return routes.length > 0 ? routes : undefined;
 }

@@ -68,6 +68,8 @@ export interface ServiceEntry {
   readonly key: ServiceKey;
   /** Undefined while only other clusters have this Service. */
   readonly service: LocalService | undefined;
+  /** Whether this node's datapath serves it; kube-proxy may serve what it does not. */
+  readonly programmed: boolean;
   readonly affinity: Affinity;
   readonly groups: readonly FrontendGroup[];
   /** Backends that no frontend here could ever use, with the reason. */
