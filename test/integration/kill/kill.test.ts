@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { INLINE_BACKENDS } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
 import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
 import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
@@ -17,31 +19,40 @@ import { Rig as NftablesRig } from '../nftables/rig.ts';
 import { changesAt, everyState, FRONTEND, textOf } from './churn.ts';
 
 const ROUNDS = 12;
+/** The table to which all is brought at the end. */
+const LAST_STEP = 17;
 const AGENT = join(import.meta.dirname, 'agent.ts');
 
 interface Place {
   readonly addresses: readonly string[];
   /** The command that starts the agent, without its arguments. */
   readonly argv: readonly string[];
+  /** Where it finds its maps and its control group, if it needs to be told. */
+  readonly directories: readonly string[];
   open(): Promise<Datapath>;
   connectOn(): { finish(): Promise<{ connections: number; failures: number; errors: unknown }> };
 }
 
 let agent: ChildProcess | undefined;
-afterEach(() => void agent?.kill('SIGKILL'));
+let opened: Datapath | undefined;
 
-/** Starts an agent and kills it somewhere after it has said that many steps. */
-async function killAfter(steps: number, argv: readonly string[]): Promise<void> {
+async function letGo(): Promise<void> {
+  agent?.kill('SIGKILL');
+  await opened?.close();
+  opened = undefined;
+}
+
+/** Starts an agent and kills it that many ms after its first step, wherever it is then. */
+async function killAfter(ms: number, argv: readonly string[]): Promise<void> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   agent = child;
-  let heard = 0;
-  child.stdout.on('data', (part) => {
-    heard += String(part).split('\n').length - 1;
-    if (heard >= steps) child.kill('SIGKILL');
-  });
-  const [, signal] = await once(child, 'exit');
-  assert.equal(signal, 'SIGKILL');
+  const exited = once(child, 'exit');
+  await Promise.race([once(child.stdout, 'data'), exited]);
+  child.stdout.resume();
+  await Promise.race([sleep(ms), exited]);
+  child.kill('SIGKILL');
+  assert.deepEqual(await exited, [null, 'SIGKILL']);
 }
 
 const desiredAt = (step: number, addresses: readonly string[]): Routes =>
@@ -50,35 +61,37 @@ const desiredAt = (step: number, addresses: readonly string[]): Routes =>
 const statesOf = (routes: Awaited<ReturnType<Datapath['read']>>): string[] =>
   routes.map(({ frontend, backends }) => `${frontend.address} ${textOf(backends)}`).sort();
 
-/** Returns the datapath that was opened last, brought to a table that it was not told before. */
-async function survive(place: Place, kind: 'ebpf' | 'nftables', extra: readonly string[]): Promise<Datapath> {
-  const { addresses, argv } = place;
+async function withOpen<T>(place: Place, body: (datapath: Datapath) => Promise<T>): Promise<T> {
+  opened = await place.open();
+  const result = await body(opened);
+  await letGo();
+  return result;
+}
+
+/** `check` looks at what the last agent leaves, once it has brought the kernel to a table of its own. */
+async function survive(place: Place, kind: string, check: (last: Datapath) => Promise<unknown>): Promise<void> {
+  const { addresses, argv, directories } = place;
   const allowed = everyState(addresses);
-  const first = await place.open();
-  await first.replace(desiredAt(0, addresses));
-  await first.close();
+  await withOpen(place, (first) => first.replace(desiredAt(0, addresses)));
   const load = place.connectOn();
   for (let round = 0; round < ROUNDS; round += 1) {
-    await killAfter(1 + (round % 5), [...argv, AGENT, kind, `${round * 7}`, addresses.join(), ...extra]);
-    const looking = await place.open();
-    for (const { frontend, backends } of await looking.read()) {
+    await killAfter(round * 5, [...argv, AGENT, kind, `${round * 7}`, addresses.join(), ...directories]);
+    for (const { frontend, backends } of await withOpen(place, (next) => next.read())) {
       assert.ok(allowed.get(frontend.address)?.has(textOf(backends)), `${frontend.address}: ${textOf(backends)}`);
     }
-    await looking.close();
   }
-  const last = await place.open();
-  const desired = desiredAt(17, addresses);
-  assert.deepEqual((await last.replace(desired)).failures, []);
-  const wanted = [...desired.values()].flat();
-  assert.deepEqual(
-    statesOf(await last.read()),
-    statesOf(wanted.flatMap(({ frontends, backends }) => frontends.map((frontend) => ({ frontend, backends })))),
-  );
-  assert.deepEqual((await last.replace(desired)).changed, 0);
-  const { connections, failures, errors } = await load.finish();
-  assert.deepEqual([failures, errors], [0, {}]);
-  assert.ok(connections > 100, `${connections} connections`);
-  return last;
+  await withOpen(place, async (last) => {
+    const desired = desiredAt(LAST_STEP, addresses);
+    assert.deepEqual((await last.replace(desired)).failures, []);
+    const routes = [...desired.values()].flat();
+    const wanted = routes.flatMap(({ frontends, backends }) => frontends.map((frontend) => ({ frontend, backends })));
+    assert.deepEqual(statesOf(await last.read()), statesOf(wanted));
+    assert.equal((await last.replace(desired)).changed, 0);
+    const { connections, failures, errors } = await load.finish();
+    assert.deepEqual([failures, errors], [0, {}]);
+    assert.ok(connections > 100, `${connections} connections`);
+    await check(last);
+  });
 }
 
 describe('kill -9 while changes are applied', function () {
@@ -96,20 +109,27 @@ describe('kill -9 while changes are applied', function () {
       const place: Place = {
         addresses,
         argv: [process.execPath],
+        directories: [rig.pinDir, rig.cgroup],
         open: () => rig.open(),
         connectOn: () => rig.connectOn(['-t', '2', FRONTEND]),
       };
-      const last = await survive(place, 'ebpf', [rig.pinDir, rig.cgroup]);
-      const garbage = async (): Promise<boolean> => {
+      const held = async () => {
         const maps = openPinnedMaps(layoutDirectory(rig.pinDir));
         assert.ok(maps);
-        const tables = await recoverTables(maps);
+        const { services, slotCount, memberCount, backends } = await recoverTables(maps);
         maps.close();
-        return tables.hasGarbage;
+        return [services.size, slotCount, memberCount, backends.size];
       };
-      await waitUntil('the maps to hold what is served and no more', async () => !(await garbage()));
-      await last.destroy();
+      const wanted = [...desiredAt(LAST_STEP, addresses).values()].flat();
+      const large = wanted.filter(({ backends }) => backends.length > INLINE_BACKENDS);
+      const sticky = large.filter(({ sessionAffinitySeconds }) => sessionAffinitySeconds > 0);
+      const slotsOf = (routes: typeof wanted): number => routes.flatMap(({ backends }) => backends).length;
+      const expected = [wanted.length, slotsOf(large), slotsOf(sticky), addresses.length];
+      await survive(place, 'ebpf', () =>
+        waitUntil('the maps to hold what is served and no more', async () => `${await held()}` === `${expected}`),
+      );
     } finally {
+      await letGo();
       await rig.end();
     }
   });
@@ -125,12 +145,28 @@ describe('kill -9 while changes are applied', function () {
       const place: Place = {
         addresses,
         argv: ['nsenter', `--net=/run/netns/${rig.netns('node')}`, process.execPath],
+        directories: [],
         open: () => rig.open(),
         connectOn: () => rig.connectOn('pod', ['-t', '2', FRONTEND]),
       };
-      const last = await survive(place, 'nftables', []);
-      await last.destroy();
+      const contents = async (): Promise<string[]> => {
+        const table = await rig.nft('list', 'table', 'ip', 'tombolo');
+        // Which clients are remembered is not ours to say.
+        const rest = table.replace(/map affinity \{[^}]*\}/, '');
+        return rest
+          .split(/[,{}\n]/)
+          .map((part) => part.trim())
+          .filter((part) => part !== '')
+          .sort();
+      };
+      await survive(place, 'nftables', async (last) => {
+        const left = await contents();
+        await rig.nft('delete', 'table', 'ip', 'tombolo');
+        await last.replace(desiredAt(LAST_STEP, addresses));
+        assert.deepEqual(left, await contents());
+      });
     } finally {
+      await letGo();
       await rig.end();
     }
   });
