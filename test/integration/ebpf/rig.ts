@@ -28,11 +28,6 @@ export interface ConnectResult {
   readonly replies: Readonly<Record<string, number>>;
 }
 
-export interface Running {
-  /** Ends the program and returns what it printed. */
-  finish(): Promise<string>;
-}
-
 export class Rig {
   readonly name: string;
   readonly directory: string;

@@ -8,7 +8,7 @@ function split(text: string): { address: ReturnType<typeof ip>; port: number } {
   return { address: ip(text.slice(0, colon).replace(/^\[|\]$/g, '')), port: Number(text.slice(colon + 1)) };
 }
 
-export const backends = (texts: readonly string[], clusterId = 1): readonly RouteBackend[] =>
+const backends = (texts: readonly string[], clusterId = 1): readonly RouteBackend[] =>
   texts.map((text) => ({ ...split(text), clusterId })).sort(compareRouteBackends);
 
 export interface RouteExtras {

@@ -144,7 +144,7 @@ export class ConnectLab {
   }
 }
 
-export const ROWS = ['bare', 'tables'] as const;
+const ROWS = ['bare', 'tables'] as const;
 export type Row = (typeof ROWS)[number];
 
 /** Of those that we may run on; interrupts tend to be on the first. */

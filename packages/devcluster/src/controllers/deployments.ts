@@ -202,7 +202,7 @@ const revisionOf = ({ metadata }: Workload): number => Number(metadata.annotatio
 const highestRevision = (sets: readonly Workload[]): number => Math.max(0, ...sets.map(revisionOf));
 
 /** The same for equal templates, whatever the order of their fields. */
-export function templateHash(template: PodTemplate): string {
+function templateHash(template: PodTemplate): string {
   const digest = createHash('sha256').update(canonical(template)).digest();
   return digest.readUInt32BE(0).toString(36);
 }

@@ -110,7 +110,7 @@ const isActive = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp === undefined && status.phase !== 'Succeeded' && status.phase !== 'Failed';
 
 /** Not scheduled before scheduled, not ready before ready, young before old. */
-export function dispensableFirst(a: Pod, b: Pod): number {
+function dispensableFirst(a: Pod, b: Pod): number {
   return (
     Number(Boolean(a.spec.nodeName)) - Number(Boolean(b.spec.nodeName)) ||
     Number(isTrue(a.status.conditions, 'Ready')) - Number(isTrue(b.status.conditions, 'Ready')) ||

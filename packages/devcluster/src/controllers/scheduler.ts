@@ -73,7 +73,7 @@ export class Scheduler {
 const isWaiting = ({ spec, metadata, status }: Pod): boolean =>
   !spec.nodeName && metadata.deletionTimestamp === undefined && status.phase === 'Pending';
 
-export function accepts({ metadata, spec, status }: Node, pod: Pod): boolean {
+function accepts({ metadata, spec, status }: Node, pod: Pod): boolean {
   if (spec.unschedulable || metadata.deletionTimestamp !== undefined || !isTrue(status?.conditions, 'Ready'))
     return false;
   const labels = metadata.labels ?? {};

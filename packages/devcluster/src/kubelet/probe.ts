@@ -47,7 +47,7 @@ export async function watchReadiness(
 }
 
 /** One attempt: passed or not, whatever the reason. */
-export function probeOnce(container: Container, probe: Probe, target: ProbeTarget): Promise<boolean> {
+function probeOnce(container: Container, probe: Probe, target: ProbeTarget): Promise<boolean> {
   const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
   const { httpGet, tcpSocket, exec } = probe;
   if (httpGet) return probeHttp(target.address, portOf(container, httpGet.port), httpGet.path ?? '/', timeoutMs);

@@ -199,4 +199,4 @@ export const keyOf = (object: KubeObject): string => `${spaceOf(object)}/${objec
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 const byName = (a: KubeObject, b: KubeObject) => compare(a.metadata.name, b.metadata.name);
-export const byKey = (a: KubeObject, b: KubeObject) => compare(spaceOf(a), spaceOf(b)) || byName(a, b);
+const byKey = (a: KubeObject, b: KubeObject) => compare(spaceOf(a), spaceOf(b)) || byName(a, b);

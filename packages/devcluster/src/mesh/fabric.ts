@@ -30,7 +30,7 @@ const LOOSE = {
 const FORWARDING = { ...LOOSE, 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 };
 
 /** Routes that no packet to a service address gets past, whatever else goes wrong. */
-export const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `route add unreachable ${SERVICE_CIDR6}`];
+const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `route add unreachable ${SERVICE_CIDR6}`];
 
 const SINK_TABLE = 96;
 

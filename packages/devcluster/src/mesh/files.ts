@@ -28,7 +28,7 @@ export async function writeFiles(plan: MeshPlan): Promise<void> {
 }
 
 /** Puts `remote` into the clustermesh directory of `cluster`, as the Secret would. */
-export async function joinCluster(cluster: ClusterPlan, remote: ClusterPlan): Promise<void> {
+async function joinCluster(cluster: ClusterPlan, remote: ClusterPlan): Promise<void> {
   await writeFile(`${cluster.clustermeshDirectory}/${remote.name}`, stringify({ endpoints: [remote.etcdEndpoint] }));
 }
 

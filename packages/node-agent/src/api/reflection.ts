@@ -24,7 +24,7 @@ interface MessageDescriptor {
  * protobufjs gives the entries of a map field `statuses` the name `Statuses`. The language demands `StatusesEntry`, and
  * clients in Go, C++ and Python refuse the whole file otherwise.
  */
-export function nameMapEntries(bytes: Uint8Array): Buffer {
+function nameMapEntries(bytes: Uint8Array): Buffer {
   const { FileDescriptorProto } = descriptor;
   const file = FileDescriptorProto.toObject(FileDescriptorProto.decode(bytes), { arrays: true });
   const messages: MessageDescriptor[] = file['messageType'];

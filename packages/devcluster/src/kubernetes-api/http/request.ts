@@ -70,7 +70,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-export function parseYamlObject(text: string): JsonObject {
+function parseYamlObject(text: string): JsonObject {
   let parsed: unknown;
   try {
     parsed = parseYaml(text);

@@ -3,7 +3,7 @@ import { type Cause, invalidValue } from '../api-error.ts';
 import { isJsonObject, type KubeObject } from '../objects.ts';
 import type { Node } from './typed.ts';
 
-export const NAME_LABEL = 'kubernetes.io/metadata.name';
+const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 export function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void {
   draft.metadata.labels = { ...draft.metadata.labels, [NAME_LABEL]: draft.metadata.name };

@@ -116,7 +116,7 @@ interface Step {
 }
 
 /** The part of JSONPath that printer columns use: fields, indexes and one equality filter per list. */
-export function parsePath(path: string): readonly Step[] {
+function parsePath(path: string): readonly Step[] {
   const steps = path.matchAll(
     /\.((?:[^.[\\]|\\.)+)|\[\?\(@\.([^=]+?)\s*==\s*["']([^"']*)["']\)\]|\[(\d+)\]|\['([^']+)'\]/g,
   );

@@ -25,7 +25,7 @@ export function parseMountinfo(text: string): readonly Mount[] {
 const unescaped = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 
-export const readMounts = (): readonly Mount[] => parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+const readMounts = (): readonly Mount[] => parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 
 /** Where the cgroup2 hierarchy is mounted; on hosts that also have version 1 it is not at /sys/fs/cgroup. */
 export function findCgroupRoot(mounts: readonly Mount[] = readMounts()): Result<string> {

@@ -16,7 +16,7 @@ import { recoverTables, routesOf } from './recovery.ts';
 import { lockFile } from './syscall.ts';
 
 /** For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. */
-export const DEFAULT_SIZES: MapSizes = {
+const DEFAULT_SIZES: MapSizes = {
   services: 131_072,
   slots: 1_048_576,
   backends: 262_144,

@@ -69,7 +69,7 @@ export const isPointer = (set: SetName): boolean => set === 'services' || set ==
 
 export const familyOfFrontend = (frontend: Frontend): Family => (familyOf(frontend.address) === 4 ? 'ip' : 'ip6');
 
-export const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): string =>
+const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): string =>
   `${address} . ${nameOf(protocol)} . ${String(port)}`;
 
 const nameOf = (protocol: Protocol): ProtocolName => protocol.toLowerCase() as ProtocolName;
@@ -154,7 +154,7 @@ function stickySlots(frontend: Frontend, backends: readonly RouteBackend[]): Ele
  * A number for each backend that clients are remembered by. It comes from the backend itself, so it survives restarts
  * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft.
  */
-export function stickyIds(backends: readonly RouteBackend[]): readonly number[] {
+function stickyIds(backends: readonly RouteBackend[]): readonly number[] {
   const taken = new Set([0, 0xffffffff]);
   return backends.map((backend) => {
     let id = hash(`${target(backend)} ${String(backend.clusterId)}`);
