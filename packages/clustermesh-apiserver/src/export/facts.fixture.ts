@@ -3,49 +3,20 @@ import type { KubernetesNamespace } from '@tombolo/shared/kubernetes/namespace-o
 import type { KubernetesPod } from '@tombolo/shared/kubernetes/pod-object.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
+import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import {
   type LocalEndpoint,
   type LocalEndpointSlice,
   type LocalService,
-  type Origin,
   serviceKey,
 } from '@tombolo/shared/model/service.ts';
 
 export const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
 
-const origin: Origin = { source: 'kubernetes', revision: '1', at: 0 };
+export const service = (key: string, parts: Partial<LocalService> = {}): LocalService =>
+  sampleService(serviceKey(...(key.split('/') as [string, string])), parts);
 
-export const service = (key: string, parts: Partial<LocalService> = {}): LocalService => ({
-  key: serviceKey(...(key.split('/') as [string, string])),
-  global: true,
-  shared: true,
-  affinity: 'none',
-  clusterIps: [ip('10.96.0.1')],
-  externalIps: [],
-  loadBalancerIps: [],
-  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-  sessionAffinitySeconds: 0,
-  internalTrafficPolicy: 'Cluster',
-  externalTrafficPolicy: 'Cluster',
-  labels: {},
-  selector: {},
-  origin,
-  ...parts,
-});
-
-export const endpoint = (address: string, parts: Partial<LocalEndpoint> = {}): LocalEndpoint => ({
-  address: ip(address),
-  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  ready: true,
-  serving: true,
-  terminating: false,
-  node: 'n1',
-  zone: '',
-  zoneHints: [],
-  hostname: '',
-  origin,
-  ...parts,
-});
+export { sampleEndpoint as endpoint };
 
 export const slice = (key: string, of: string, endpoints: readonly LocalEndpoint[]): LocalEndpointSlice => ({
   key,

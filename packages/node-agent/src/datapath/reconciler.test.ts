@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
-import { anyService } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
+import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceEntry } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
-import fc from 'fast-check';
 import { ChangeLog } from '../table/change-log.ts';
 import { MemoryDatapath } from './memory.ts';
 import { Reconciler } from './reconciler.ts';
 
-const [sample] = fc.sample(anyService, 1);
 const A = serviceKey('shop', 'a');
 const B = serviceKey('shop', 'b');
 
@@ -18,7 +16,7 @@ const B = serviceKey('shop', 'b');
 function entry(key: ServiceKey, address: string): ServiceEntry {
   const port = { name: '', protocol: 'TCP' as const, port: 80, nodePort: 0 };
   const frontend = { kind: 'ClusterIP' as const, address: ip(address), port: 80, protocol: 'TCP' as const };
-  const service = { ...(sample as NonNullable<typeof sample>), key, global: true };
+  const service = sampleService(key);
   return {
     key,
     service,

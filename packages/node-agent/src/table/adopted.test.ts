@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
-import { anyService, KEY } from '@tombolo/shared/merge/world.fixture.ts';
+import { KEY } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { LocalService } from '@tombolo/shared/model/service.ts';
-import fc from 'fast-check';
+import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import type { KernelRoute } from '../datapath/datapath.ts';
 import { adoptedClusters } from './adopted.ts';
 
-const [sample] = fc.sample(anyService, 1);
-const service: LocalService = {
-  ...(sample as LocalService),
-  clusterIps: [ip('10.96.0.1')],
-  externalIps: [],
-  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
-};
+const service = sampleService(KEY, { ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }] });
 
 const route = (address: string, port: number): KernelRoute => ({
   frontend: { kind: 'ClusterIP', address: ip(address), port, protocol: 'TCP' },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { cidr, ip, prefixMatcher } from '../model/ip.ts';
+import { sampleEndpoint, sampleService } from '../model/samples.fixture.ts';
 import type { LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceEntry } from '../model/service-table.ts';
 import { type MergeContext, mergeService, type ServiceScope } from './merge-service.ts';
@@ -13,37 +14,7 @@ const CONTEXT: MergeContext = {
   ownRanges: prefixMatcher([cidr('10.1.0.0/16')]),
 };
 
-const service = (fields: Partial<LocalService> = {}): LocalService => ({
-  key: KEY,
-  global: true,
-  shared: true,
-  affinity: 'none',
-  clusterIps: [ip('10.96.0.1')],
-  externalIps: [],
-  loadBalancerIps: [],
-  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-  sessionAffinitySeconds: 0,
-  internalTrafficPolicy: 'Cluster',
-  externalTrafficPolicy: 'Cluster',
-  labels: {},
-  selector: {},
-  origin: { source: 'kubernetes', revision: '1', at: 0 },
-  ...fields,
-});
-
-const local = (address: string, fields: Partial<LocalEndpoint> = {}): LocalEndpoint => ({
-  address: ip(address),
-  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  ready: true,
-  serving: true,
-  terminating: false,
-  node: 'node-1',
-  zone: 'a',
-  zoneHints: [],
-  hostname: '',
-  origin: { source: 'kubernetes', revision: '2', at: 0 },
-  ...fields,
-});
+const service = (fields: Partial<LocalService> = {}): LocalService => sampleService(KEY, fields);
 
 const west = (
   addresses: readonly string[],
@@ -82,14 +53,14 @@ interface Case {
 const CASES: readonly Case[] = [
   {
     name: 'unites local and remote backends of a global Service, target ports as each cluster has them',
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1', '10.2.0.2'])],
     expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: selected', 'west 10.2.0.2 9090: selected'],
   },
   {
     name: 'leaves remote backends out while the Service here is not global',
     service: service({ global: false }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: not-global'],
   },
@@ -113,7 +84,7 @@ const CASES: readonly Case[] = [
   {
     name: 'affinity local ignores healthy remotes',
     service: service({ affinity: 'local' }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: affinity'],
   },
@@ -121,8 +92,8 @@ const CASES: readonly Case[] = [
     name: 'affinity local falls back to remotes when every local backend is terminating or unready',
     service: service({ affinity: 'local' }),
     endpoints: [
-      local('10.1.0.1', { ready: false, terminating: true }),
-      local('10.1.0.2', { ready: false, serving: false }),
+      sampleEndpoint('10.1.0.1', { ready: false, terminating: true }),
+      sampleEndpoint('10.1.0.2', { ready: false, serving: false }),
     ],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: terminating', 'east 10.1.0.2 8080: unready', 'west 10.2.0.1 9090: selected'],
@@ -130,27 +101,27 @@ const CASES: readonly Case[] = [
   {
     name: 'affinity remote prefers remotes, and takes locals when there is none',
     service: service({ affinity: 'remote' }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west([])],
     expected: ['east 10.1.0.1 8080: selected'],
   },
   {
     name: 'affinity remote leaves locals out while a remote one is there',
     service: service({ affinity: 'remote' }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: affinity', 'west 10.2.0.1 9090: selected'],
   },
   {
     name: 'ignores affinity when the Service is not global',
     service: service({ global: false, affinity: 'remote' }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: not-global'],
   },
   {
     name: 'uses terminating backends that still serve when nothing else is left',
-    endpoints: [local('10.1.0.1', { ready: false, terminating: true })],
+    endpoints: [sampleEndpoint('10.1.0.1', { ready: false, terminating: true })],
     expected: ['east 10.1.0.1 8080: selected'],
   },
   {
@@ -166,7 +137,10 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'leaves out other families and other port names',
-    endpoints: [local('fd00::1'), local('10.1.0.1', { ports: [{ name: 'metrics', protocol: 'TCP', port: 1 }] })],
+    endpoints: [
+      sampleEndpoint('fd00::1'),
+      sampleEndpoint('10.1.0.1', { ports: [{ name: 'metrics', protocol: 'TCP', port: 1 }] }),
+    ],
     expected: ['east 10.1.0.1 1: port-name', 'east fd00::1 8080: address-family'],
   },
   {
@@ -177,7 +151,7 @@ const CASES: readonly Case[] = [
   {
     name: 'traffic policy Local keeps to this node',
     service: service({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }),
-    endpoints: [local('10.1.0.1'), local('10.1.0.2', { node: 'node-2' })],
+    endpoints: [sampleEndpoint('10.1.0.1'), sampleEndpoint('10.1.0.2', { node: 'node-2' })],
     remotes: [west(['10.2.0.1'])],
     expected: [
       'east 10.1.0.1 8080: selected',
@@ -188,7 +162,7 @@ const CASES: readonly Case[] = [
   {
     name: 'shows the backends of a headless Service',
     service: service({ clusterIps: [] }),
-    endpoints: [local('10.1.0.1')],
+    endpoints: [sampleEndpoint('10.1.0.1')],
     remotes: [west(['10.2.0.1'])],
     expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: selected'],
   },
@@ -207,7 +181,7 @@ describe('mergeService()', () => {
       externalTrafficPolicy: 'Local',
       ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
     });
-    const endpoints = [local('10.1.0.2', { node: 'node-2' })];
+    const endpoints = [sampleEndpoint('10.1.0.2', { node: 'node-2' })];
     const { groups } = mergeService(CONTEXT, { key: KEY, service: here, endpoints, remotes: [] });
     assert.deepEqual(
       groups.map(({ frontends, decisions }) => [
@@ -236,7 +210,7 @@ describe('mergeService()', () => {
     const { groups } = mergeService(CONTEXT, {
       key: KEY,
       service: service(),
-      endpoints: [local('10.1.0.1', { ports })],
+      endpoints: [sampleEndpoint('10.1.0.1', { ports })],
       remotes: [],
     });
     assert.deepEqual(

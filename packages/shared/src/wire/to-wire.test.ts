@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
 import { cidr, ip } from '../model/ip.ts';
+import { sampleEndpoint, sampleService } from '../model/samples.fixture.ts';
 import { type LocalEndpoint, type LocalService, type Origin, serviceKey } from '../model/service.ts';
 import { remoteServiceFromWire } from './from-wire.ts';
 import { encodeIdentity } from './identity.ts';
@@ -12,43 +13,16 @@ import { wireIdentity, wireIpEntry, wireNode, wireService } from './to-wire.ts';
 const east: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
 const origin: Origin = { source: 'kubernetes', revision: '7', at: 0 };
 
-const service = (fields: Partial<LocalService> = {}): LocalService => ({
-  key: serviceKey('shop', 'cart'),
-  global: true,
-  shared: true,
-  affinity: 'none',
-  clusterIps: [ip('10.96.7.20')],
-  externalIps: [],
-  loadBalancerIps: [],
-  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
-  sessionAffinitySeconds: 0,
-  internalTrafficPolicy: 'Cluster',
-  externalTrafficPolicy: 'Cluster',
-  labels: { app: 'cart' },
-  selector: { app: 'cart' },
-  origin,
-  ...fields,
-});
+const KEY = serviceKey('shop', 'cart');
+const CART = { clusterIps: [ip('10.96.7.20')], labels: { app: 'cart' }, selector: { app: 'cart' } };
 
-const endpoint = (address: string, fields: Partial<LocalEndpoint> = {}): LocalEndpoint => ({
-  address: ip(address),
-  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
-  ready: true,
-  serving: true,
-  terminating: false,
-  node: 'n1',
-  zone: '',
-  zoneHints: [],
-  hostname: '',
-  origin,
-  ...fields,
-});
+const service = (fields: Partial<LocalService> = {}): LocalService => sampleService(KEY, { ...CART, ...fields });
 
 describe('wireService()', () => {
   it('gives what Cilium writes for the same Service', () => {
     const wire = wireService(east, service(), [
-      endpoint('10.1.4.9'),
-      endpoint('10.1.3.17', { hostname: 'cart-0', zone: 'eu-1a', zoneHints: ['eu-1a'] }),
+      sampleEndpoint('10.1.4.9'),
+      sampleEndpoint('10.1.3.17', { hostname: 'cart-0', zone: 'eu-1a', zoneHints: ['eu-1a'] }),
     ]);
     assert.equal(
       encodeService(wire),
@@ -63,9 +37,9 @@ describe('wireService()', () => {
   });
 
   it('takes the endpoints that are ready, and those that only serve when none is ready', () => {
-    const terminating = endpoint('10.0.0.1', { ready: false, serving: true, terminating: true });
-    const ready = endpoint('10.0.0.2', { ready: true, serving: false });
-    const unready = endpoint('10.0.0.3', { ready: false, serving: false });
+    const terminating = sampleEndpoint('10.0.0.1', { ready: false, serving: true, terminating: true });
+    const ready = sampleEndpoint('10.0.0.2', { ready: true, serving: false });
+    const unready = sampleEndpoint('10.0.0.3', { ready: false, serving: false });
     const taken = (...endpoints: LocalEndpoint[]) => [
       ...(wireService(east, service(), endpoints).backends?.keys() ?? []),
     ];
@@ -84,7 +58,7 @@ describe('wireService()', () => {
       { name: '', protocol: 'TCP', port: 1 },
       { name: 'b', protocol: 'TCP', port: 1 },
     ] as const;
-    const wire = wireService(east, service(), [endpoint('10.0.0.1', { ports })]);
+    const wire = wireService(east, service(), [sampleEndpoint('10.0.0.1', { ports })]);
     assert.match(
       encodeService(wire),
       /\{"10.0.0.1":\{"":\{"Protocol":"TCP","Port":1\},"b":\{"Protocol":"TCP","Port":1\}\}\}/,
@@ -92,7 +66,7 @@ describe('wireService()', () => {
   });
 
   it('is readable by our own reader', () => {
-    const wire = wireService(east, service(), [endpoint('10.1.3.17', { zone: 'eu-1a', hostname: 'h' })]);
+    const wire = wireService(east, service(), [sampleEndpoint('10.1.3.17', { zone: 'eu-1a', hostname: 'h' })]);
     const decoded = decodeService(encodeService(wire), {
       cluster: 'east',
       clusterId: 1,

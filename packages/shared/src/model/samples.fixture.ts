@@ -1,0 +1,42 @@
+/** A Service and an endpoint as tests need them: everything has a plain value, and a test names what matters to it. */
+import { ip } from './ip.ts';
+import { type LocalEndpoint, type LocalService, type Origin, type ServiceKey, serviceKey } from './service.ts';
+
+const ORIGIN: Origin = { source: 'kubernetes', revision: '1', at: 0 };
+
+/** Global and shared, one port `http` 80/TCP. */
+export const sampleService = (
+  key: ServiceKey = serviceKey('shop', 'cart'),
+  fields: Partial<LocalService> = {},
+): LocalService => ({
+  key,
+  global: true,
+  shared: true,
+  affinity: 'none',
+  clusterIps: [ip('10.96.0.1')],
+  externalIps: [],
+  loadBalancerIps: [],
+  ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
+  sessionAffinitySeconds: 0,
+  internalTrafficPolicy: 'Cluster',
+  externalTrafficPolicy: 'Cluster',
+  labels: {},
+  selector: {},
+  origin: ORIGIN,
+  ...fields,
+});
+
+/** Ready on `node-1`, its port `http` at 8080/TCP. */
+export const sampleEndpoint = (address: string, fields: Partial<LocalEndpoint> = {}): LocalEndpoint => ({
+  address: ip(address),
+  ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
+  ready: true,
+  serving: true,
+  terminating: false,
+  node: 'node-1',
+  zone: '',
+  zoneHints: [],
+  hostname: '',
+  origin: ORIGIN,
+  ...fields,
+});
