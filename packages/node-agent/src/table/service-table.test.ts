@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { anyRemote, anyService, anySlice, EAST, KEY, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
+import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import type {
   LocalEndpointSlice,
   LocalService,
@@ -108,6 +109,17 @@ describe('ServiceTable', () => {
         assert.deepEqual(copy, table.snapshot().entries);
       }),
     );
+  });
+
+  it('merges nothing anew when only the status of the Node changed', () => {
+    const table = tableAfter([{ kind: 'service', value: sampleService(KEY) }], true);
+    const node = { name: 'node-1', zone: 'a', addresses: [ip('10.0.1.1')], podCidrs: ['10.1.1.0/24'] };
+    table.setNode(node);
+    assert.equal(table.publish(), true);
+    table.setNode({ ...node, addresses: [...node.addresses] });
+    assert.equal(table.publish(), false);
+    table.setNode({ ...node, podCidrs: ['10.1.2.0/24'] });
+    assert.equal(table.publish(), true);
   });
 
   it('publishes nothing before it is opened', () => {

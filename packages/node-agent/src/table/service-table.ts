@@ -6,6 +6,7 @@
  * T2. Nothing is published before the local sources are complete: a half-read cluster is not an empty one.
  * T3. A cluster that has not spoken since this process started keeps what the kernel had of it (see `adopted.ts`).
  */
+import { isDeepStrictEqual } from 'node:util';
 import { joinSlices } from '@tombolo/shared/merge/endpoints.ts';
 import { type MergeContext, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
@@ -43,6 +44,7 @@ export class ServiceTable {
   readonly #adopted = new Map<number, Adopted>();
   readonly #dirty = new Set<ServiceKey>();
   readonly #log = new ChangeLog();
+  #node: Pick<LocalNode, 'name' | 'addresses' | 'podCidrs'> | undefined;
   #podCidrs: readonly Cidr[] = [];
   #open = false;
 
@@ -77,7 +79,11 @@ export class ServiceTable {
     this.#dirty.add(service);
   }
 
-  setNode(node: LocalNode): void {
+  /** A Node's status is written all the time; only what merging looks at counts as a change. */
+  setNode({ name, addresses, podCidrs }: LocalNode): void {
+    const node = { name, addresses, podCidrs };
+    if (isDeepStrictEqual(node, this.#node)) return;
+    this.#node = node;
     this.#podCidrs = node.podCidrs.flatMap((text) => {
       const parsed = parseCidr(text);
       return parsed.ok ? [parsed.value] : [];
