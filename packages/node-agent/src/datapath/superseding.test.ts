@@ -32,11 +32,15 @@ describe('SupersedingDatapath', () => {
     assert.equal((await datapath.read()).length, 1);
   });
 
-  it('keeps the old one while a frontend cannot be set', async () => {
+  it('removes the old one though a frontend cannot be set, and keeps it when nothing could be', async () => {
     const { datapath, memory, removed } = takeOver();
+    const broken = takeOver();
+    await broken.memory.close();
+    await assert.rejects(broken.datapath.replace(TABLE));
+    assert.deepEqual(broken.removed, []);
     memory.fail(FRONTEND, 'full');
     await datapath.replace(TABLE);
-    assert.deepEqual(removed, []);
+    assert.deepEqual(removed, ['old']);
   });
 
   it('destroys both', async () => {

@@ -1,7 +1,8 @@
 /**
  * A datapath that takes over from another kind, which an earlier agent left in the kernel: socket hooks stay attached
  * when the next agent is told to use nftables alone, and would go on with what they last knew. They are read for
- * adoption, serve until the new datapath has the whole table, and are then removed.
+ * adoption, serve until the new datapath was given the whole table, and are then removed; a frontend that it cannot set
+ * must not keep the others on stale hooks.
  */
 import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -39,7 +40,7 @@ export class SupersedingDatapath implements Datapath {
 
   async replace(desired: Routes): Promise<ApplyReport> {
     const report = await this.#datapath.replace(desired);
-    if (report.failures.length === 0) this.#removeLeftover();
+    this.#removeLeftover();
     return report;
   }
 
