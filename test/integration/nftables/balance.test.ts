@@ -32,14 +32,14 @@ describe('nftables: connections', () => {
 
   it('from a pod reach each of four backends a quarter of the time', async () => {
     await serve({ web: [route(web, four())] });
-    const { connections, failures, replies } = await rig.connect('pod', ['-n', '1000', '10.96.0.1:80']);
-    assert.deepEqual([connections, failures], [1000, 0]);
+    const { connections, failures, replies } = await rig.connect('pod', ['-n', '4000', '10.96.0.1:80']);
+    assert.deepEqual([connections, failures], [4000, 0]);
     assertQuarters(replies);
   });
 
   it('from the node itself are balanced too', async () => {
     await serve({ web: [route(frontend('TCP 10.97.0.1:80'), four())] });
-    const { failures, replies } = await rig.connect('node', ['-n', '1000', '10.97.0.1:80']);
+    const { failures, replies } = await rig.connect('node', ['-n', '4000', '10.97.0.1:80']);
     assert.equal(failures, 0);
     assertQuarters(replies);
   });
