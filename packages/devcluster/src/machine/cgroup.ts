@@ -35,11 +35,17 @@ export async function cgroupProcesses(path: string): Promise<readonly number[]> 
   return [...own.split('\n').filter(Boolean).map(Number), ...below.flat()];
 }
 
-/** SIGKILL to everything in the group and below, and the wait until it is gone. */
+/**
+ * SIGKILL to everything in the group and below, again and again until it is empty: a program that was just started joins
+ * its group by itself, and may do so after the first time.
+ */
 export async function killCgroup(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  await writeFile(join(path, 'cgroup.kill'), '1');
-  await waitUntil(`processes in ${path} to end`, async () => !(await isPopulated(path)), { everyMs: 5 });
+  const isEmpty = async (): Promise<boolean> => {
+    if (!existsSync(path)) return true;
+    await writeFile(join(path, 'cgroup.kill'), '1');
+    return !(await isPopulated(path));
+  };
+  await waitUntil(`processes in ${path} to end`, isEmpty, { everyMs: 5 });
 }
 
 /** Kills what runs in it and removes it with everything below. */
