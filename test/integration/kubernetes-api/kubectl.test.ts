@@ -222,16 +222,18 @@ for (const { label, path, skipped } of programs) {
     it('watches', async () => {
       await kubectl.ok('apply -f -', manifests.webService(80));
       const child = kubectl.start('get services -w --output-watch-events -o name'.replace(' -o name', ''));
-      const lines: string[] = [];
-      child.stdout.setEncoding('utf8').on('data', (text: string) => lines.push(...text.split('\n')));
+      let printed = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        printed += text;
+      });
       const seen = async (pattern: RegExp) => {
-        while (!lines.some((line) => pattern.test(line))) await once(child.stdout, 'data');
+        while (!pattern.test(printed)) await once(child.stdout, 'data');
       };
-      await seen(/^ADDED +web /);
+      await seen(/^ADDED +web /m);
       await kubectl.ok('label service web a=b');
-      await seen(/^MODIFIED +web /);
+      await seen(/^MODIFIED +web /m);
       await kubectl.ok('delete service web');
-      await seen(/^DELETED +web /);
+      await seen(/^DELETED +web /m);
       const closed = once(child, 'close');
       child.kill();
       await closed;
