@@ -1,0 +1,147 @@
+/** For tests of the keyspace: an etcd in memory that can die, refuse and lose leases, and timers moved by hand. */
+import { setImmediate as turn } from 'node:timers/promises';
+import { EtcdError, type EtcdErrorKind } from './errors.ts';
+import { openKeyspace } from './keyspace.ts';
+import type { PrefixEvent } from './reader.ts';
+import type { Timers } from './timers.ts';
+import type { EtcdWriter, Listing } from './writer.ts';
+
+/** Timers that run when the test says so. */
+export class ManualTimers implements Timers {
+  #now = 0;
+  readonly #due = new Set<{ at: number; every: number | undefined; run: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  get running(): number {
+    return this.#due.size;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: undefined, run });
+  }
+
+  every(ms: number, run: () => void): () => void {
+    return this.#add({ at: this.#now + ms, every: ms, run });
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const next = [...this.#due].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#now = Math.max(this.#now, next.at);
+      if (next.every === undefined) this.#due.delete(next);
+      else next.at += next.every;
+      next.run();
+      await settled();
+    }
+    this.#now = end;
+    await settled();
+  }
+
+  #add(timer: { at: number; every: number | undefined; run: () => void }): () => void {
+    this.#due.add(timer);
+    return () => this.#due.delete(timer);
+  }
+}
+
+/** An etcd in memory: counts, fails on demand, loses leases, lets others interfere. */
+export class FakeWriter implements EtcdWriter {
+  readonly store = new Map<string, string>();
+  /** Keys that somebody else wrote last. */
+  readonly foreign = new Set<string>();
+  readonly log: string[] = [];
+  fail: (key: string) => EtcdErrorKind | undefined = () => undefined;
+  inFlight = 0;
+  mostInFlight = 0;
+  leases = 0;
+  #revision = 0;
+  readonly #followers = new Map<(event: PrefixEvent) => void, string>();
+  #lost: (keys: readonly string[]) => void = () => {};
+
+  async put(key: string, value: Buffer | string): Promise<string> {
+    await this.#visit(key, `put ${key}=${value}`);
+    this.foreign.delete(key);
+    return this.interfere(key, String(value));
+  }
+
+  async delete(key: string): Promise<boolean> {
+    await this.#visit(key, `delete ${key}`);
+    const was = this.store.has(key);
+    this.interfere(key, undefined);
+    return was;
+  }
+
+  /** A write by anybody. */
+  interfere(key: string, value: string | undefined): string {
+    const revision = String(++this.#revision);
+    if (value === undefined) this.store.delete(key);
+    else this.store.set(key, value);
+    for (const [handle, prefix] of this.#followers) {
+      if (!key.startsWith(prefix)) continue;
+      handle(
+        value === undefined
+          ? { kind: 'delete', key, revision }
+          : { kind: 'put', key, revision, value: Buffer.from(value) },
+      );
+    }
+    return revision;
+  }
+
+  loseLeases(): void {
+    const keys = [...this.store.keys()];
+    for (const key of keys) this.interfere(key, undefined);
+    this.#lost(keys);
+  }
+
+  async #visit(key: string, entry: string): Promise<void> {
+    this.log.push(entry);
+    this.inFlight++;
+    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+    await turn();
+    this.inFlight--;
+    const kind = this.fail(key);
+    if (kind) throw new EtcdError(kind, `Cannot write "${key}": ${kind}`);
+  }
+
+  async list(prefix: string): Promise<Listing> {
+    const kind = this.fail(prefix);
+    if (kind) throw new EtcdError(kind, `Cannot list "${prefix}": ${kind}`);
+    const found = [...this.store].filter(([key]) => key.startsWith(prefix));
+    const entries = new Map(found.map(([key, v]) => [key, Buffer.from(v)]));
+    return { revision: String(this.#revision), entries, foreign: this.foreign };
+  }
+
+  follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
+    this.#followers.set(handle, prefix);
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        this.#followers.delete(handle);
+        resolve();
+      });
+    });
+  }
+
+  onKeysLost(listener: (keys: readonly string[]) => void): void {
+    this.#lost = listener;
+  }
+
+  putAll = () => Promise.reject(new Error('not used here'));
+  deleteAll = () => Promise.reject(new Error('not used here'));
+  get = () => Promise.reject(new Error('not used here'));
+  close = () => {};
+}
+
+export async function settled(): Promise<void> {
+  for (let i = 0; i < 8; i++) await turn();
+}
+
+export function open(parallel = 4) {
+  const writer = new FakeWriter();
+  const timers = new ManualTimers();
+  const keyspace = openKeyspace(writer, { parallel, timers, random: () => 0.5, refreshMs: 300_000 });
+  return { writer, timers, keyspace };
+}
