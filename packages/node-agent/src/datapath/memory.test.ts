@@ -38,7 +38,7 @@ describe('MemoryDatapath', () => {
     const datapath = new MemoryDatapath();
     await datapath.apply(one(clusterIp('10.96.0.1'), '10.1.0.1'));
     await datapath.apply(one(clusterIp('10.96.0.2'), '10.1.0.1'));
-    assert.deepEqual([...datapath.kernel.routes.keys()], ['10.96.0.2 TCP 80']);
+    assert.deepEqual([...datapath.kernel.routes.keys()], ['10.96.0.2:80/TCP']);
   });
 
   it('lets one call hand a frontend from one Service to another', async () => {

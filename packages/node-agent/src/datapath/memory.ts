@@ -5,9 +5,9 @@
  */
 import type { Route, RouteBackend, RouteChanges, Routes, ServiceRoutes } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { ApplyReport, Datapath, KernelRoute } from './datapath.ts';
-import { faultOfRoutes, frontendId } from './route-checks.ts';
+import { faultOfRoutes } from './route-checks.ts';
 
 export interface MemoryRoute extends KernelRoute {
   readonly sessionAffinitySeconds: number;
@@ -19,7 +19,7 @@ export class MemoryKernel {
 
   /** `address:port` of each backend of one frontend; undefined when the frontend is not served. */
   backendsOf(frontend: Omit<Frontend, 'kind'>): readonly string[] | undefined {
-    const route = this.routes.get(frontendId({ ...frontend, kind: 'ClusterIP' }));
+    const route = this.routes.get(frontendId(frontend));
     return route?.backends.map((backend) => `${backend.address}:${String(backend.port)}`);
   }
 }

@@ -7,11 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { routesOf } from '@tombolo/shared/merge/routes.ts';
 import type { RouteChanges } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { ServiceEntry, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import {
+  frontendId,
+  type ServiceEntry,
+  type TableChanges,
+  type TableSnapshot,
+} from '@tombolo/shared/model/service-table.ts';
 import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { FrontendClaims, frontendId } from '../table/frontend-claims.ts';
+import { FrontendClaims } from '../table/frontend-claims.ts';
 import type { ApplyReport, Datapath } from './datapath.ts';
 
 /** The table, as far as this loop needs it. */

@@ -1,15 +1,11 @@
 /**
- * What every caller of a datapath must keep to: the identity of a frontend, and the checks that turn a call that could
- * not come from a correct caller into a sentence.
+ * What every caller of a datapath must keep to: checks that turn a call that could not come from a correct caller into
+ * a sentence.
  */
 import { familyOf } from '@tombolo/shared/model/ip.ts';
 import { compareRouteBackends, type Route, type Routes } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-
-/** What packets tell: two frontends with the same id cannot both be served. `kind` is not part of it. */
-export const frontendId = (frontend: Frontend): string =>
-  `${frontend.address} ${frontend.protocol} ${String(frontend.port)}`;
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65535;
 

@@ -2,9 +2,11 @@
  * A restart is not a withdrawal. What the kernel still forwards to other clusters was true when the last agent wrote it;
  * until a cluster speaks for itself again, that is what is known of it, and it is handed to the table as a stale view.
  */
+import { groupShapes } from '@tombolo/shared/merge/frontends.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { BackendPort, LocalService, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { KernelRoute } from '../datapath/datapath.ts';
 
 export interface AdoptedCluster {
@@ -41,7 +43,7 @@ export function adoptedClusters(
 function findings(kernel: readonly KernelRoute[], services: ReadonlyMap<ServiceKey, LocalService>): readonly Finding[] {
   const owners = frontendOwners(services);
   return kernel.flatMap(({ frontend: { protocol, address, port }, backends }) => {
-    const owner = owners.get(`${protocol} ${address} ${port}`);
+    const owner = owners.get(frontendId({ protocol, address, port }));
     if (!owner) return [];
     return backends.map(({ clusterId, ...backend }) => ({
       clusterId,
@@ -66,13 +68,8 @@ function adoptedService(key: ServiceKey, found: readonly Finding[]): RemoteServi
 function frontendOwners(services: ReadonlyMap<ServiceKey, LocalService>) {
   const owners = new Map<string, { readonly key: ServiceKey; readonly portName: string }>();
   for (const [key, service] of services) {
-    for (const port of service.ports) {
-      for (const address of [...service.clusterIps, ...service.externalIps, ...service.loadBalancerIps]) {
-        owners.set(`${port.protocol} ${address} ${port.port}`, { key, portName: port.name });
-      }
-      for (const any of ['0.0.0.0', '::']) {
-        if (port.nodePort > 0) owners.set(`${port.protocol} ${any} ${port.nodePort}`, { key, portName: port.name });
-      }
+    for (const { port, frontends } of groupShapes(service, new Set())) {
+      for (const frontend of frontends) owners.set(frontendId(frontend), { key, portName: port.name });
     }
   }
   return owners;

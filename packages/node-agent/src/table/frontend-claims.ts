@@ -4,7 +4,7 @@
  */
 import type { RouteChanges, ServiceRoutes } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 
 export interface ClaimConflict {
   /** E.g. `192.0.2.1:80/TCP`. */
@@ -75,5 +75,3 @@ export class FrontendClaims {
     return routes.length > 0 ? routes : undefined;
   }
 }
-
-export const frontendId = ({ address, port, protocol }: Frontend): string => `${address}:${port}/${protocol}`;

@@ -55,6 +55,10 @@ export interface Frontend {
   readonly protocol: Protocol;
 }
 
+/** E.g. `192.0.2.1:80/TCP`. What packets tell: two frontends with one id cannot both be served; `kind` is no part of it. */
+export const frontendId = ({ address, port, protocol }: Omit<Frontend, 'kind'>): string =>
+  `${address}:${port}/${protocol}`;
+
 /** The frontends of one service port and family that share one choice of backends, and that choice. */
 export interface FrontendGroup {
   readonly port: ServicePort;

@@ -6,8 +6,7 @@
 import { familyOf, type IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { Route, ServiceRoutes } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { frontendId } from '../route-checks.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { DesiredFrontend, PlanFailure } from './planner.ts';
 
 /** What one Service asks for. */

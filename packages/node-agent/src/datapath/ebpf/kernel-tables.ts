@@ -8,8 +8,7 @@
  *     `services` after a deletion before a grace period (`needsGrace`).
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { frontendId } from '../route-checks.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Operation, ServiceEntry } from './operation.ts';
 
 /** Entries that each table takes. */

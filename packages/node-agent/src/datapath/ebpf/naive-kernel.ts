@@ -4,8 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { frontendId } from '../route-checks.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import type { Operation, ServiceEntry } from './operation.ts';
 

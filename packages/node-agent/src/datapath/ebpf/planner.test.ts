@@ -6,9 +6,8 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
-import { frontendId } from '../route-checks.ts';
 import { KernelTables, type TableLimits } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import { NaiveKernel } from './naive-kernel.ts';

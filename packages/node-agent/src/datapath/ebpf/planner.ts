@@ -5,8 +5,7 @@
  * fit is left as it is.
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { frontendId } from '../route-checks.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { backendKey, type KernelTables, type Served } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import type { Operation, Step } from './operation.ts';

@@ -9,11 +9,12 @@
  * pass here anyway; so with externalTrafficPolicy Local the backend sees the client. Without `localPodCidrs` all external
  * traffic is masqueraded.
  */
+
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
-import { frontendId } from '../route-checks.ts';
 import type { Conntrack } from './conntrack.ts';
 import { familyOfFrontend, limitOf, type Served, sameServed } from './elements.ts';
 import type { KernelTables } from './kernel-tables.ts';

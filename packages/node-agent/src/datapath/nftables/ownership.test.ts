@@ -11,7 +11,7 @@ const route = (...ports: readonly number[]): Route => ({
   sessionAffinitySeconds: 0,
 });
 const show = ({ changes }: ReturnType<Ownership['change']>): string[] =>
-  [...changes].map(([id, served]) => `${served === undefined ? '-' : '+'}${id.split(' ').at(-1)}`).sort();
+  [...changes].map(([id, served]) => `${served === undefined ? '-' : '+'}${/:(\d+)\//.exec(id)?.[1]}`).sort();
 
 describe('Ownership', () => {
   it('sets what a Service has and removes what it had', () => {
@@ -39,7 +39,7 @@ describe('Ownership', () => {
     const ownership = new Ownership();
     ownership.change(new Map([[b, [route(80)]]]));
     const { changes, failures } = ownership.change(new Map([[a, [route(80, 81)]]]));
-    assert.deepEqual([...changes.keys()], ['10.96.0.1 TCP 81']);
+    assert.deepEqual([...changes.keys()], ['10.96.0.1:81/TCP']);
     assert.deepEqual(
       failures.map(({ reason }) => reason),
       ['service "demo/b" has this frontend already'],

@@ -4,9 +4,9 @@
  */
 import type { RouteChanges, ServiceRoutes } from '@tombolo/shared/model/routes.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { ApplyReport } from '../datapath.ts';
-import { faultOfRoute, frontendId } from '../route-checks.ts';
+import { faultOfRoute } from '../route-checks.ts';
 import type { Served } from './elements.ts';
 
 export type Failure = ApplyReport['failures'][number];

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
-import { frontendId } from '../route-checks.ts';
 import { backendElement, choiceElement, choiceOf, elementsOf, type Served } from './elements.ts';
 import { readListing } from './listing.ts';
 import { NaiveTables } from './naive-tables.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { frontendId } from '../route-checks.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import {
   type ConntrackEntry,
   deleteRequest,
