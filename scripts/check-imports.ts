@@ -32,7 +32,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [APISERVER]: [SHARED],
   [AGENT]: [SHARED, 'proto/'],
   'packages/cli/src/': [SHARED, 'proto/'],
-  'packages/devcluster/src/': ['packages/', 'proto/', 'test/bench/'],
+  'packages/machine/src/': [],
+  'packages/small-kubernetes/src/': [SHARED, 'packages/machine/src/'],
+  'packages/real-kubernetes/src/': ['packages/machine/src/'],
+  'packages/lab/src/': ['packages/', 'proto/', 'test/bench/'],
 };
 
 const CLIENT_ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -45,7 +48,7 @@ const CLIENT_ROOMS: Readonly<Record<string, readonly string[]>> = {
 const PURE = [`${SHARED}model/`, `${SHARED}merge/`, `${SHARED}wire/`];
 const IMPURE = /\b(Date\.now|new Date\(\)|Math\.random|setTimeout|setInterval|setImmediate|performance\.now)\b/;
 
-const isProduct = (path: string): boolean => path.startsWith('packages/') && !path.startsWith('packages/devcluster/');
+const isProduct = (path: string): boolean => /^packages\/(shared|node-agent|clustermesh-apiserver|cli)\//.test(path);
 const isTest = (path: string): boolean => /\.(test|fixture)\.ts$/.test(path);
 
 /** One sentence for each breach. */

@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import type { Manifest } from '@tombolo/devcluster/client/objects.ts';
-import { tryCommand } from '@tombolo/devcluster/machine/command.ts';
-import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
-import type { ClusterHandle } from '@tombolo/devcluster/mesh/cluster.ts';
-import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
-import type { PodHandle } from '@tombolo/devcluster/mesh/pod.ts';
-import { agentSpec } from '@tombolo/devcluster/mesh/programs.ts';
+import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
+import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
+import { agentSpec } from '@tombolo/lab/mesh/programs.ts';
+import { tryCommand } from '@tombolo/machine/command.ts';
+import type { Manifest } from '@tombolo/machine/kubernetes/objects.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import { assertNoneFailed, clientPod, clusterOf, deployWeb, uses } from './web.ts';
 
 const SERVICES = 'cilium/state/services/v1/west';

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroup2Mount } from '@tombolo/devcluster/machine/cgroup.ts';
-import { tryCommand } from '@tombolo/devcluster/machine/command.ts';
-import { REPOSITORY } from '@tombolo/devcluster/machine/environment.ts';
-import { meshName, meshPlaces } from '@tombolo/devcluster/machine/names.ts';
-import { listNetns } from '@tombolo/devcluster/machine/netns.ts';
-import { removeMesh } from '@tombolo/devcluster/machine/sweep.ts';
+import { cgroup2Mount } from '@tombolo/machine/cgroup.ts';
+import { tryCommand } from '@tombolo/machine/command.ts';
+import { REPOSITORY } from '@tombolo/machine/environment.ts';
+import { meshName, meshPlaces } from '@tombolo/machine/names.ts';
+import { listNetns } from '@tombolo/machine/netns.ts';
+import { removeMesh } from '@tombolo/machine/sweep.ts';
 
 const places = meshPlaces(meshName('tdemo'));
 const script = (name: string) => join(REPOSITORY, 'scripts', name);

@@ -3,10 +3,10 @@
  * Real clusters, real etcd, real kernel; two clusters with two nodes each.
  */
 import assert from 'node:assert/strict';
-import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
-import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
-import type { PodHandle } from '@tombolo/devcluster/mesh/pod.ts';
-import { byCluster, since } from '@tombolo/devcluster/programs/request-log.ts';
+import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
+import { byCluster, since } from '@tombolo/machine/programs/request-log.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import { assertNoneFailed, backendsOf, clientPod, clusterOf, deployWeb, uses, webPod, webService } from './web.ts';
 
 /** Of 1,000, a fair choice would miss the bound of 5 points once in a thousand runs. */

@@ -1,10 +1,10 @@
 /** An operator restarts an agent with another datapath: the old one serves until the new one does, and then is gone. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { Program } from '@tombolo/devcluster/machine/program.ts';
-import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
-import { type Mesh, startMesh } from '@tombolo/devcluster/mesh/mesh.ts';
-import { agentSpec, typescript } from '@tombolo/devcluster/mesh/programs.ts';
+import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import { agentSpec, typescript } from '@tombolo/lab/mesh/programs.ts';
+import { Program } from '@tombolo/machine/program.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import { assertNoneFailed, clientPod, deployWeb, uses } from './web.ts';
 
 describe('an agent with another datapath', () => {

@@ -1,11 +1,11 @@
 /** The `web` Service of the end-to-end tests: the same name in each cluster, pods that say who they are. */
 import assert from 'node:assert/strict';
-import type { Manifest } from '@tombolo/devcluster/client/objects.ts';
-import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
-import type { ClusterHandle } from '@tombolo/devcluster/mesh/cluster.ts';
-import type { NodeHandle } from '@tombolo/devcluster/mesh/node.ts';
-import type { PodHandle } from '@tombolo/devcluster/mesh/pod.ts';
-import type { RequestCounts } from '@tombolo/devcluster/programs/request-log.ts';
+import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
+import type { NodeHandle } from '@tombolo/lab/mesh/node.ts';
+import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
+import type { Manifest } from '@tombolo/machine/kubernetes/objects.ts';
+import type { RequestCounts } from '@tombolo/machine/programs/request-log.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 
 const WEB = 'default/web';
 

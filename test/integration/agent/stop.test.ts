@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { REPOSITORY } from '@tombolo/devcluster/machine/environment.ts';
-import { createNetns, removeNetns } from '@tombolo/devcluster/machine/netns.ts';
+import { REPOSITORY } from '@tombolo/machine/environment.ts';
+import { createNetns, removeNetns } from '@tombolo/machine/netns.ts';
 
 const NETNS = `tbl-stop-${process.pid}`;
 /** Nobody listens there. */

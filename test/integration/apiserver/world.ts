@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Apiserver, startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
-import { type KubernetesApi, startKubernetesApi } from '@tombolo/devcluster/kubernetes-api/start.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
+import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { dump, etcdctl } from '../etcd/etcdctl.ts';
 

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitUntil } from '@tombolo/devcluster/machine/wait.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { INLINE_BACKENDS } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
 import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';

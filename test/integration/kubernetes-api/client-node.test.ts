@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { CoreV1Api, KubeConfig, makeInformer, Watch } from '@kubernetes/client-node';
-import { type KubernetesApi, startKubernetesApi } from '@tombolo/devcluster/kubernetes-api/start.ts';
+import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 
 describe('informers of @kubernetes/client-node on the development API server', () => {
   let api: KubernetesApi;

@@ -1,8 +1,8 @@
 /** A transcript of everyday kubectl against the development API server, for each kubectl that is there. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { tables } from '@tombolo/devcluster/kubernetes-api/kinds/typed.ts';
-import { type KubernetesApi, startKubernetesApi } from '@tombolo/devcluster/kubernetes-api/start.ts';
+import { tables } from '@tombolo/small-kubernetes/api/kinds/typed.ts';
+import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 import { findKubectls, Kubectl } from './kubectl.ts';
 import * as manifests from './manifests.ts';
 import { ReadyKubelet } from './ready-kubelet.ts';

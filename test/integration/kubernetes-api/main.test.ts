@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-const MAIN = join(import.meta.dirname, '../../../packages/devcluster/src/kubernetes-api/main.ts');
+const MAIN = join(import.meta.dirname, '../../../packages/small-kubernetes/src/api/main.ts');
 const ADDRESS = '10.77.0.1';
 
 describe('kubernetes-api/main.ts', () => {

@@ -1,6 +1,6 @@
 /** A kubelet of few words, for tests: pods with a node are Ready at once, pods in deletion go at once. Runs nothing. */
-import { type Pod, tables } from '@tombolo/devcluster/kubernetes-api/kinds/typed.ts';
-import type { Operations } from '@tombolo/devcluster/kubernetes-api/operations.ts';
+import { type Pod, tables } from '@tombolo/small-kubernetes/api/kinds/typed.ts';
+import type { Operations } from '@tombolo/small-kubernetes/api/operations.ts';
 
 export class ReadyKubelet {
   readonly #operations: Operations;

@@ -1,7 +1,7 @@
 /** One watch over HTTP, as a list of events that a test can wait on. */
 import { get, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import type { KubeObject } from '@tombolo/devcluster/kubernetes-api/objects.ts';
+import type { KubeObject } from '@tombolo/small-kubernetes/api/objects.ts';
 
 export interface WatchEvent {
   readonly type: string;

@@ -5,8 +5,8 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { KubeObject } from '@tombolo/devcluster/kubernetes-api/objects.ts';
-import { type KubernetesApi, startKubernetesApi } from '@tombolo/devcluster/kubernetes-api/start.ts';
+import type { KubeObject } from '@tombolo/small-kubernetes/api/objects.ts';
+import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 import fc from 'fast-check';
 import { told, WatchStream } from './watch-stream.ts';
 

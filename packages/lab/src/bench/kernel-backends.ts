@@ -1,0 +1,37 @@
+/** How many backends one service has in an agent's pinned maps, read by another process than the agent. */
+import { closeSync } from 'node:fs';
+import { waitUntil } from '@tombolo/machine/wait.ts';
+import { openPinned, readElement } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import { getService, putServiceKey, TABLES } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
+import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
+
+export class KernelBackends {
+  readonly #services: number;
+  readonly #key: Buffer;
+
+  private constructor(services: number, key: Buffer) {
+    this.#services = services;
+    this.#key = key;
+  }
+
+  /** Waits until the agent has pinned its maps. */
+  static async open(pinDir: string, address: string, port: number): Promise<KernelBackends> {
+    const services = await waitUntil('map services of the agent', () =>
+      openPinned(`${layoutDirectory(pinDir)}/services`),
+    );
+    const key = Buffer.alloc(TABLES.services.keySize);
+    putServiceKey(key, 0, { kind: 'ClusterIP', address: ip(address), port, protocol: 'TCP' });
+    return new KernelBackends(services, key);
+  }
+
+  /** 0 while the service is not there. */
+  count(): number {
+    const service = readElement(this.#services, this.#key, TABLES.services.valueSize);
+    return service ? getService(service, 0).count : 0;
+  }
+
+  close(): void {
+    closeSync(this.#services);
+  }
+}

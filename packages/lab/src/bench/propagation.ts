@@ -1,0 +1,170 @@
+/**
+ * `scripts/bench propagation`: how long after a pod in west is reported ready can east's kernel use it. Real programs
+ * all the way: Kubernetes API, EndpointSlice bookkeeping, apiserver, etcd, agent, eBPF map.
+ *
+ * The baseline is a bare etcd put → watch over the same link to the same etcd, in rounds that alternate with ours. The
+ * pods are objects only: nothing but the tables is measured.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { command } from '@tombolo/machine/command.ts';
+import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
+import type { Manifest } from '@tombolo/machine/kubernetes/objects.ts';
+import { type Mesh, startMesh } from '../mesh/mesh.ts';
+import { typescript } from '../mesh/programs.ts';
+import { KernelBackends } from './kernel-backends.ts';
+import { type Bench, type Pair, summarise } from './results.ts';
+import { percentile } from './statistics.ts';
+
+const SAMPLES_A_ROUND = 50;
+const DEFAULT_ROUNDS = 8;
+/** Until the programs have compiled what they run all the time. */
+const WARM_UP_ROUNDS = 6;
+const PODS = 4;
+const GIVE_UP_MS = 10_000;
+
+export const propagation: Bench = async ({ cases, runs = DEFAULT_ROUNDS, progress, signal }) => {
+  const mesh = await startMesh({
+    name: 'benchprop',
+    clusters: [
+      { name: 'east', id: 1, nodes: 1 },
+      { name: 'west', id: 2, nodes: 1 },
+    ],
+    agent: { datapath: 'ebpf', logLevel: 'warn' },
+  });
+  try {
+    const rounds: { readonly ours: readonly number[]; readonly bare: readonly number[] }[] = [];
+    const pods = await Propagation.start(mesh, signal);
+    for (let round = 0; round < WARM_UP_ROUNDS; round++) await pods.round(signal);
+    for (let round = 1; round <= runs; round++) {
+      signal.throwIfAborted();
+      const bare = await etcdRound(mesh);
+      const ours = await pods.round(signal);
+      rounds.push({ ours, bare });
+      progress(
+        `round ${round} of ${runs}: ${percentile(ours, 50).toFixed(2)} ms, etcd ${percentile(bare, 50).toFixed(2)} ms`,
+      );
+    }
+    pods.close();
+    const results = (
+      [
+        ['p50', 50],
+        ['p99', 99],
+      ] as const
+    )
+      .filter(([name]) => cases.length === 0 || cases.includes(name))
+      .map(([name, p]) => {
+        const pairs = rounds.map(
+          ({ ours, bare }): Pair => ({ value: percentile(ours, p), baseline: percentile(bare, p) }),
+        );
+        return summarise(name, 'ms', 'lower', pairs);
+      });
+    const notes = [
+      'value: from sending the pod’s status to west’s API server until east’s eBPF map has one backend more',
+      'baseline: a bare etcd put until its watch event, from east’s node to west’s etcd',
+      `${runs} rounds of ${SAMPLES_A_ROUND} samples each; medians of the rounds`,
+    ];
+    return { bench: 'propagation', results, skipped: [], notes };
+  } finally {
+    await mesh.close();
+  }
+};
+
+/** Latencies in ms of puts and their watch events, from east's node. */
+async function etcdRound(mesh: Mesh): Promise<readonly number[]> {
+  const { plan } = mesh.cluster('east').node(1);
+  const { etcdEndpoint } = mesh.cluster('west').plan;
+  const argv = [...typescript('packages/lab/src/bench/etcd-latency.ts'), etcdEndpoint, `${SAMPLES_A_ROUND}`];
+  return JSON.parse(await command(argv, { netns: plan.netns })) as readonly number[];
+}
+
+/** One `web` Service with a few pods in west; one of them turns ready again and again while east's kernel is watched. */
+class Propagation {
+  /** As a kubelet's, its connection lasts. */
+  readonly #west: KubernetesClient;
+  readonly #kernel: KernelBackends;
+
+  private constructor(west: KubernetesClient, kernel: KernelBackends) {
+    this.#west = west;
+    this.#kernel = kernel;
+  }
+
+  static async start(mesh: Mesh, signal: AbortSignal): Promise<Propagation> {
+    const [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
+    for (const cluster of [east, west]) await cluster.apply([service]);
+    const kernel = await KernelBackends.open(east.node(1).plan.bpfDirectory, await east.serviceAddress('web'), 80);
+    const client = new KubernetesClient(west.plan.apiSocket, { keepAlive: true });
+    const propagation = new Propagation(client, kernel);
+    for (let index = 0; index < PODS; index++) {
+      await client.create(pod(index));
+      await propagation.#report(index, true);
+    }
+    await propagation.#until(PODS, signal);
+    return propagation;
+  }
+
+  async round(signal: AbortSignal): Promise<readonly number[]> {
+    const took: number[] = [];
+    for (let sample = 0; sample < SAMPLES_A_ROUND; sample++) {
+      await this.#report(0, false);
+      await this.#until(PODS - 1, signal);
+      const sent = performance.now();
+      const reported = this.#report(0, true);
+      await this.#until(PODS, signal);
+      took.push(performance.now() - sent);
+      await reported;
+    }
+    return took;
+  }
+
+  /** As a kubelet does when a probe has turned. */
+  #report(index: number, ready: boolean): Promise<unknown> {
+    const podIP = `10.2.100.${index + 1}`;
+    const condition = { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: new Date().toISOString() };
+    const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [condition] };
+    return this.#west.patch(pod(index), { status }, 'status');
+  }
+
+  /** Looks every 0.2 ms or so: a spinning loop would take one of the cores that the mesh runs on. */
+  async #until(count: number, signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + GIVE_UP_MS;
+    while (this.#kernel.count() !== count) {
+      signal.throwIfAborted();
+      if (performance.now() > deadline)
+        throw new Error(
+          `Cannot measure: expected ${count} backends in east's kernel: current value is ${this.#kernel.count()}`,
+        );
+      await shortly();
+    }
+  }
+
+  close(): void {
+    this.#west.close();
+    this.#kernel.close();
+  }
+}
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Lets events in, then sleeps for a fifth of a millisecond; timers cannot be that short. */
+async function shortly(): Promise<void> {
+  await nextTurn();
+  Atomics.wait(pause, 0, 0, 0.2);
+}
+
+const service: Manifest = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web', namespace: 'default', annotations: { 'service.cilium.io/global': 'true' } },
+  spec: { selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
+};
+
+/** Bound to a node that no kubelet looks after: an object, and nothing that runs. */
+const pod = (index: number): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: `web-${index}`, namespace: 'default', labels: { app: 'web' } },
+  spec: {
+    nodeName: 'nowhere',
+    containers: [{ name: 'web', image: 'echo', ports: [{ name: 'http', containerPort: 8080 }] }],
+  },
+});

@@ -1,0 +1,115 @@
+/**
+ * `scripts/dev`: a mesh on one machine for those who develop: start one, run commands in its pods and nodes, take it
+ * down. Works on any mesh that was kept, the demo's too.
+ */
+import { spawn } from 'node:child_process';
+import { createCgroup } from '@tombolo/machine/cgroup.ts';
+import { programEnvironment } from '@tombolo/machine/environment.ts';
+import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
+import type { Pod } from '@tombolo/machine/kubernetes/objects.ts';
+import { meshName, meshPlaces } from '@tombolo/machine/names.ts';
+import type { NodePlan } from '@tombolo/machine/node-plan.ts';
+import { knownMeshes, readState } from '@tombolo/machine/owner.ts';
+import { type Placement, placed } from '@tombolo/machine/placement.ts';
+import { removeMesh } from '@tombolo/machine/sweep.ts';
+import { podPlaces } from '@tombolo/small-kubernetes/kubelet/pod-places.ts';
+import { Command } from 'commander';
+import { keptMeshHelp } from './kept.ts';
+import { startMesh } from './mesh.ts';
+import { allNodes, type ClusterPlan, type MeshPlan } from './plan.ts';
+import { typescript } from './programs.ts';
+
+const program = new Command('scripts/dev')
+  .description('A mesh of clusters on this machine, in network namespaces')
+  .option('-m, --mesh <name>', 'which mesh', 'demo')
+  .enablePositionalOptions();
+
+program
+  .command('up')
+  .description('start east and west with two nodes each, and leave them running')
+  .action(async () => {
+    const name = program.opts<{ mesh: string }>().mesh;
+    const clusters = ['east', 'west'].map((cluster, index) => ({ name: cluster, id: index + 1, nodes: 2 }));
+    const mesh = await startMesh({ name, clusters });
+    await mesh.keep();
+    console.log(keptMeshHelp(mesh.plan));
+  });
+
+program
+  .command('down')
+  .description('take the mesh off this machine')
+  .action(async () => {
+    const places = meshPlaces(meshName(program.opts<{ mesh: string }>().mesh));
+    await removeMesh(places);
+    console.log(`Mesh '${places.name}' is gone`);
+  });
+
+program
+  .command('list')
+  .description('the meshes on this machine')
+  .action(async () => {
+    for (const name of await knownMeshes()) console.log(name);
+  });
+
+program
+  .command('exec <cluster> <pod> <command...>')
+  .description('run a command in a pod, as kubectl exec would: scripts/dev exec east client -- curl …')
+  .option('-n, --namespace <namespace>', "the pod's namespace", 'default')
+  .passThroughOptions()
+  .action(async (cluster: string, pod: string, command: string[], { namespace }: { namespace: string }) =>
+    runThere(command, await podPlacement(cluster, pod, namespace)),
+  );
+
+program
+  .command('requests <cluster> <pod> <url> [options...]')
+  .description('send requests from a pod, one after another, and count who answers, until Ctrl-C or --count N')
+  .passThroughOptions()
+  .action(async (cluster: string, pod: string, url: string, options: string[]) => {
+    const argv = [...typescript('packages/machine/src/programs/requests.ts'), url, ...options];
+    runThere(argv, await podPlacement(cluster, pod, 'default'));
+  });
+
+program
+  .command('node <node> <command...>')
+  .description('run a command in the network namespace and control group of a node')
+  .passThroughOptions()
+  .action(async (name: string, command: string[]) => {
+    const node = find(allNodes(await plan()), name, 'node');
+    runThere(command, { netns: node.netns, cgroup: await createCgroup(`${node.cgroup}/system/exec`) });
+  });
+
+await program.parseAsync().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});
+
+async function plan(): Promise<MeshPlan> {
+  const places = meshPlaces(meshName(program.opts<{ mesh: string }>().mesh));
+  const state = await readState(places);
+  if (state?.plan) return state.plan as MeshPlan;
+  throw new Error(`Cannot find mesh '${places.name}': start it with 'scripts/dev up' or 'scripts/demo --keep'`);
+}
+
+async function podPlacement(clusterName: string, name: string, namespace: string): Promise<Placement> {
+  const cluster = find((await plan()).clusters, clusterName, 'cluster');
+  const address = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace } };
+  const pod = await new KubernetesClient(cluster.apiSocket).find<Pod>(address);
+  if (pod === undefined) throw new Error(`Cannot find pod ${namespace}/${name} in cluster '${clusterName}'`);
+  const places = podPlaces(find(cluster.nodes, pod.spec.nodeName ?? '', 'node'), pod);
+  return { netns: places.netns, cgroup: await createCgroup(`${places.cgroup}/exec`) };
+}
+
+function find<T extends ClusterPlan | NodePlan>(candidates: readonly T[], name: string, what: string): T {
+  const found = candidates.find((candidate) => candidate.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`Cannot find ${what} '${name}': expected one of ${candidates.map((candidate) => candidate.name)}`);
+}
+
+function runThere(argv: readonly string[], placement: Placement): void {
+  const [file = '', ...args] = placed(argv[0] === '--' ? argv.slice(1) : argv, placement);
+  const child = spawn(file, args, { stdio: 'inherit', env: programEnvironment() });
+  process.on('SIGINT', () => {}); // The command has got it too, and decides.
+  child.once('exit', (code) => {
+    process.exitCode = code ?? 1;
+  });
+}
