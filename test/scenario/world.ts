@@ -134,7 +134,8 @@ export class World {
   #setSlice({ first, rest, options }: Arguments): readonly string[] {
     const ports = parsePorts(options.get('ports'));
     const service = (options.get('of') ?? '') as ServiceKey;
-    const slice = { key: first, service, endpoints: rest.map((word) => parseEndpoint(word, ports)) };
+    const endpoints = rest.map((word) => parseEndpoint(word, ports));
+    const slice = { key: first, service, headless: options.get('headless') === 'true', endpoints };
     this.#slices.set(first, slice);
     this.#table.setSlice(first, slice);
     return [];

@@ -18,11 +18,12 @@ export const service = (key: string, parts: Partial<LocalService> = {}): LocalSe
 
 export { sampleEndpoint as endpoint };
 
-export const slice = (key: string, of: string, endpoints: readonly LocalEndpoint[]): LocalEndpointSlice => ({
-  key,
-  service: serviceKey(...(of.split('/') as [string, string])),
-  endpoints,
-});
+export const slice = (
+  key: string,
+  of: string,
+  endpoints: readonly LocalEndpoint[],
+  headless = false,
+): LocalEndpointSlice => ({ key, service: serviceKey(...(of.split('/') as [string, string])), headless, endpoints });
 
 export const namespace = (name: string, parts: Partial<KubernetesNamespace> = {}): KubernetesNamespace => ({
   name,

@@ -79,6 +79,20 @@ describe('ServiceExport', () => {
     assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
   });
 
+  it('does not export what no proxy of this cluster uses: slices labelled headless, unless the Service is', () => {
+    exported.serviceChanged(CART, service('shop/cart'));
+    const told = (headless: boolean) => {
+      exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')], headless));
+      return changes();
+    };
+    assert.deepEqual(told(false), ['shop/cart 10.1.0.1']);
+    assert.deepEqual(told(true), ['shop/cart']);
+    assert.deepEqual(told(false), ['shop/cart 10.1.0.1']);
+    told(true);
+    exported.serviceChanged(CART, service('shop/cart', { clusterIps: [] }));
+    assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
+  });
+
   it('follows the namespace: its annotation, its default and its end', () => {
     exported.serviceChanged(CART, service('shop/cart'));
     exported.serviceChanged(serviceKey('bank', 'till'), service('bank/till'));

@@ -2,7 +2,7 @@
  * Services and their EndpointSlices → entries under `services/v1`. Exported is what is shared and in a namespace that
  * takes part; whatever is not has no entry.
  */
-import { joinSlices } from '@tombolo/shared/merge/endpoints.ts';
+import { endpointsOf } from '@tombolo/shared/merge/endpoints.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import {
   type LocalEndpointSlice,
@@ -91,7 +91,7 @@ export class ServiceExport implements EntrySource {
     const service = this.#services.get(key);
     if (!service?.shared || !this.#namespaces.isGlobal(splitServiceKey(key).namespace)) return undefined;
     const slices = [...(this.#slicesOf.get(key) ?? [])].flatMap((each) => this.#slices.get(each) ?? []);
-    const { value, truncation } = serviceEntry(this.#cluster, service, joinSlices(slices), this.#limit);
+    const { value, truncation } = serviceEntry(this.#cluster, service, endpointsOf(service, slices), this.#limit);
     if (truncation) this.#truncated.set(key, truncation);
     return value;
   }

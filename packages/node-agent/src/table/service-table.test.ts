@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { anyRemote, anyService, anySlice, EAST, KEY, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import type {
   LocalEndpointSlice,
   LocalService,
@@ -120,6 +120,23 @@ describe('ServiceTable', () => {
     assert.equal(table.publish(), false);
     table.setNode({ ...node, podCidrs: ['10.1.2.0/24'] });
     assert.equal(table.publish(), true);
+  });
+
+  it('drops the endpoints of a slice that is labelled headless, and takes them back without the label', () => {
+    const slice = { key: 'shop/cart-a', service: KEY, endpoints: [sampleEndpoint('10.1.0.1')] };
+    const table = tableAfter([{ kind: 'service', value: sampleService(KEY) }], true);
+    const after = (headless: boolean): readonly string[] => {
+      table.setSlice(slice.key, { ...slice, headless });
+      table.publish();
+      return addresses(table);
+    };
+    assert.deepEqual(after(false), ['east 10.1.0.1']);
+    assert.deepEqual(after(true), []);
+    assert.deepEqual(after(false), ['east 10.1.0.1']);
+    after(true);
+    table.setService(KEY, sampleService(KEY, { clusterIps: [] }));
+    table.publish();
+    assert.deepEqual(addresses(table), ['east 10.1.0.1']);
   });
 
   it('publishes nothing before it is opened', () => {

@@ -7,7 +7,7 @@
  * T3. A cluster that has not spoken since this process started keeps what the kernel had of it (see `adopted.ts`).
  */
 import { isDeepStrictEqual } from 'node:util';
-import { joinSlices } from '@tombolo/shared/merge/endpoints.ts';
+import { endpointsOf } from '@tombolo/shared/merge/endpoints.ts';
 import { type MergeContext, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { type Cidr, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
@@ -175,7 +175,7 @@ export class ServiceTable {
     const service = this.#services.get(key);
     const remotes = this.#contributions(key);
     if (!service && remotes.length === 0) return undefined;
-    const endpoints = joinSlices(this.#slices.get(key)?.values() ?? []);
+    const endpoints = endpointsOf(service, this.#slices.get(key)?.values() ?? []);
     return mergeService(this.#context, { key, service, endpoints, remotes });
   }
 

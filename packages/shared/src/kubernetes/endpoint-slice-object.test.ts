@@ -45,6 +45,7 @@ describe('convertEndpointSlice()', () => {
     assert.deepEqual(value, {
       key: 'shop/cart-x1',
       service: 'shop/cart',
+      headless: false,
       endpoints: [
         {
           address: '10.1.0.1',
@@ -104,6 +105,13 @@ describe('convertEndpointSlice()', () => {
       ['fd00::1', 'fd00::2'],
     );
   });
+
+  for (const value of ['', 'false', 'x']) {
+    it(`is headless by the label alone, with the value "${value}" too`, () => {
+      const labels = { ...SERVICE, 'service.kubernetes.io/headless': value };
+      assert.equal(converted(slice({}, labels)).value.headless, true);
+    });
+  }
 
   it('may be empty', () => {
     assert.deepEqual(converted(slice({ endpoints: null, ports: null })).value.endpoints, []);

@@ -45,6 +45,7 @@ export function convertEndpointSlice(object: Fields, at: number): Conversion<Loc
     return {
       key: `${namespace}/${textOf(metadata, 'name', 'metadata.name')}`,
       service: serviceKey(namespace, service),
+      headless: 'service.kubernetes.io/headless' in labels,
       endpoints: recordsOf(object, 'endpoints').flatMap((each, i) =>
         endpoints(each, `endpoints[${i}]`, slicePorts, origin, warn),
       ),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { ServiceEntry } from '../model/service-table.ts';
-import { joinSlices } from './endpoints.ts';
+import { endpointsOf } from './endpoints.ts';
 import { type MergeContext, mergeService } from './merge-service.ts';
 import { naiveBackends } from './naive.fixture.ts';
 import { anyWorld, EAST, KEY, type World } from './world.fixture.ts';
@@ -9,7 +9,7 @@ import { anyWorld, EAST, KEY, type World } from './world.fixture.ts';
 const CONTEXT: MergeContext = { local: EAST, node: 'node-1', scope: 'global', ownRanges: () => undefined };
 
 const merge = ({ service, slices, remotes }: World): ServiceEntry =>
-  mergeService(CONTEXT, { key: KEY, service, endpoints: joinSlices(slices), remotes });
+  mergeService(CONTEXT, { key: KEY, service, endpoints: endpointsOf(service, slices), remotes });
 
 const anyOrder = <T>(items: readonly T[]): fc.Arbitrary<T[]> =>
   fc.shuffledSubarray([...items], { minLength: items.length });

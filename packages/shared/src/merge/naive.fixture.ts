@@ -25,9 +25,10 @@ export function naiveBackends(world: World, frontend: Frontend, node: string): r
     each.protocol === port.protocol && (port.name === '' || each.name === port.name);
   const options = new Map<string, Option>();
 
-  const addresses = [...new Set(world.slices.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)))];
+  const slices = world.slices.filter((slice) => service.clusterIps.length === 0 || !slice.headless);
+  const addresses = [...new Set(slices.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)))];
   for (const address of addresses) {
-    const copies = [...world.slices]
+    const copies = [...slices]
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .flatMap(({ endpoints }) => endpoints.filter((each) => each.address === address));
     const best = copies.reduce((a, b) => (score(b) > score(a) ? b : a));

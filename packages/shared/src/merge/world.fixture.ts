@@ -76,6 +76,7 @@ const endpoint: fc.Arbitrary<LocalEndpoint> = fc.record({
 export const anySlice: fc.Arbitrary<LocalEndpointSlice> = fc.record({
   key: fc.constantFrom('shop/cart-a', 'shop/cart-b'),
   service: fc.constant(KEY),
+  headless: fc.boolean(),
   endpoints: fc.uniqueArray(endpoint, { maxLength: 4, selector: (each) => each.address }),
 });
 

@@ -83,6 +83,8 @@ export interface LocalEndpointSlice {
   /** `namespace/name` of the slice itself. */
   readonly key: string;
   readonly service: ServiceKey;
+  /** Labelled `service.kubernetes.io/headless`: for DNS and its like, not for proxies. */
+  readonly headless: boolean;
   readonly endpoints: readonly LocalEndpoint[];
 }
 
