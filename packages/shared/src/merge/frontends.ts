@@ -51,13 +51,14 @@ function internalFrontends(service: LocalService, port: ServicePort, family: IpF
   return ofFamily(service.clusterIps, family).map((address) => frontend('ClusterIP', address, port, port.port));
 }
 
+/** None in a family in which the Service has no cluster IP: it has no endpoints there, and kube-proxy does not serve it. */
 function externalFrontends(service: LocalService, port: ServicePort, family: IpFamily): Frontend[] {
+  if (ofFamily(service.clusterIps, family).length === 0) return [];
   const addresses = [
     ...ofFamily(service.externalIps, family).map((address) => frontend('ExternalIP', address, port, port.port)),
     ...ofFamily(service.loadBalancerIps, family).map((address) => frontend('LoadBalancer', address, port, port.port)),
   ];
-  const served = ofFamily(service.clusterIps, family).length > 0;
-  if (port.nodePort > 0 && served) addresses.push(frontend('NodePort', ANY_ADDRESS[family], port, port.nodePort));
+  if (port.nodePort > 0) addresses.push(frontend('NodePort', ANY_ADDRESS[family], port, port.nodePort));
   return addresses;
 }
 

@@ -176,6 +176,22 @@ describe('mergeService()', () => {
     });
   }
 
+  it('has external addresses and NodePorts only in families in which the Service has a cluster IP, as kube-proxy', () => {
+    const reached = (...clusterIps: readonly string[]): readonly string[] => {
+      const here = service({
+        clusterIps: clusterIps.map(ip),
+        externalIps: ['192.0.2.7', 'fd00:7::7'].map(ip),
+        loadBalancerIps: ['198.51.100.1', 'fd00:7::8'].map(ip),
+        ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
+      });
+      const { groups } = mergeService(CONTEXT, { key: KEY, service: here, endpoints: [], remotes: [] });
+      return groups.flatMap(({ frontends }) => frontends.map(({ address }) => address));
+    };
+    assert.deepEqual(reached('10.96.0.1'), ['10.96.0.1', '192.0.2.7', '198.51.100.1', '0.0.0.0']);
+    assert.deepEqual(reached('fd00:96::1'), ['fd00:96::1', 'fd00:7::7', 'fd00:7::8', '::']);
+    assert.deepEqual(reached(), []);
+  });
+
   it('splits frontends where internal and external policy differ', () => {
     const here = service({
       externalTrafficPolicy: 'Local',
