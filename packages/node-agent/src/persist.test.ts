@@ -5,7 +5,7 @@ import { persist } from './persist.ts';
 describe('persist()', () => {
   it('tries until it works, reports each try, and logs each reason once', async () => {
     const reasons: string[] = [];
-    const log: Logger = { ...silentLogger, error: (fields) => void reasons.push(`${fields['reason']}`) };
+    const log: Logger = { ...silentLogger, warn: (fields) => void reasons.push(`${fields['reason']}`) };
     const attempts = ['busy', 'busy', 'forbidden', undefined];
     const states: string[] = [];
     const { promise: opened, resolve } = Promise.withResolvers<void>();

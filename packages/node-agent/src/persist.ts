@@ -15,12 +15,14 @@ export interface PersistOptions {
   readonly log: Logger;
   readonly report: (health: Health) => void;
   /** Before the second try; default 1,000. */
-  readonly firstWaitMs?: number;
+  readonly firstWaitMs?: number | undefined;
+  /** Default 30,000. */
+  readonly longestWaitMs?: number;
 }
 
 /** Resolves after the first try, whatever came of it; what was opened then or later is closed by `close`. */
 export async function persist(open: () => Promise<Closable>, options: PersistOptions): Promise<Closable> {
-  const { log, report, firstWaitMs = 1_000 } = options;
+  const { log, report, firstWaitMs = 1_000, longestWaitMs = 30_000 } = options;
   const stop = new AbortController();
   let opened: Closable | undefined;
   let said = '';
@@ -31,14 +33,14 @@ export async function persist(open: () => Promise<Closable>, options: PersistOpt
       return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== said) log.error({ reason }, 'Cannot listen; trying again while everything else goes on');
+      if (reason !== said) log.warn({ reason }, 'Cannot listen; trying again while everything else goes on');
       said = reason;
       report({ kind: 'degraded', reason });
       return false;
     }
   };
   const persevere = async (): Promise<void> => {
-    for (let wait = backoff({ first: firstWaitMs, limit: 30_000 }); !stop.signal.aborted; wait = wait.next()) {
+    for (let wait = backoff({ first: firstWaitMs, limit: longestWaitMs }); !stop.signal.aborted; wait = wait.next()) {
       await sleep(wait.delay, undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted || (await attempt())) return;
     }

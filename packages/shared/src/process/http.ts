@@ -1,11 +1,12 @@
-/** `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them. */
-import { createServer, type ServerResponse } from 'node:http';
+/** Serving HTTP: `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them, and anything. */
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { HealthTree } from './health.ts';
 
-export interface HealthServer {
+export interface HttpServer {
   readonly port: number;
+  /** Ends connections, too. */
   close(): Promise<void>;
 }
 
@@ -18,8 +19,8 @@ export interface HealthServerOptions {
 }
 
 /** Rejects with a sentence that names the address when the port is taken. */
-export async function serveHealth({ host, port, health, metrics }: HealthServerOptions): Promise<HealthServer> {
-  const server = createServer((request, response) => {
+export function serveHealth({ host, port, health, metrics }: HealthServerOptions): Promise<HttpServer> {
+  return serveHttp('health', { host, port }, (request, response) => {
     switch (request.url?.split('?')[0]) {
       case '/healthz':
         return answer(response, 200, 'ok\n');
@@ -36,11 +37,20 @@ export async function serveHealth({ host, port, health, metrics }: HealthServerO
         return answer(response, 404, 'Expected /healthz, /readyz or /metrics\n');
     }
   });
+}
+
+/** `what` is for the sentence that says why it cannot be. Without a host: every address of both families. */
+export async function serveHttp(
+  what: string,
+  { host, port }: { readonly host?: string; readonly port: number },
+  listener: RequestListener,
+): Promise<HttpServer> {
+  const server = createServer(listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
-      reject(new Error(`Cannot serve health on ${host}:${port}: ${cause.message}`, { cause })),
+      reject(new Error(`Cannot serve ${what} on ${host ?? '*'}:${port}: ${cause.message}`, { cause })),
     );
-    server.listen(port, host, resolve);
+    server.listen({ port, ...(host !== undefined && { host }) }, resolve);
   });
   return {
     port: (server.address() as AddressInfo).port,
