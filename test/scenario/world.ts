@@ -122,6 +122,7 @@ export class World {
       sessionAffinitySeconds: 0,
       internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
       externalTrafficPolicy: 'Cluster',
+      healthCheckNodePort: 0,
       labels: {},
       selector: {},
       origin: ORIGIN,

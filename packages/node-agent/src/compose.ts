@@ -2,12 +2,14 @@
  * Wires the agent's rooms together; nothing else does. Local facts and other clusters' facts go into the table, the
  * reconciler brings the kernel to it, the API and the metrics show it.
  */
+import type { RequestListener } from 'node:http';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
-import { serveHealth } from '@tombolo/shared/process/http.ts';
+import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { serveApi } from './api/serve.ts';
@@ -16,6 +18,9 @@ import type { AgentConfig } from './config.ts';
 import type { Datapath } from './datapath/datapath.ts';
 import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
 import { Reconciler } from './datapath/reconciler.ts';
+import { answerProxy } from './health/answers.ts';
+import { send, serveHealthChecks } from './health/check-ports.ts';
+import { ProxyHealth } from './health/proxy-health.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { aborted } from './mesh/tasks.ts';
 import { agentMetrics } from './metrics.ts';
@@ -43,6 +48,7 @@ interface Parts {
   readonly changed: () => void;
   /** The table revision that each half of the datapath has, by name. */
   readonly applied: Map<string, number>;
+  readonly proxy: ProxyHealth;
 }
 
 /**
@@ -89,7 +95,10 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const publisher = new Publisher(() => table.publish());
   const changed = (): void => publisher.request();
   const facts = new MeshFacts(table, changed);
-  return { config, log, startedAt: Date.now(), health, client, datapath, table, facts, changed, applied: new Map() };
+  const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
+  table.onChange(() => proxy.published(table.revision));
+  const [startedAt, applied] = [Date.now(), new Map<string, number>()];
+  return { config, log, startedAt, health, client, datapath, table, facts, changed, applied, proxy };
 }
 
 /**
@@ -97,8 +106,9 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
  * anything is written, so that what it has of clusters that have not spoken yet stays in use.
  */
 async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { config, health, client, datapath, table, facts } = parts;
-  const local = followLocalCluster({ ...parts, nodeName: config.nodeName }, signal);
+  const { config, health, client, datapath, table, facts, proxy } = parts;
+  const nodeChanged = (node: KubernetesNode | undefined): void => proxy.nodeLeaves(node?.leaving);
+  const local = followLocalCluster({ ...parts, nodeName: config.nodeName, nodeChanged }, signal);
   await Promise.race([local.synced, local.ended]);
   if (!signal.aborted) {
     table.adopt(adoptedClusters(await readDatapath(datapath), table.localServices, config.cluster.id));
@@ -111,40 +121,68 @@ async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
   client.close();
 }
 
-function reconcilerOf({ log, health, table, applied }: Parts, datapath: Datapath): Reconciler {
+function reconcilerOf({ log, health, table, applied, proxy }: Parts, datapath: Datapath): Reconciler {
   return new Reconciler({
     table,
     datapath,
     log,
     report: (state) => health.report(partOf(datapath), state),
-    applied: (revision) => applied.set(datapath.name, revision),
+    applied: (revision) => {
+      applied.set(datapath.name, revision);
+      proxy.applied(datapath.name, revision, Date.now());
+    },
   });
 }
 
 /** Its name in the health tree. */
 const partOf = ({ name }: Datapath): string => `datapath/${name}`;
 
-/** The mesh, the API and the health server: what they read or listen on may be missing for a while. */
+/** The mesh, the API and the health servers: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
   const { config, log, health } = parts;
-  const server = (name: string, open: () => Promise<Closable>): Hook => {
-    let closable: Closable | undefined;
-    return {
-      name,
-      start: async () => {
-        closable = await persist(open, { log, report: (state) => health.report(name, state) });
-      },
-      stop: async () => closable?.close(),
-    };
-  };
   const source = apiSource(parts);
   const metrics = agentMetrics({ ...source, applied: parts.applied });
   const { healthHost: host, healthPort: port } = config;
   return [
     meshHook(parts),
-    server('api', () => serveApi({ address: config.apiAddress, source, log })),
-    server('http', () => serveHealth({ host, port, health, metrics })),
+    server(parts, 'api', () => serveApi({ address: config.apiAddress, source, log })),
+    server(parts, 'http', () => serveHealth({ host, port, health, metrics })),
+    ...(config.scope === 'all' ? proxyServers(parts) : []),
   ];
+}
+
+/** What kube-proxy serves for load balancers; beside it, it does so itself. */
+function proxyServers(parts: Parts): readonly Hook[] {
+  const { config, log, health, datapath, table, proxy } = parts;
+  const { cluster, nodeName: node, proxyHealthPort, proxyStatusPort } = config;
+  const answer: RequestListener = ({ url = '/' }, response) =>
+    send(response, answerProxy(url.split('?')[0] ?? '', proxy, datapath.name, Date.now()));
+  const checks = async (): Promise<Closable> =>
+    serveHealthChecks({
+      table,
+      here: { cluster, node },
+      healthy: () => proxy.healthy,
+      log,
+      report: (state) => health.report('health-checks', state),
+    });
+  const proxyServer = (name: string, where: Parameters<typeof serveHttp>[1]): readonly Hook[] =>
+    where.port === 0 ? [] : [server(parts, name, () => serveHttp(name, where, answer))];
+  return [
+    server(parts, 'health-checks', checks),
+    ...proxyServer('proxy-health', { port: proxyHealthPort }),
+    ...proxyServer('proxy-status', { host: '127.0.0.1', port: proxyStatusPort }),
+  ];
+}
+
+function server({ log, health }: Parts, name: string, open: () => Promise<Closable>): Hook {
+  let closable: Closable | undefined;
+  return {
+    name,
+    start: async () => {
+      closable = await persist(open, { log, report: (state) => health.report(name, state) });
+    },
+    stop: async () => closable?.close(),
+  };
 }
 
 function meshHook({ config, log, health, facts }: Parts): Hook {

@@ -22,6 +22,8 @@ describe('parseCommand()', () => {
           apiAddress: 'unix:///run/tombolo/agent.sock',
           healthHost: '127.0.0.1',
           healthPort: 9879,
+          proxyHealthPort: 10256,
+          proxyStatusPort: 10249,
           logLevel: 'info',
         },
       },

@@ -27,6 +27,9 @@ export interface AgentConfig {
   readonly apiAddress: string;
   readonly healthHost: string;
   readonly healthPort: number;
+  /** With scope `all`: where kube-proxy's `/healthz` and `/proxyMode` are asked for; 0: nowhere. */
+  readonly proxyHealthPort: number;
+  readonly proxyStatusPort: number;
   readonly logLevel: LogLevel;
 }
 
@@ -53,6 +56,10 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --health-host HOST             default: 127.0.0.1
   --health-port PORT             default: 9879
+  --proxy-health-port PORT       with --services all, kube-proxy's /healthz for load balancers, on every
+                                 address; 0 for none; default: 10256
+  --proxy-status-port PORT       with --services all, kube-proxy's /proxyMode on 127.0.0.1; 0 for none;
+                                 default: 10249
   --log-level debug|info|warn|error
 
 Each flag may also be given in the environment: --cluster-name as TOMBOLO_CLUSTER_NAME.
@@ -72,6 +79,8 @@ const DEFAULTS = {
   api: 'unix:///run/tombolo/agent.sock',
   'health-host': '127.0.0.1',
   'health-port': '9879',
+  'proxy-health-port': '10256',
+  'proxy-status-port': '10249',
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
@@ -104,6 +113,8 @@ function parseAgentConfig(args: readonly string[], env: Environment): Result<Age
     apiAddress: flags.take(checkedAddress(flags.text('api')), ''),
     healthHost: flags.text('health-host'),
     healthPort: flags.port('health-port'),
+    proxyHealthPort: flags.port('proxy-health-port'),
+    proxyStatusPort: flags.port('proxy-status-port'),
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
 }

@@ -60,7 +60,15 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
     }),
   fc.tuple(name, sometimes(fc.record({ labels, address }))).map(([n, value]): Fact => {
     const typedAddresses = value ? [{ type: 'InternalIP' as const, address: ip(value.address) }] : [];
-    const rest = { zone: '', addresses: [], podCidrs: ['10.1.0.0/24'], typedAddresses, annotations: {}, bootId: '' };
+    const rest = {
+      zone: '',
+      addresses: [],
+      podCidrs: ['10.1.0.0/24'],
+      typedAddresses,
+      annotations: {},
+      bootId: '',
+      leaving: false,
+    };
     return { kind: 'node', key: n, value: value && { name: n, labels: value.labels, ...rest } };
   }),
 );

@@ -143,6 +143,7 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
     sessionAffinitySeconds: 0,
     internalTrafficPolicy: 'Cluster',
     externalTrafficPolicy: 'Cluster',
+    healthCheckNodePort: 0,
     labels: {},
     selector: {},
     origin: { source: 'kubernetes', revision: '7', at: SAMPLE_TIME },

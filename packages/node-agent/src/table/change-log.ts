@@ -43,6 +43,10 @@ export class ChangeLog {
     while (this.#remembered > this.#memory) this.#remembered -= this.#history.shift()?.keys.length ?? 0;
   }
 
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** A copy is made at most once for each revision, and only when somebody asks. */
   snapshot(): TableSnapshot {
     this.#snapshot ??= { revision: this.#revision, entries: new Map(this.#entries) };

@@ -4,6 +4,7 @@
  */
 import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { ChangeHandler } from '@tombolo/shared/kubernetes/informer.ts';
+import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import { watchEndpointSlices, watchNodes, watchServices } from '@tombolo/shared/kubernetes/watches.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { HealthTree } from '@tombolo/shared/process/health.ts';
@@ -18,6 +19,8 @@ export interface LocalClusterOptions {
   readonly log: Logger;
   /** Called after each fact that went into the table. */
   readonly changed: () => void;
+  /** This agent's Node; undefined when it is gone. */
+  readonly nodeChanged: (node: KubernetesNode | undefined) => void;
 }
 
 const SOURCES = ['services', 'endpointslices', 'node'] as const;
@@ -71,8 +74,9 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
     ),
     watchNodes(
       client,
-      handler('node', (_, node) => {
+      handler<KubernetesNode>('node', (_, node) => {
         if (node) table.setNode(node);
+        options.nodeChanged(node);
       }),
       signal,
       log,

@@ -203,6 +203,11 @@ export class ServiceTable {
     for (const { services } of this.#adopted.values()) this.#mark(services.keys());
   }
 
+  /** That of the snapshot, without making one. */
+  get revision(): number {
+    return this.#log.revision;
+  }
+
   snapshot(): TableSnapshot {
     return this.#log.snapshot();
   }

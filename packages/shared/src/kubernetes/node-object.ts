@@ -15,12 +15,17 @@ export interface KubernetesNode extends LocalNode {
   readonly labels: Texts;
   readonly annotations: Texts;
   readonly bootId: string;
+  /** It is being deleted, or the cluster autoscaler has marked it as the next to go. */
+  readonly leaving: boolean;
 }
+
+const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';
 
 export function convertNode(object: Fields): Conversion<KubernetesNode> {
   return converting((warn) => {
     const metadata = fieldsOf(object, 'metadata');
     const status = fieldsOf(object, 'status');
+    const spec = fieldsOf(object, 'spec');
     const labels = textsOf(metadata, 'labels', 'metadata.labels');
     const typedAddresses = recordsOf(status, 'addresses', 'status.addresses').flatMap((each): NodeAddress[] => {
       const type = each['type'];
@@ -35,11 +40,14 @@ export function convertNode(object: Fields): Conversion<KubernetesNode> {
       name: textOf(metadata, 'name', 'metadata.name'),
       zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
       addresses: typedAddresses.map((each) => each.address),
-      podCidrs: podCidrs(fieldsOf(object, 'spec'), warn),
+      podCidrs: podCidrs(spec, warn),
       typedAddresses,
       labels,
       annotations: textsOf(metadata, 'annotations', 'metadata.annotations'),
       bootId: textOf(fieldsOf(status, 'nodeInfo', 'status.nodeInfo'), 'bootID', 'status.nodeInfo.bootID'),
+      leaving:
+        textOf(metadata, 'deletionTimestamp', 'metadata.deletionTimestamp') !== '' ||
+        recordsOf(spec, 'taints', 'spec.taints').some(({ key }) => key === AUTOSCALER_TAINT),
     };
   });
 }

@@ -32,6 +32,7 @@ describe('convertNode()', () => {
         labels: { 'topology.kubernetes.io/zone': 'z1' },
         annotations: { a: 'b' },
         bootId: 'b',
+        leaving: false,
       },
       warnings: [
         'status.addresses left out: expected an IP address: current value is "n1.example"',
@@ -48,6 +49,20 @@ describe('convertNode()', () => {
     assert(conversion.kind === 'value');
     assert.deepEqual([conversion.value.podCidrs, conversion.value.zone], [['10.1.0.0/24'], 'z1']);
   });
+
+  for (const [what, object] of [
+    ['is being deleted', { metadata: { name: 'n1', deletionTimestamp: '2026-01-01T00:00:00Z' } }],
+    [
+      'is the next that the autoscaler takes',
+      { metadata: { name: 'n1' }, spec: { taints: [{ key: 'x' }, { key: 'ToBeDeletedByClusterAutoscaler' }] } },
+    ],
+  ] as const) {
+    it(`sees that it leaves when it ${what}`, () => {
+      const conversion = convertNode(object);
+      assert(conversion.kind === 'value');
+      assert.equal(conversion.value.leaving, true);
+    });
+  }
 
   it('refuses a malformed one', () => {
     const reason = 'status.addresses must be an array: current value is 1';

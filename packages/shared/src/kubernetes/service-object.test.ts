@@ -40,6 +40,7 @@ describe('convertService()', () => {
         sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } },
         internalTrafficPolicy: 'Local',
         externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 31000,
       },
       status: { loadBalancer: { ingress: [{ ip: '198.51.100.1' }, { hostname: 'lb.example' }] } },
     });
@@ -59,6 +60,7 @@ describe('convertService()', () => {
       sessionAffinitySeconds: 60,
       internalTrafficPolicy: 'Local',
       externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 31000,
       labels: { app: 'cart' },
       selector: { app: 'cart' },
       origin: { source: 'kubernetes', revision: '42', at: 7 },
@@ -82,6 +84,7 @@ describe('convertService()', () => {
         sessionAffinitySeconds: 0,
         internalTrafficPolicy: 'Cluster',
         externalTrafficPolicy: 'Cluster',
+        healthCheckNodePort: 0,
         labels: {},
         selector: {},
         origin: { source: 'kubernetes', revision: '', at: 7 },
@@ -167,6 +170,24 @@ describe('convertService()', () => {
       assert.equal(converted({ spec }).value.sessionAffinitySeconds, 10_800);
     }
     assert.equal(converted({ spec: { sessionAffinity: 'None' } }).value.sessionAffinitySeconds, 0);
+  });
+
+  it('has a health check port only where load balancers need it: type LoadBalancer, external policy Local', () => {
+    const needed = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31000 };
+    const portOf = (parts: object) => converted({ spec: { ...needed, ...parts } }).value.healthCheckNodePort;
+    assert.equal(portOf({}), 31_000);
+    for (const parts of [
+      { type: 'NodePort' },
+      { type: undefined },
+      { externalTrafficPolicy: 'Cluster' },
+      { healthCheckNodePort: 0 },
+      { healthCheckNodePort: undefined },
+    ]) {
+      assert.equal(portOf(parts), 0, JSON.stringify(parts));
+    }
+    const { value, warnings } = converted({ spec: { ...needed, healthCheckNodePort: 70_000 } });
+    assert.equal(value.healthCheckNodePort, 0);
+    assert.match(warnings.join(), /^spec.healthCheckNodePort left out: port must be 1-65535: current value is 70000$/);
   });
 
   it('leaves out parts that cannot be used, and says which', () => {

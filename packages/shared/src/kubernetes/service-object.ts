@@ -40,6 +40,7 @@ export function convertService(object: Fields, at: number): Conversion<LocalServ
       sessionAffinitySeconds: sessionAffinity(spec),
       internalTrafficPolicy: policy(spec, 'internalTrafficPolicy'),
       externalTrafficPolicy: policy(spec, 'externalTrafficPolicy'),
+      healthCheckNodePort: healthCheckNodePort(spec, warn),
       labels,
       selector: textsOf(spec, 'selector', 'spec.selector'),
       origin: { source: 'kubernetes', revision: textOf(metadata, 'resourceVersion', 'metadata.resourceVersion'), at },
@@ -119,6 +120,15 @@ function sessionAffinity(spec: Fields): number {
   const config = fieldsOf(spec, 'sessionAffinityConfig', 'spec.sessionAffinityConfig');
   const seconds = fieldsOf(config, 'clientIP', 'spec.sessionAffinityConfig.clientIP')['timeoutSeconds'];
   return typeof seconds === 'number' && Number.isInteger(seconds) && seconds > 0 ? seconds : DEFAULT_AFFINITY_SECONDS;
+}
+
+/** The field may be set where it means nothing: an API server keeps what it does not need to check. */
+function healthCheckNodePort(spec: Fields, warn: Warn): number {
+  if (spec['type'] !== 'LoadBalancer' || policy(spec, 'externalTrafficPolicy') !== 'Local') return 0;
+  const port = spec['healthCheckNodePort'] ?? 0;
+  if (port === 0 || isPort(port)) return port;
+  warn(`spec.healthCheckNodePort left out: port must be 1-65535: current value is ${JSON.stringify(port)}`);
+  return 0;
 }
 
 const policy = (spec: Fields, name: string) => (spec[name] === 'Local' ? 'Local' : 'Cluster');

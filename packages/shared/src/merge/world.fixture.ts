@@ -55,6 +55,7 @@ export const anyService: fc.Arbitrary<LocalService> = fc.record({
   sessionAffinitySeconds: fc.constant(0),
   internalTrafficPolicy: policy,
   externalTrafficPolicy: policy,
+  healthCheckNodePort: fc.constant(0),
   labels: fc.constant({}),
   selector: fc.constant({}),
   origin: fc.constant(ORIGIN),

@@ -20,6 +20,7 @@ export const sampleService = (
   sessionAffinitySeconds: 0,
   internalTrafficPolicy: 'Cluster',
   externalTrafficPolicy: 'Cluster',
+  healthCheckNodePort: 0,
   labels: {},
   selector: {},
   origin: ORIGIN,

@@ -52,6 +52,8 @@ export interface LocalService {
   readonly sessionAffinitySeconds: number;
   readonly internalTrafficPolicy: TrafficPolicy;
   readonly externalTrafficPolicy: TrafficPolicy;
+  /** Where load balancers ask each node whether it has endpoints; 0 unless they need to, which is with policy Local. */
+  readonly healthCheckNodePort: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly selector: Readonly<Record<string, string>>;
   readonly origin: Origin;

@@ -1,0 +1,140 @@
+/**
+ * Listens where health checks are asked for, on every address of the node: opens and closes ports as the table changes,
+ * and answers from the latest count. A port that is taken is tried again while all else goes on.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIPv4 } from 'node:net';
+import type { ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import { serveHttp } from '@tombolo/shared/process/http.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { type Closable, persist } from '../persist.ts';
+import { type Answer, answerCheck } from './answers.ts';
+import { checksByPort, type HealthCheck, type Here, healthCheckOf } from './checks.ts';
+
+export interface CheckPortsOptions {
+  readonly table: {
+    snapshot(): TableSnapshot;
+    changesSince(revision: number): TableChanges | 'compacted';
+    onChange(listener: () => void): () => void;
+  };
+  readonly here: Here;
+  readonly healthy: () => boolean;
+  readonly log: Logger;
+  readonly report: (health: Health) => void;
+  /** Before a port that is taken is tried again for the first time; default as in `persist`. */
+  readonly firstWaitMs?: number;
+}
+
+/** A load balancer forgets a node after two or three silent probes, ten seconds apart. */
+const LONGEST_WAIT_MS = 10_000;
+
+/** Serves what the table asks for now and later, until it is closed. */
+export function serveHealthChecks(options: CheckPortsOptions): Closable {
+  const ports = new CheckPorts(options);
+  ports.catchUp();
+  const stop = options.table.onChange(() => ports.catchUp());
+  return {
+    close: () => {
+      stop();
+      return ports.close();
+    },
+  };
+}
+
+class CheckPorts {
+  readonly #options: CheckPortsOptions;
+  readonly #checks = new Map<ServiceKey, HealthCheck>();
+  readonly #servers = new Map<number, Promise<Closable>>();
+  /** Why the port cannot be had. */
+  readonly #taken = new Map<number, string>();
+  #byPort: ReadonlyMap<number, HealthCheck> = new Map();
+  #revision = -1;
+
+  constructor(options: CheckPortsOptions) {
+    this.#options = options;
+  }
+
+  catchUp(): void {
+    const { table, here } = this.#options;
+    const news = this.#revision < 0 ? 'compacted' : table.changesSince(this.#revision);
+    if (news === 'compacted') {
+      const { revision, entries } = table.snapshot();
+      this.#revision = revision;
+      this.#checks.clear();
+      for (const [key, entry] of entries) this.#set(key, healthCheckOf(entry, here));
+      this.#listen();
+      return;
+    }
+    this.#revision = news.revision;
+    const touched = [...news.changed].map(([key, entry]) => this.#set(key, entry && healthCheckOf(entry, here)));
+    if (touched.includes(true)) this.#listen();
+  }
+
+  /** Whether there is or was a health check. */
+  #set(key: ServiceKey, check: HealthCheck | undefined): boolean {
+    if (!check) return this.#checks.delete(key);
+    this.#checks.set(key, check);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#byPort = new Map();
+    const closed = [...this.#servers.keys()].map((port) => this.#shut(port));
+    await Promise.all(closed);
+  }
+
+  #listen(): void {
+    this.#byPort = checksByPort(this.#checks.values());
+    for (const port of [...this.#servers.keys()]) if (!this.#byPort.has(port)) void this.#shut(port);
+    for (const check of this.#byPort.values()) if (!this.#servers.has(check.port)) this.#open(check);
+    this.#report();
+  }
+
+  #open({ port, service }: HealthCheck): void {
+    const { firstWaitMs } = this.#options;
+    const log = this.#options.log.child({ service, port });
+    const report = (state: Health): void => {
+      if (this.#servers.get(port) !== server) return;
+      if (state.kind === 'degraded') this.#taken.set(port, state.reason);
+      else this.#taken.delete(port);
+      this.#report();
+    };
+    const listen = () =>
+      serveHttp(`the health check of ${service}`, { port }, (request, response) =>
+        this.#answer(port, request, response),
+      );
+    const server: Promise<Closable> = persist(listen, { log, report, firstWaitMs, longestWaitMs: LONGEST_WAIT_MS });
+    this.#servers.set(port, server);
+  }
+
+  async #shut(port: number): Promise<void> {
+    const server = this.#servers.get(port);
+    this.#servers.delete(port);
+    this.#taken.delete(port);
+    await (await server)?.close();
+  }
+
+  /** Every path, as kube-proxy does: load balancers ask for what they are set up to ask. */
+  #answer(port: number, { socket }: IncomingMessage, response: ServerResponse): void {
+    const check = this.#byPort.get(port);
+    if (!check) {
+      socket.destroy();
+      return;
+    }
+    // One socket serves both families, and gives IPv4 addresses in their mapped form.
+    const family = isIPv4((socket.localAddress ?? '').replace('::ffff:', '')) ? 4 : 6;
+    send(response, answerCheck(check, family, this.#options.healthy()));
+  }
+
+  #report(): void {
+    const [first] = this.#taken.values();
+    const reason = first && `${this.#taken.size} health checks are not answered, first: ${first}`;
+    this.#options.report(reason ? { kind: 'degraded', reason } : { kind: 'ok' });
+  }
+}
+
+export function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  response.writeHead(status, headers).end(body);
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { type MergeInput, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import { EAST, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
+import { checksByPort, type HealthCheck, healthCheckOf } from './checks.ts';
+
+const HERE = { cluster: EAST, node: 'node-1' };
+const KEY = serviceKey('shop', 'cart');
+
+const checked = (fields: Partial<LocalService> = {}): LocalService =>
+  sampleService(KEY, {
+    clusterIps: [ip('10.96.0.1'), ip('fd00:96::1')],
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: 31_000,
+    ...fields,
+  });
+
+const checkOf = (input: Partial<MergeInput>, scope: ServiceScope = 'all'): HealthCheck | undefined => {
+  const context = { local: EAST, node: HERE.node, scope, ownRanges: () => undefined };
+  return healthCheckOf(
+    mergeService(context, { key: KEY, service: checked(), endpoints: [], remotes: [], ...input }),
+    HERE,
+  );
+};
+
+describe('healthCheckOf()', () => {
+  it('counts what is on this node and ready, each family for itself', () => {
+    const endpoints = [
+      sampleEndpoint('10.1.0.1'),
+      sampleEndpoint('10.1.0.2'),
+      sampleEndpoint('10.1.0.3', { node: 'node-2' }),
+      sampleEndpoint('10.1.0.4', { node: '' }),
+      sampleEndpoint('fd00:1::1'),
+    ];
+    assert.deepEqual(checkOf({ endpoints }), { service: KEY, port: 31_000, endpoints: { 4: 2, 6: 1 } });
+  });
+
+  it('counts neither what is not ready nor what is terminating, though that serves while nothing else is left', () => {
+    const endpoints = [
+      sampleEndpoint('10.1.0.1', { ready: false, serving: true, terminating: true }),
+      sampleEndpoint('10.1.0.2', { ready: false, serving: false }),
+    ];
+    assert.deepEqual(checkOf({ endpoints })?.endpoints, { 4: 0, 6: 0 });
+  });
+
+  it('counts an address with several ports once', () => {
+    const ports = ['http', 'metrics'].map((name, i) => ({ name, protocol: 'TCP' as const, port: 80 + i }));
+    const service = checked({ ports: ports.map((port) => ({ ...port, nodePort: 0 })) });
+    assert.deepEqual(checkOf({ service, endpoints: [sampleEndpoint('10.1.0.1', { ports })] })?.endpoints, {
+      4: 1,
+      6: 0,
+    });
+  });
+
+  it('does not count other clusters’ backends, whatever node they name', () => {
+    const [west = EAST] = REMOTES;
+    const ports = [{ name: 'http', protocol: 'TCP' as const, port: 80 }];
+    const backends = [{ address: ip('10.2.0.1'), ports, zone: '', hostname: '' }];
+    const origin = { source: 'etcd', revision: '1', at: 0 } as const;
+    const remotes = [
+      { cluster: west, view: { kind: 'synced' } as const, service: { key: KEY, shared: true, backends, origin } },
+    ];
+    for (const affinity of ['none', 'remote', 'local'] as const) {
+      assert.deepEqual(checkOf({ service: checked({ affinity }), remotes })?.endpoints, { 4: 0, 6: 0 });
+      const endpoints = [sampleEndpoint('10.1.0.1')];
+      assert.deepEqual(checkOf({ service: checked({ affinity }), remotes, endpoints })?.endpoints, { 4: 1, 6: 0 });
+    }
+  });
+
+  it('is none without a port, without the Service, and where kube-proxy serves it', () => {
+    assert.equal(checkOf({ service: checked({ healthCheckNodePort: 0 }) }), undefined);
+    assert.equal(checkOf({ service: undefined }), undefined);
+    assert.equal(checkOf({ service: checked({ global: false }) }, 'global'), undefined);
+  });
+});
+
+describe('checksByPort()', () => {
+  it('gives a port to the Service whose key sorts first, in whatever order they come', () => {
+    const check = (name: string, port: number): HealthCheck => ({
+      service: serviceKey('shop', name),
+      port,
+      endpoints: { 4: 0, 6: 0 },
+    });
+    const [a, b, c] = [check('a', 31_000), check('b', 31_000), check('c', 31_001)];
+    for (const checks of [
+      [a, b, c],
+      [c, b, a],
+    ]) {
+      assert.deepEqual(
+        checksByPort(checks),
+        new Map([
+          [31_000, a],
+          [31_001, c],
+        ]),
+      );
+    }
+  });
+});
