@@ -92,6 +92,14 @@ describe('clustermesh-apiserver: export', () => {
     await cartIs('10.1.0.1 10.1.0.2 10.1.0.3');
     await world.request('DELETE', '/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/cart-1');
     await cartIs('10.1.0.3');
+    const label = (value: string | null) =>
+      world.request('PATCH', '/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/cart-2', {
+        metadata: { labels: { 'service.kubernetes.io/headless': value } },
+      });
+    await label('');
+    await cartIs('');
+    await label(null);
+    await cartIs('10.1.0.3');
     await annotate('/api/v1/namespaces/shop/services/cart', 'service.cilium.io/shared', 'false');
     await cartIs('');
     await annotate('/api/v1/namespaces/shop/services/cart', 'service.cilium.io/shared', null);
