@@ -21,6 +21,7 @@ import { PodExport } from './export/pod-export.ts';
 import { Publisher } from './export/publisher.ts';
 import { ServiceExport } from './export/service-export.ts';
 import { Gate } from './gate.ts';
+import { guardEtcd } from './guard.ts';
 import { KINDS, type Kind, mapKinds, NEEDS, type Need, PART_OF } from './kinds.ts';
 import { ApiserverMetrics } from './metrics.ts';
 import { followSources, type SourceTargets } from './sources.ts';
@@ -66,6 +67,7 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
   const done = Promise.all([
     followSources(client, targets, stopping.signal, log),
     adopt(parts, gate),
+    guard(parts),
     ...KINDS.map((kind) => publish(publishers[kind], gate, kind, stopping.signal)),
   ]).then(() => {});
   return {
@@ -171,6 +173,13 @@ function createPublishers(parts: Parts): Readonly<Record<Kind, Publisher>> {
 async function adopt({ config, log, signal, writer, exports }: Parts, gate: Gate<Need>): Promise<void> {
   await adoptIdentities(writer, exports.numbers, config.cluster, config.maxClusters, signal, log);
   if (!signal.aborted) gate.open('identities');
+}
+
+async function guard({ config, log, signal, health }: Parts): Promise<void> {
+  const { remoteUser } = config.etcd;
+  if (remoteUser === undefined) return;
+  health.expect('etcd users');
+  await guardEtcd(remoteUser, { config, log, signal, report: (state) => health.report('etcd users', state) });
 }
 
 async function publish(publisher: Publisher, gate: Gate<Need>, kind: Kind, signal: AbortSignal): Promise<void> {

@@ -22,7 +22,13 @@ describe('parseApiserverConfig()', () => {
       cluster: { name: 'east', id: 1 },
       maxClusters: 255,
       kubeconfig: undefined,
-      etcd: { endpoints: ['http://127.0.0.1:2379'], ca: undefined, cert: undefined, key: undefined },
+      etcd: {
+        endpoints: ['http://127.0.0.1:2379'],
+        ca: undefined,
+        cert: undefined,
+        key: undefined,
+        remoteUser: undefined,
+      },
       healthHost: '127.0.0.1',
       healthPort: 9880,
       defaultGlobalNamespace: true,
@@ -34,13 +40,13 @@ describe('parseApiserverConfig()', () => {
   it('takes every flag', () => {
     const args =
       '--cluster-name=west --cluster-id=300 --max-connected-clusters=511 --kubeconfig=/k --etcd-endpoints=https://a:1,https://b:2 ' +
-      '--etcd-ca=/ca --etcd-cert=/cert --etcd-key=/key --health-host=:: --health-port=0 --default-global-namespace=false ' +
+      '--etcd-ca=/ca --etcd-cert=/cert --etcd-key=/key --etcd-remote-user=remote --health-host=:: --health-port=0 --default-global-namespace=false ' +
       '--kvstore-lease-ttl=1h30m --log-level=debug';
     assert.deepEqual(parsed(args.split(' ')), {
       cluster: { name: 'west', id: 300 },
       maxClusters: 511,
       kubeconfig: '/k',
-      etcd: { endpoints: ['https://a:1', 'https://b:2'], ca: '/ca', cert: '/cert', key: '/key' },
+      etcd: { endpoints: ['https://a:1', 'https://b:2'], ca: '/ca', cert: '/cert', key: '/key', remoteUser: 'remote' },
       healthHost: '::',
       healthPort: 0,
       defaultGlobalNamespace: false,
@@ -90,6 +96,10 @@ describe('parseApiserverConfig()', () => {
     ]);
     assert.match(problems([...NEEDED, '--cluster-id=x'])[0] ?? '', /cluster id must be 1-255: current value is "x"/);
     assert.match(problems([...NEEDED, '--cluster-id=300'])[0] ?? '', /cluster id must be 1-255: current value is 300/);
+    assert.match(
+      problems([...NEEDED, '--etcd-remote-user=root']).join(),
+      /--etcd-remote-user needs --etcd-cert.*--etcd-remote-user must not be root/,
+    );
     assert.match(problems([...NEEDED, '--kubeconfig'])[0] ?? '', /--kubeconfig needs a value/);
   });
 });

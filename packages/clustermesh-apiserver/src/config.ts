@@ -19,6 +19,8 @@ export interface ApiserverConfig {
     readonly ca: string | undefined;
     readonly cert: string | undefined;
     readonly key: string | undefined;
+    /** Who else may use etcd, to read what is exported. Undefined: etcd's users are left as they are. */
+    readonly remoteUser: string | undefined;
   };
   readonly healthHost: string;
   readonly healthPort: number;
@@ -37,6 +39,8 @@ export const USAGE = `Usage: clustermesh-apiserver --cluster-name NAME --cluster
   --etcd-endpoints URL[,URL]           this cluster's own etcd, for example http://127.0.0.1:2379
   --etcd-ca FILE                       CA certificate of https endpoints; default: the system's
   --etcd-cert FILE, --etcd-key FILE    client certificate and key
+  --etcd-remote-user NAME              let certificates of this name read what is exported, and those of others nothing;
+                                       ours must be of the name root. Default: etcd's users are left as they are
   --health-host HOST                   default: 127.0.0.1
   --health-port PORT                   default: 9880; 0 takes any free port
   --default-global-namespace BOOL      namespaces without clustermesh.cilium.io/global take part; default: true
@@ -55,6 +59,7 @@ const DEFAULTS = {
   'etcd-ca': undefined,
   'etcd-cert': undefined,
   'etcd-key': undefined,
+  'etcd-remote-user': undefined,
   'health-host': '127.0.0.1',
   'health-port': '9880',
   'default-global-namespace': 'true',
@@ -91,7 +96,12 @@ function readEtcd(flags: Flags<Flag>): ApiserverConfig['etcd'] {
   if ((cert === undefined) !== (key === undefined)) {
     flags.problem('--etcd-cert and --etcd-key must be given together: only one of them is');
   }
-  return { endpoints, ca, cert, key };
+  const remoteUser = flags.given('etcd-remote-user');
+  if (remoteUser !== undefined && cert === undefined) {
+    flags.problem('--etcd-remote-user needs --etcd-cert and --etcd-key: the names of users are those of certificates');
+  }
+  if (remoteUser === 'root') flags.problem('--etcd-remote-user must not be root, which may do everything');
+  return { endpoints, ca, cert, key, remoteUser };
 }
 
 function endpoint(value: string): Result<undefined> {

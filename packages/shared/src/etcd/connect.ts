@@ -1,6 +1,7 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
+import { type ReadAccess, restrictAccess } from './access.ts';
 import type { EtcdConfig } from './config.ts';
 import { LeasedWriter } from './leased-writer.ts';
 import type { EtcdReader } from './reader.ts';
@@ -42,6 +43,16 @@ export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): 
     keysPerLease: options.keysPerLease ?? 1_000,
     timeoutMs: options.timeoutMs ?? 10_000,
   });
+}
+
+/** See `restrictAccess`; on a connection of its own, since the certificate must be that of root. */
+export async function restrictEtcd(config: EtcdConfig, access: ReadAccess, options: ReaderOptions = {}): Promise<void> {
+  const session = new Session(config, { ...withDefaults(options), pinned: false });
+  try {
+    await restrictAccess(session, access);
+  } finally {
+    session.close();
+  }
 }
 
 function withDefaults({ logger, report, pageSize, random }: ReaderOptions) {

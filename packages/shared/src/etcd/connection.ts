@@ -21,7 +21,7 @@ import {
 import type { Endpoint, TlsMaterial } from './endpoint.ts';
 import { EtcdError } from './errors.ts';
 
-export type { IEvent, IKeyValue, IRangeResponse, IResponseHeader, IWatchResponse } from 'etcd3';
+export type { AuthClient, IEvent, IKeyValue, IRangeResponse, IResponseHeader, IWatchResponse } from 'etcd3';
 export type WatchStream = IDuplexStream<IWatchRequest, IWatchResponse>;
 export type KeepAliveStream = IDuplexStream<ILeaseKeepAliveRequest, ILeaseKeepAliveResponse>;
 
@@ -57,9 +57,9 @@ class Pool extends Etcd3 {
 export class Connection {
   readonly endpoint: Endpoint;
   readonly kv: KVClient;
+  readonly auth: AuthClient;
   readonly #lease: LeaseClient;
   readonly #watch: WatchClient;
-  readonly #auth: AuthClient;
   readonly #pool: Pool;
   #token: string | undefined;
 
@@ -70,12 +70,12 @@ export class Connection {
     this.kv = new KVClient(callable);
     this.#lease = new LeaseClient(callable);
     this.#watch = new WatchClient(callable);
-    this.#auth = new AuthClient(callable);
+    this.auth = new AuthClient(callable);
   }
 
   /** Later calls carry the token that this obtains. */
   async authenticate(name: string, password: string, options: CallOptions): Promise<void> {
-    const { token } = await this.#auth.authenticate({ name, password }, options);
+    const { token } = await this.auth.authenticate({ name, password }, options);
     this.#token = token;
   }
 

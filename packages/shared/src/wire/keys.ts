@@ -30,6 +30,12 @@ export const suffixOf = (key: string, prefix: string): string | undefined =>
 
 export const syncedPrefix = (cluster: string): string => `cilium/synced/${cluster}/`;
 
+/** All that another cluster has to read of what `cluster` says of itself: these are the bounds of a reader's role. */
+export const readableByOthers = (cluster: string) => ({
+  keys: [clusterConfigKey(cluster)],
+  prefixes: [HEARTBEAT_KEY, 'cilium/state/', syncedPrefix(cluster)],
+});
+
 /** The canary of one kind. Its path has neither `/default` nor `/id` nor the cluster's name after `v1`. */
 export const syncedKey = (kind: EntryKind, layout: Layout, cluster: string): string =>
   syncedPrefix(cluster) + kindBase(kind, layout);

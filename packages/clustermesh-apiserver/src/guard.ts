@@ -1,0 +1,47 @@
+/**
+ * Keeps our etcd closed to all but us and one reader. It is asked again and again, not only at the start, so that an
+ * etcd which was put in place of another is closed too.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { restrictEtcd } from '@tombolo/shared/etcd/connect.ts';
+import { backoff } from '@tombolo/shared/process/backoff.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { readableByOthers } from '@tombolo/shared/wire/keys.ts';
+import type { ApiserverConfig } from './config.ts';
+
+export interface GuardOptions {
+  readonly config: ApiserverConfig;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** Told nothing before others cannot write: nobody should be let in until then. */
+  readonly report: (health: Health) => void;
+}
+
+const AGAIN_MS = 60_000;
+const FIRST_WAIT = backoff({ first: 200, limit: 10_000 });
+
+/** Resolves when `signal` aborts. */
+export async function guardEtcd(user: string, options: GuardOptions): Promise<void> {
+  const { config, signal, log, report } = options;
+  const { endpoints, ca, cert, key } = config.etcd;
+  const access = { user, ...readableByOthers(config.cluster.name) };
+  let hasBeenClosed = false;
+  let isFailing: boolean | undefined;
+  for (let wait = FIRST_WAIT; !signal.aborted; ) {
+    try {
+      await restrictEtcd({ endpoints, tls: { ca, cert, key } }, access);
+      if (isFailing !== false) log.info({ user }, 'etcd is closed to all but us and this reader');
+      isFailing = false;
+      hasBeenClosed = true;
+      report({ kind: 'ok' });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (isFailing !== true) log.warn({ reason }, 'Cannot see to it that others only read from etcd');
+      if (hasBeenClosed) report({ kind: 'degraded', reason });
+      isFailing = true;
+    }
+    await sleep(isFailing ? wait.delay : AGAIN_MS, undefined, { signal }).catch(() => {});
+    wait = isFailing ? wait.next() : FIRST_WAIT;
+  }
+}
