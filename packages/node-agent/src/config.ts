@@ -51,7 +51,7 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --max-connected-clusters N     255 (default) or 511, the same in the whole mesh
   --datapath auto|ebpf|nftables  default: auto
   --services global|all          program global Services beside kube-proxy (default), or all in its place
-  --cgroup-root DIR              default: where cgroup2 is mounted
+  --cgroup-root DIR              in a cgroup2 hierarchy, or above where one is mounted; default: where one is mounted
   --bpf-dir DIR                  bpffs directory for pinned maps and links; default: /sys/fs/bpf/tombolo
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --health-host HOST             default: 127.0.0.1

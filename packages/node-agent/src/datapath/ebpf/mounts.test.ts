@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { findCgroupRoot, mountAt, parseMountinfo } from './mounts.ts';
+import { cgroupRootIn, findCgroupRoot, mountAt, parseMountinfo } from './mounts.ts';
 
 const HYBRID = String.raw`24 30 0:22 / /proc rw,nosuid - proc proc rw
 31 24 0:27 / /sys/fs/cgroup rw shared:9 - tmpfs tmpfs ro,mode=755
@@ -33,6 +33,26 @@ describe('findCgroupRoot()', () => {
 
   it('says so when there is none', () => {
     assert.deepEqual(findCgroupRoot([]), { ok: false, error: 'no cgroup2 file system is mounted' });
+  });
+});
+
+describe('cgroupRootIn()', () => {
+  const mounts = parseMountinfo(HYBRID);
+  const onUnified = (directory: string): boolean => directory.startsWith('/sys/fs/cgroup/unified');
+
+  it('leaves a directory of the hierarchy as it is', () => {
+    assert.equal(cgroupRootIn('/sys/fs/cgroup/unified/a', onUnified, mounts), '/sys/fs/cgroup/unified/a');
+  });
+
+  it('finds the version 2 hierarchy below the directory of a hybrid host', () => {
+    for (const directory of ['/sys/fs/cgroup', '/sys/fs/cgroup/']) {
+      assert.equal(cgroupRootIn(directory, onUnified, mounts), '/sys/fs/cgroup/unified');
+    }
+  });
+
+  it('leaves to the caller what is neither', () => {
+    assert.equal(cgroupRootIn('/sys/fs/cg', onUnified, mounts), '/sys/fs/cg');
+    assert.equal(cgroupRootIn('/nowhere', undefined, mounts), '/nowhere');
   });
 });
 

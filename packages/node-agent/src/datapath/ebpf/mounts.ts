@@ -1,5 +1,5 @@
 /** What is mounted where: /proc/self/mountinfo, parsed; and from it the cgroup2 hierarchy. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 
 export interface Mount {
@@ -33,6 +33,24 @@ export function findCgroupRoot(mounts: readonly Mount[] = readMounts()): Result<
   const whole = found.find(({ root }) => root === '/') ?? found[0];
   return whole ? ok(whole.directory) : fail('no cgroup2 file system is mounted');
 }
+
+/**
+ * `directory` itself when it is in a cgroup2 hierarchy. On hosts that have both versions what people name, and what a pod
+ * can mount without knowing the host, is the directory above: then the hierarchy that is mounted below it.
+ */
+export function cgroupRootIn(
+  directory: string,
+  isCgroup2: (directory: string) => boolean = hasCgroup2Magic,
+  mounts: readonly Mount[] = readMounts(),
+): string {
+  if (isCgroup2(directory)) return directory;
+  const above = directory.endsWith('/') ? directory : `${directory}/`;
+  return mounts.find((mount) => mount.type === 'cgroup2' && mount.directory.startsWith(above))?.directory ?? directory;
+}
+
+const CGROUP2_MAGIC = 0x63677270;
+const hasCgroup2Magic = (directory: string): boolean =>
+  existsSync(directory) && statfsSync(directory).type === CGROUP2_MAGIC;
 
 /** The mount that was made last of those on this very directory. */
 export const mountAt = (directory: string, mounts: readonly Mount[] = readMounts()): Mount | undefined =>

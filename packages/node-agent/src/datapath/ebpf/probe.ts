@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { queryHook } from './bpf-calls.ts';
 import { hasSocketPrograms, requireLibbpf } from './libbpf.ts';
-import { findCgroupRoot } from './mounts.ts';
+import { cgroupRootIn, findCgroupRoot } from './mounts.ts';
 import { HOOKS } from './programs.ts';
 import { errnoName } from './syscall.ts';
 
@@ -35,7 +35,7 @@ export function probeEbpf({ cgroupRoot, objectPath = BUILT_OBJECT }: ProbeOption
   if (process.arch !== 'x64' && process.arch !== 'arm64') {
     return fail(`expected an x64 or arm64 machine: current value is ${process.arch}`);
   }
-  const root = cgroupRoot === undefined ? findCgroupRoot() : ok(cgroupRoot);
+  const root = cgroupRoot === undefined ? findCgroupRoot() : ok(cgroupRootIn(cgroupRoot));
   if (!root.ok) return root;
   const library = faultOfLibrary();
   if (library !== undefined) return fail(library);
