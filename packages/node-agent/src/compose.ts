@@ -153,25 +153,30 @@ function servers(parts: Parts): readonly Hook[] {
 
 /** What kube-proxy serves for load balancers; beside it, it does so itself. */
 function proxyServers(parts: Parts): readonly Hook[] {
-  const { config, log, health, datapath, table, proxy } = parts;
-  const { cluster, nodeName: node, proxyHealthPort, proxyStatusPort } = config;
+  const { config, datapath, proxy } = parts;
+  const { proxyHealthPort, proxyStatusPort } = config;
   const answer: RequestListener = ({ url = '/' }, response) =>
     send(response, answerProxy(url.split('?')[0] ?? '', proxy, datapath.name, Date.now()));
-  const checks = async (): Promise<Closable> =>
-    serveHealthChecks({
-      table,
-      here: { cluster, node },
-      healthy: () => proxy.healthy,
-      log,
-      report: (state) => health.report('health-checks', state),
-    });
   const proxyServer = (name: string, where: Parameters<typeof serveHttp>[1]): readonly Hook[] =>
     where.port === 0 ? [] : [server(parts, name, () => serveHttp(name, where, answer))];
   return [
-    server(parts, 'health-checks', checks),
+    healthChecksHook(parts),
     ...proxyServer('proxy-health', { port: proxyHealthPort }),
     ...proxyServer('proxy-status', { host: '127.0.0.1', port: proxyStatusPort }),
   ];
+}
+
+function healthChecksHook({ config, log, health, table, proxy }: Parts): Hook {
+  const here = { cluster: config.cluster, node: config.nodeName };
+  const report = (state: Health): void => health.report('health-checks', state);
+  let checks: Closable | undefined;
+  return {
+    name: 'health-checks',
+    start: async () => {
+      checks = serveHealthChecks({ table, here, healthy: () => proxy.healthy, log, report });
+    },
+    stop: async () => checks?.close(),
+  };
 }
 
 function server({ log, health }: Parts, name: string, open: () => Promise<Closable>): Hook {

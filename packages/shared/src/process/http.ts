@@ -47,7 +47,8 @@ export async function serveHttp(
 ): Promise<HttpServer> {
   const server = createServer(listener);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
+    // After the start errors are of single connections, and end those only.
+    server.on('error', (cause) =>
       reject(new Error(`Cannot serve ${what} on ${host ?? '*'}:${port}: ${cause.message}`, { cause })),
     );
     server.listen({ port, ...(host !== undefined && { host }) }, resolve);
