@@ -1,7 +1,7 @@
 /**
- * Control groups, version 2, used for two things only: as the scope that the agents' eBPF programs attach to, and as a
- * certain way to know and to end every process of a pod, a node or a mesh. No controllers are enabled, so it works on
- * hosts where cgroup2 is mounted beside version 1, too.
+ * Control groups, version 2, used for two things: as the scope that the agents' eBPF programs attach to, and as a certain
+ * way to know and to end every process of a pod, a node or a mesh. We need no controllers, so it works on hosts where
+ * cgroup2 is mounted beside version 1, too; what kubelets make in the hierarchies of version 1 is removed with the rest.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
@@ -15,6 +15,27 @@ export function cgroup2MountIn(mountinfo: string): string | undefined {
     if (after.startsWith('cgroup2 ')) return before.split(' ')[4]?.replaceAll('\\040', ' ');
   }
   return undefined;
+}
+
+export interface CgroupHierarchy {
+  readonly mount: string;
+  readonly version: 1 | 2;
+}
+
+/** Every hierarchy that is mounted, in the order of the mounts; of one that is mounted twice, the first. */
+export function cgroupHierarchiesIn(mountinfo: string): readonly CgroupHierarchy[] {
+  const found = new Map<string, CgroupHierarchy>();
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , device = '', root, mount = ''] = before.split(' ');
+    const version = after.startsWith('cgroup2 ') ? 2 : after.startsWith('cgroup ') ? 1 : undefined;
+    if (version !== undefined && root === '/' && !found.has(device)) found.set(device, { mount, version });
+  }
+  return [...found.values()];
+}
+
+export async function cgroupHierarchies(): Promise<readonly CgroupHierarchy[]> {
+  return cgroupHierarchiesIn(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
 export async function cgroup2Mount(): Promise<string> {
@@ -52,6 +73,20 @@ export async function killCgroup(path: string): Promise<void> {
 export async function removeCgroup(path: string): Promise<void> {
   await killCgroup(path);
   await removeEmpty(path);
+}
+
+/** As `removeCgroup`, of a group at the root of all hierarchies: whoever is in one of version 1 is in version 2, too. */
+export async function removeCgroupEverywhere(name: string): Promise<void> {
+  await removeCgroup(join(await cgroup2Mount(), name));
+  for (const { mount, version } of await cgroupHierarchies())
+    if (version === 1)
+      await waitUntil(`control group ${name} in ${mount} to go`, () => removeQuietly(join(mount, name)));
+}
+
+/** A process that has just ended may still hold its group for a moment. */
+async function removeQuietly(path: string): Promise<boolean> {
+  await removeEmpty(path);
+  return true;
 }
 
 async function removeEmpty(path: string): Promise<void> {

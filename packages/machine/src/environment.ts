@@ -5,7 +5,7 @@
 import { delimiter, join } from 'node:path';
 
 /** The repository; programs are started from its sources. */
-export const REPOSITORY = join(import.meta.dirname, '../../../..');
+export const REPOSITORY = join(import.meta.dirname, '../../..');
 
 const KEPT = ['HOME', 'LANG', 'TERM', 'TZ', 'NO_COLOR'];
 /** `ip` and `nft` live in sbin, which a plain `su` does not have in its path. */

@@ -1,5 +1,7 @@
 /** A node as planned: where on this machine it is, and which addresses it and its pods have. Plain data. */
 
+import type { ApiAccess } from './kubernetes/client.ts';
+
 /** A namespace with one foot on the underlay. */
 export interface StationPlan {
   readonly netns: string;
@@ -23,5 +25,5 @@ export interface NodePlan extends StationPlan {
   readonly agentSocket: string;
   readonly bpfDirectory: string;
   /** The Kubernetes API of its cluster. */
-  readonly apiSocket: string;
+  readonly api: ApiAccess;
 }

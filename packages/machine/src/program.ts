@@ -15,6 +15,8 @@ export interface ProgramSpec {
   readonly name: string;
   readonly argv: readonly string[];
   readonly netns?: string | undefined;
+  /** The path of a mount namespace; see `placement.ts`. */
+  readonly mounts?: string | undefined;
   /** A cgroup for this program alone; made when missing. */
   readonly cgroup: string;
   readonly logFile: string;
@@ -58,12 +60,12 @@ export class Program {
   /** Resolves when the process exists, not when it is ready. */
   async start(): Promise<void> {
     if (this.running) return;
-    const { argv, netns, cgroup, logFile, env, socket } = this.spec;
+    const { argv, netns, mounts, cgroup, logFile, env, socket } = this.spec;
     if (socket !== undefined) rmSync(socket, { force: true });
     await createCgroup(cgroup);
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a');
-    const [file = '', ...args] = placed(argv, { netns, cgroup });
+    const [file = '', ...args] = placed(argv, { netns, mounts, cgroup });
     const child = spawn(file, args, { stdio: ['ignore', log, log], env: programEnvironment(env), detached: true });
     closeSync(log);
     this.#child = child;

@@ -3,8 +3,7 @@
  * namespaces. Used at the end of a run, and at the start of one for what a killed run left behind.
  */
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { cgroup2Mount, removeCgroup } from './cgroup.ts';
+import { removeCgroupEverywhere } from './cgroup.ts';
 import { command } from './command.ts';
 import { type MeshPlaces, meshPlaces } from './names.ts';
 import { listNetns, removeNetns } from './netns.ts';
@@ -14,7 +13,7 @@ import { isAlive, knownMeshes, readState, removeState } from './owner.ts';
 export async function removeMesh(places: MeshPlaces): Promise<void> {
   const failures: unknown[] = [];
   const steps = [
-    async () => removeCgroup(join(await cgroup2Mount(), places.cgroupName)),
+    () => removeCgroupEverywhere(places.cgroupName),
     () => unmountBelow(places.directory),
     () => rm(places.directory, { recursive: true, force: true }),
     async () => removeNetns(await listNetns(places.netnsPrefix)),

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
+import { Pki } from '@tombolo/machine/pki.ts';
 import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
-import { Pki } from '../etcd/pki.ts';
 
 describe('connectKubernetes() over TLS', () => {
   let directory: string;

@@ -8,7 +8,7 @@ import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
 import { EtcdServer, until } from './etcd-server.ts';
 import { etcdctl } from './etcdctl.ts';
 import { Mirror } from './mirror.ts';
-import { type Certificate, Pki } from './pki.ts';
+import { type Certificate, Pki } from '@tombolo/machine/pki.ts';
 import { TcpGate } from './tcp-gate.ts';
 
 /** What a peer may read, as a ClusterMesh etcd grants it. */

@@ -11,7 +11,7 @@ import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
-import { Pki } from '../etcd/pki.ts';
+import { Pki } from '@tombolo/machine/pki.ts';
 import { TcpGate } from '../etcd/tcp-gate.ts';
 
 const local: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };

@@ -92,7 +92,7 @@ class Propagation {
     const [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
     for (const cluster of [east, west]) await cluster.apply([service]);
     const kernel = await KernelBackends.open(east.node(1).plan.bpfDirectory, await east.serviceAddress('web'), 80);
-    const client = new KubernetesClient(west.plan.apiSocket, { keepAlive: true });
+    const client = new KubernetesClient(west.plan.api, { keepAlive: true });
     const propagation = new Propagation(client, kernel);
     for (let index = 0; index < PODS; index++) {
       await client.create(pod(index));

@@ -1,10 +1,10 @@
 /** `scripts/demo`: starts two clusters, tells the story, takes all down again. */
 import { parseArgs } from 'node:util';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
+import { isInterrupted } from '@tombolo/machine/interrupt.ts';
 import { type MeshPlaces, meshName, meshPlaces } from '@tombolo/machine/names.ts';
 import { readState } from '@tombolo/machine/owner.ts';
 import { removeMesh } from '@tombolo/machine/sweep.ts';
-import { isInterrupted } from '../mesh/interrupt.ts';
 import { keptMeshHelp } from '../mesh/kept.ts';
 import { type Mesh, startMesh } from '../mesh/mesh.ts';
 import { allNodes } from '../mesh/plan.ts';

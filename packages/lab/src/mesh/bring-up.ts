@@ -4,14 +4,15 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { createCgroup } from '@tombolo/machine/cgroup.ts';
+import { kubeconfig } from '@tombolo/machine/kubernetes/kubeconfig.ts';
 import type { Program } from '@tombolo/machine/program.ts';
+import { programReady } from '@tombolo/machine/readiness.ts';
 import { allDone } from '@tombolo/machine/wait.ts';
 import type { ClusterHandle } from './cluster.ts';
 import { layFabric } from './fabric.ts';
-import { kubeconfig, makeDirectories, writeFiles } from './files.ts';
+import { makeDirectories, writeFiles, writeKubeconfigs } from './files.ts';
 import { type MeshPlan, stations } from './plan.ts';
 import { relayPortsFile } from './programs.ts';
-import { programReady } from './readiness.ts';
 
 export type Without = 'agents' | 'apiservers and agents';
 
@@ -39,14 +40,15 @@ export async function bringUp(mesh: MeshParts, without: Without | undefined, sig
   await make(() => allDone(stations(plan).map(({ cgroup }) => createCgroup(cgroup))));
   await make(() => layFabric(plan));
   const first = [relay, ...clusters.flatMap(({ etcd, kubernetes }) => [etcd, kubernetes])];
-  await make(() => allDone(first.map((program) => program.start())));
-  await wait(clusters.flatMap((cluster) => [cluster.etcdReady(), cluster.kubernetesReady()]));
-  await make(() => allDone(nodes.map(({ kubelet }) => kubelet.start())));
+  await make(() => allDone(first.map((each) => each.start())));
+  await make(() => writeKubeconfigs(plan));
+  await wait(clusters.flatMap((cluster) => [cluster.etcdReady(), cluster.kubernetes.ready()]));
+  await make(() => allDone(clusters.map(({ kubernetes }) => kubernetes.startNodes())));
   await make(() => allDone(apiservers.map(({ apiserver }) => apiserver.start())));
   await make(() => allDone(agents.map(({ agent }) => agent.start())));
   await wait([relayPorts(mesh)]);
   await make(async () => writeUserKubeconfig(mesh, await relayPorts(mesh)));
-  await wait(clusters.map((cluster) => cluster.nodesReady()));
+  await wait(clusters.map(({ kubernetes }) => kubernetes.nodesReady()));
   await wait(apiservers.map((cluster) => cluster.apiserverReady()));
   await wait(agents.map((node) => node.agentReady()));
 }
@@ -63,6 +65,10 @@ async function relayPorts({ plan, relay }: MeshParts): Promise<Ports> {
 }
 
 async function writeUserKubeconfig({ plan }: MeshParts, ports: Ports): Promise<void> {
-  const servers = plan.clusters.map(({ name }): [string, string] => [name, `http://127.0.0.1:${ports[name]}`]);
-  await writeFile(plan.kubeconfig, kubeconfig(servers));
+  const entries = plan.clusters.map(({ name, api: { tls } }) => ({
+    cluster: name,
+    server: `${tls ? 'https' : 'http'}://127.0.0.1:${ports[name]}`,
+    tls,
+  }));
+  await writeFile(plan.kubeconfig, kubeconfig(entries), { mode: 0o600 });
 }

@@ -11,19 +11,21 @@ import {
 } from '@tombolo/machine/kubernetes/objects.ts';
 import type { ObjectAddress } from '@tombolo/machine/kubernetes/resource-path.ts';
 import { Program } from '@tombolo/machine/program.ts';
+import { httpReady, programReady } from '@tombolo/machine/readiness.ts';
 import { parseAllDocuments } from 'yaml';
+import type { ClusterKubernetes } from './cluster-kubernetes.ts';
 import { cutLink, healLink } from './fabric.ts';
+import { clusterKubernetes, podPlacesOf } from './kubernetes.ts';
 import { NodeHandle } from './node.ts';
 import type { ClusterPlan, MeshPlan } from './plan.ts';
 import { PodHandle } from './pod.ts';
-import { type AgentOptions, apiserverSpec, etcdSpec, HEALTH_PORTS, kubernetesSpec } from './programs.ts';
-import { httpReady, programReady } from './readiness.ts';
+import { type AgentOptions, apiserverSpec, etcdSpec, HEALTH_PORTS } from './programs.ts';
 
 export class ClusterHandle {
   readonly name: string;
   readonly plan: ClusterPlan;
   readonly etcd: Program;
-  readonly kubernetes: Program;
+  readonly kubernetes: ClusterKubernetes;
   readonly apiserver: Program;
   readonly nodes: readonly NodeHandle[];
   readonly api: KubernetesClient;
@@ -34,10 +36,10 @@ export class ClusterHandle {
     this.plan = cluster;
     this.#mesh = mesh;
     this.etcd = new Program(etcdSpec(cluster));
-    this.kubernetes = new Program(kubernetesSpec(cluster));
+    this.kubernetes = clusterKubernetes(mesh, cluster);
     this.apiserver = new Program(apiserverSpec(cluster, agent.logLevel ?? 'info'));
     this.nodes = cluster.nodes.map((node) => new NodeHandle(mesh, cluster, node, agent));
-    this.api = new KubernetesClient(cluster.apiSocket);
+    this.api = new KubernetesClient(cluster.api);
   }
 
   /** By name, or by number from 1. */
@@ -78,7 +80,8 @@ export class ClusterHandle {
     const pod = await this.waitFor<Pod>(address, (pod) => pod !== undefined && isReady(pod));
     const nodeName = pod?.spec.nodeName ?? '';
     if (pod === undefined) throw new Error(`Cannot find pod ${namespace}/${name} in cluster '${this.name}'`);
-    return new PodHandle(this.node(nodeName).plan, pod);
+    const node = this.node(nodeName).plan;
+    return new PodHandle(node, pod, await podPlacesOf(this.#mesh.kubernetes, node, pod));
   }
 
   /** The cluster address of a Service, once it has one. */
@@ -93,21 +96,9 @@ export class ClusterHandle {
     return programReady(this.etcd, () => httpReady(controlPlane.netns, `${etcdEndpoint}/health`));
   }
 
-  kubernetesReady(): Promise<void> {
-    return programReady(this.kubernetes, async () => (await this.api.get('/version')) !== undefined);
-  }
-
   apiserverReady(): Promise<void> {
     const { netns, address } = this.plan.controlPlane;
     return programReady(this.apiserver, () => httpReady(netns, `http://${address}:${HEALTH_PORTS.apiserver}/readyz`));
-  }
-
-  nodesReady(): Promise<unknown> {
-    return Promise.all(
-      this.nodes.map(({ name }) =>
-        this.waitFor({ apiVersion: 'v1', kind: 'Node', metadata: { name } }, (node) => node !== undefined),
-      ),
-    );
   }
 
   /** Cuts the whole cluster off the others; inside, all goes on. */

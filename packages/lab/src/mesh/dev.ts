@@ -12,9 +12,9 @@ import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { knownMeshes, readState } from '@tombolo/machine/owner.ts';
 import { type Placement, placed } from '@tombolo/machine/placement.ts';
 import { removeMesh } from '@tombolo/machine/sweep.ts';
-import { podPlaces } from '@tombolo/small-kubernetes/kubelet/pod-places.ts';
 import { Command } from 'commander';
 import { keptMeshHelp } from './kept.ts';
+import { podPlacesOf } from './kubernetes.ts';
 import { startMesh } from './mesh.ts';
 import { allNodes, type ClusterPlan, type MeshPlan } from './plan.ts';
 import { typescript } from './programs.ts';
@@ -91,12 +91,14 @@ async function plan(): Promise<MeshPlan> {
 }
 
 async function podPlacement(clusterName: string, name: string, namespace: string): Promise<Placement> {
-  const cluster = find((await plan()).clusters, clusterName, 'cluster');
+  const mesh = await plan();
+  const cluster = find(mesh.clusters, clusterName, 'cluster');
   const address = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace } };
-  const pod = await new KubernetesClient(cluster.apiSocket).find<Pod>(address);
+  const pod = await new KubernetesClient(cluster.api).find<Pod>(address);
   if (pod === undefined) throw new Error(`Cannot find pod ${namespace}/${name} in cluster '${clusterName}'`);
-  const places = podPlaces(find(cluster.nodes, pod.spec.nodeName ?? '', 'node'), pod);
-  return { netns: places.netns, cgroup: await createCgroup(`${places.cgroup}/exec`) };
+  const node = find(cluster.nodes, pod.spec.nodeName ?? '', 'node');
+  const { netns, cgroup } = await podPlacesOf(mesh.kubernetes, node, pod);
+  return { netns, cgroup: await createCgroup(cgroup) };
 }
 
 function find<T extends ClusterPlan | NodePlan>(candidates: readonly T[], name: string, what: string): T {

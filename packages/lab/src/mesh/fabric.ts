@@ -68,6 +68,7 @@ function stationLines(plan: MeshPlan, station: StationPlan): readonly string[] {
     'link set eth0 up',
     ...sinkLines(station),
     ...allNodes(plan).flatMap((node) => podRoutes(node, station)),
+    ...(plan.kubernetes.kind === 'real' ? FORWARDED_TO_SINK : []),
   ];
 }
 
@@ -84,6 +85,11 @@ function sinkLines({ address, address6 }: StationPlan): readonly string[] {
     `route add ${SERVICE_CIDR6} dev sink src ${address6} table ${SINK_TABLE}`,
   ];
 }
+
+/**
+ * A service proxy that refuses or translates in the forwarding path needs a route there, too; kube-proxy does the former.
+ */
+const FORWARDED_TO_SINK = [`route replace ${SERVICE_CIDR} dev sink`, `route replace ${SERVICE_CIDR6} dev sink`];
 
 /** Own pods have a route each (see the kubelet); addresses without a pod are refused and do not wander. */
 function podRoutes(node: NodePlan, station: StationPlan): readonly string[] {

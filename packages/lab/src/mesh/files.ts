@@ -1,14 +1,14 @@
 /** The files of a mesh: mounts to hold them, kubeconfigs, clustermesh directories, plans. Gone with the mesh. */
 import { mkdir, writeFile } from 'node:fs/promises';
+import { mountPlaces } from '@tombolo/machine/claim.ts';
 import { command } from '@tombolo/machine/command.ts';
+import { kubeconfig } from '@tombolo/machine/kubernetes/kubeconfig.ts';
 import { stringify } from 'yaml';
 import { allNodes, type ClusterPlan, type MeshPlan } from './plan.ts';
-import { KUBERNETES_PORT, nodePlanFile } from './programs.ts';
+import { nodePlanFile } from './programs.ts';
 
-/** Everything is in memory (etcd's syncs cost nothing there), and one unmount ends it all. */
 export async function makeDirectories(plan: MeshPlan): Promise<void> {
-  await mkdir(plan.directory, { recursive: true });
-  await command(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'tombolo-dev', plan.directory]);
+  await mountPlaces(plan);
   await mkdir(`${plan.directory}/bpf`);
   await command(['mount', '-t', 'bpf', 'bpf', `${plan.directory}/bpf`]);
   for (const { clustermeshDirectory } of plan.clusters) await mkdir(clustermeshDirectory, { recursive: true });
@@ -19,11 +19,8 @@ export async function makeDirectories(plan: MeshPlan): Promise<void> {
 }
 
 export async function writeFiles(plan: MeshPlan): Promise<void> {
-  for (const cluster of plan.clusters) {
-    const server = `http://${cluster.controlPlane.address}:${KUBERNETES_PORT}`;
-    await writeFile(cluster.kubeconfig, kubeconfig([[cluster.name, server]]));
+  for (const cluster of plan.clusters)
     for (const remote of plan.clusters.filter(({ id }) => id !== cluster.id)) await joinCluster(cluster, remote);
-  }
   for (const node of allNodes(plan)) await writeFile(nodePlanFile(node), JSON.stringify(node, undefined, 2));
 }
 
@@ -32,14 +29,8 @@ async function joinCluster(cluster: ClusterPlan, remote: ClusterPlan): Promise<v
   await writeFile(`${cluster.clustermeshDirectory}/${remote.name}`, stringify({ endpoints: [remote.etcdEndpoint] }));
 }
 
-/** One context for each server, named as its cluster; the first is current. */
-export function kubeconfig(servers: readonly (readonly [cluster: string, server: string])[]): string {
-  return stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: servers.map(([name, server]) => ({ name, cluster: { server } })),
-    users: [{ name: 'developer', user: {} }],
-    contexts: servers.map(([name]) => ({ name, context: { cluster: name, user: 'developer' } })),
-    'current-context': servers[0]?.[0],
-  });
+/** For the programs of each cluster, inside the mesh. Of a real cluster: when its certificates have been made. */
+export async function writeKubeconfigs({ clusters }: MeshPlan): Promise<void> {
+  for (const { name, kubeconfig: file, server, api } of clusters)
+    await writeFile(file, kubeconfig([{ cluster: name, server, tls: api.tls }]), { mode: 0o600 });
 }

@@ -3,20 +3,23 @@
  * it takes itself down. What a killed run left is swept at the next start.
  */
 import { cgroup2Mount } from '@tombolo/machine/cgroup.ts';
+import { claimPlaces } from '@tombolo/machine/claim.ts';
+import { isInterrupted, onInterrupt } from '@tombolo/machine/interrupt.ts';
 import { type MeshPlaces, meshName, meshPlaces } from '@tombolo/machine/names.ts';
-import { isAlive, readState, thisProcess, writeState } from '@tombolo/machine/owner.ts';
+import { writeState } from '@tombolo/machine/owner.ts';
 import { Program } from '@tombolo/machine/program.ts';
-import { removeMesh, sweepAbandoned } from '@tombolo/machine/sweep.ts';
+import { removeMesh } from '@tombolo/machine/sweep.ts';
 import { bringUp, type Without } from './bring-up.ts';
 import { ClusterHandle } from './cluster.ts';
-import { isInterrupted, onInterrupt } from './interrupt.ts';
-import { type ClusterSpec, type MeshPlan, planMesh } from './plan.ts';
+import { type ClusterSpec, type KubernetesKind, type MeshPlan, planMesh } from './plan.ts';
 import { type AgentOptions, relaySpec } from './programs.ts';
 
 export interface MeshOptions {
   /** 1-16 lower-case letters and digits; one mesh of a name at a time. */
   readonly name: string;
   readonly clusters: readonly ClusterSpec[];
+  /** Absent: the small one. */
+  readonly kubernetes?: KubernetesKind;
   readonly agent?: AgentOptions;
   /** Leaves the agents, or the apiservers too, to the caller. */
   readonly without?: Without;
@@ -75,15 +78,9 @@ export class Mesh {
 }
 
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
-  if (process.getuid?.() !== 0) throw new Error('Cannot start a mesh: it takes root to make network namespaces');
   const places = meshPlaces(meshName(options.name));
-  const plan = planMesh(places, await cgroup2Mount(), options.clusters);
-  await sweepAbandoned();
-  const before = await readState(places);
-  if (await isAlive(before?.owner))
-    throw new Error(`Cannot start mesh '${places.name}': process ${before?.owner?.pid} runs one of that name`);
-  await removeMesh(places);
-  await writeState(places, { owner: await thisProcess(), plan });
+  const plan = planMesh(places, await cgroup2Mount(), options.clusters, options.kubernetes);
+  await claimPlaces(places, plan);
   const mesh = new Mesh(places, plan, options.agent ?? {});
   try {
     await mesh.start(options.without);

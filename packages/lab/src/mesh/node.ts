@@ -3,16 +3,15 @@ import { createCgroup } from '@tombolo/machine/cgroup.ts';
 import { type CommandOptions, type CommandResult, command, tryCommand } from '@tombolo/machine/command.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { Program } from '@tombolo/machine/program.ts';
+import { httpReady, programReady } from '@tombolo/machine/readiness.ts';
 import { cutLink, healLink } from './fabric.ts';
 import type { ClusterPlan, MeshPlan } from './plan.ts';
-import { type AgentOptions, agentSpec, cliArgv, HEALTH_PORTS, kubeletSpec } from './programs.ts';
-import { httpReady, programReady } from './readiness.ts';
+import { type AgentOptions, agentSpec, cliArgv, HEALTH_PORTS } from './programs.ts';
 
 export class NodeHandle {
   readonly name: string;
   readonly plan: NodePlan;
   readonly agent: Program;
-  readonly kubelet: Program;
   readonly #mesh: MeshPlan;
   readonly #cluster: ClusterPlan;
 
@@ -22,7 +21,6 @@ export class NodeHandle {
     this.#mesh = mesh;
     this.#cluster = cluster;
     this.agent = new Program(agentSpec(cluster, node, agent));
-    this.kubelet = new Program(kubeletSpec(node));
   }
 
   /** A command in the node's network namespace and cgroup, as a process of the host has it. */

@@ -7,12 +7,15 @@
  *   services        10.96.0.0/16              fd00:96::/112             (the same in every cluster, as in real life)
  */
 
+import type { ApiAccess } from '@tombolo/machine/kubernetes/client.ts';
+import type { TlsFiles } from '@tombolo/machine/kubernetes/kubeconfig.ts';
 import type { MeshPlaces } from '@tombolo/machine/names.ts';
 import type { NodePlan, StationPlan } from '@tombolo/machine/node-plan.ts';
 import { parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 
 export const SERVICE_CIDR = '10.96.0.0/16';
 export const SERVICE_CIDR6 = 'fd00:96::/112';
+export const KUBERNETES_PORT = 6443;
 const CONTROL_PLANE = 250;
 const LAST_CLUSTER = 95;
 
@@ -29,6 +32,20 @@ export interface ClusterSpec {
   readonly nodes: number | readonly NodeSpec[];
 }
 
+export type Family = 'ipv4' | 'ipv6';
+
+/** Which Kubernetes a mesh has: the small one, or the real one in a version that `scripts/kubernetes` can build. */
+export type KubernetesKind =
+  | { readonly kind: 'small' }
+  | {
+      readonly kind: 'real';
+      readonly version: string;
+      /** Families of Services and pods; the first is the primary one. */
+      readonly families: readonly Family[];
+      /** Absent: none; then the agents must serve all Services. */
+      readonly proxy: 'nftables' | 'iptables' | undefined;
+    };
+
 export interface ClusterPlan {
   readonly name: string;
   readonly id: number;
@@ -39,6 +56,9 @@ export interface ClusterPlan {
   readonly uplink: string;
   readonly directory: string;
   readonly apiSocket: string;
+  readonly api: ApiAccess;
+  /** Of its API, for whoever is in the mesh. */
+  readonly server: string;
   /** For programs inside the mesh. */
   readonly kubeconfig: string;
   readonly clustermeshDirectory: string;
@@ -52,10 +72,16 @@ export interface MeshPlan {
   readonly cgroup: string;
   /** For people and tests outside the mesh: one context for each cluster. */
   readonly kubeconfig: string;
+  readonly kubernetes: KubernetesKind;
   readonly clusters: readonly ClusterPlan[];
 }
 
-export function planMesh(places: MeshPlaces, cgroupRoot: string, clusters: readonly ClusterSpec[]): MeshPlan {
+export function planMesh(
+  places: MeshPlaces,
+  cgroupRoot: string,
+  clusters: readonly ClusterSpec[],
+  kubernetes: KubernetesKind = { kind: 'small' },
+): MeshPlan {
   const cgroup = `${cgroupRoot}/${places.cgroupName}`;
   const plan = {
     name: places.name,
@@ -63,7 +89,8 @@ export function planMesh(places: MeshPlaces, cgroupRoot: string, clusters: reado
     underlay: `${places.netnsPrefix}underlay`,
     cgroup,
     kubeconfig: `${places.directory}/kubeconfig`,
-    clusters: clusters.map((cluster) => planCluster(places, cgroup, cluster)),
+    kubernetes,
+    clusters: clusters.map((cluster) => planCluster(places, cgroup, cluster, kubernetes)),
   };
   expectDifferent(
     'id for each cluster',
@@ -85,7 +112,12 @@ function expectDifferent(what: string, values: readonly (string | number)[]): vo
     throw new Error(`Cannot plan a mesh: expected a different ${what}: current value is ${values}`);
 }
 
-function planCluster(places: MeshPlaces, meshCgroup: string, { name, id, nodes }: ClusterSpec): ClusterPlan {
+function planCluster(
+  places: MeshPlaces,
+  meshCgroup: string,
+  { name, id, nodes }: ClusterSpec,
+  { kind }: KubernetesKind,
+): ClusterPlan {
   const identity = parseClusterIdentity(name, id);
   if (!identity.ok) throw new Error(`Cannot plan a mesh: ${identity.error}`);
   if (id > LAST_CLUSTER)
@@ -102,15 +134,18 @@ function planCluster(places: MeshPlaces, meshCgroup: string, { name, id, nodes }
     `${cgroup}/control`,
   );
   const apiSocket = `${directory}/kubernetes.sock`;
+  const api = { socket: apiSocket, ...(kind === 'real' && { tls: adminFiles(directory) }) };
   return {
     name,
     id,
     controlPlane,
-    nodes: specs.map((spec, index) => planNode(places, { name, id, directory, cgroup, apiSocket }, spec, index + 1)),
+    nodes: specs.map((spec, index) => planNode(places, { name, id, directory, cgroup, api }, spec, index + 1)),
     bridge: `c${id}`,
     uplink: `c${id}-up`,
     directory,
     apiSocket,
+    api,
+    server: `${kind === 'real' ? 'https' : 'http'}://${controlPlane.address}:${KUBERNETES_PORT}`,
     kubeconfig: `${directory}/kubeconfig`,
     clustermeshDirectory: `${directory}/clustermesh`,
     etcdEndpoint: `http://${controlPlane.address}:2379`,
@@ -122,7 +157,7 @@ interface ClusterParts {
   readonly id: number;
   readonly directory: string;
   readonly cgroup: string;
-  readonly apiSocket: string;
+  readonly api: ApiAccess;
 }
 
 function planNode(places: MeshPlaces, cluster: ClusterParts, spec: NodeSpec, number: number): NodePlan {
@@ -141,7 +176,7 @@ function planNode(places: MeshPlaces, cluster: ClusterParts, spec: NodeSpec, num
     directory,
     agentSocket: `${directory}/agent.sock`,
     bpfDirectory: `${places.directory}/bpf/${name}`,
-    apiSocket: cluster.apiSocket,
+    api: cluster.api,
   };
 }
 
@@ -162,6 +197,12 @@ export function stations(plan: MeshPlan): readonly StationPlan[] {
 
 export function allNodes(plan: MeshPlan): readonly NodePlan[] {
   return plan.clusters.flatMap(({ nodes }) => nodes);
+}
+
+/** Where the control plane of a real cluster has its administrator's certificate. */
+function adminFiles(directory: string): TlsFiles {
+  const file = (name: string): string => `${directory}/control-plane/${name}`;
+  return { ca: file('ca.crt'), cert: file('ca-admin.crt'), key: file('ca-admin.key') };
 }
 
 function hex(number: number): string {

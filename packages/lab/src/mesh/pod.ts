@@ -4,8 +4,8 @@ import { createCgroup } from '@tombolo/machine/cgroup.ts';
 import { type CommandOptions, type CommandResult, command, tryCommand } from '@tombolo/machine/command.ts';
 import type { Pod } from '@tombolo/machine/kubernetes/objects.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
-import { podPlaces } from '@tombolo/small-kubernetes/kubelet/pod-places.ts';
 
+import type { PodPlaces } from './cluster-kubernetes.ts';
 import { RequestStream, type RequestStreamOptions } from './request-stream.ts';
 
 export class PodHandle {
@@ -13,13 +13,13 @@ export class PodHandle {
   readonly node: NodePlan;
   readonly address: string;
   readonly netns: string;
-  readonly #places;
+  readonly #places: PodPlaces;
 
-  constructor(node: NodePlan, pod: Pod) {
+  constructor(node: NodePlan, pod: Pod, places: PodPlaces) {
     this.name = pod.metadata.name;
     this.node = node;
     this.address = pod.status?.podIP ?? '';
-    this.#places = podPlaces(node, pod);
+    this.#places = places;
     this.netns = this.#places.netns;
   }
 
@@ -42,6 +42,6 @@ export class PodHandle {
   }
 
   async #placement() {
-    return { netns: this.netns, cgroup: await createCgroup(`${this.#places.cgroup}/exec`) };
+    return { netns: this.netns, cgroup: await createCgroup(this.#places.cgroup) };
   }
 }

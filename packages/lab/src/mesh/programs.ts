@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import type { ProgramSpec } from '@tombolo/machine/program.ts';
-import { type ClusterPlan, type MeshPlan, SERVICE_CIDR, SERVICE_CIDR6 } from './plan.ts';
+import { type ClusterPlan, KUBERNETES_PORT, type MeshPlan, SERVICE_CIDR, SERVICE_CIDR6 } from './plan.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -16,7 +16,6 @@ export interface AgentOptions {
 }
 
 export const HEALTH_PORTS = { apiserver: 9880, agent: 9879 } as const;
-export const KUBERNETES_PORT = 6443;
 const ETCD_PEER = 'http://127.0.0.1:2380';
 
 export function etcdSpec(cluster: ClusterPlan): ProgramSpec {
@@ -39,6 +38,13 @@ export function kubernetesSpec(cluster: ClusterPlan): ProgramSpec {
     ...['--cluster-name', cluster.name, '--state-file', `${cluster.directory}/kubernetes.json`],
   ]);
   return { ...spec, socket: cluster.apiSocket };
+}
+
+/** The way to a real API server, which listens on its address only. */
+export function doorSpec(cluster: ClusterPlan): ProgramSpec {
+  const { apiSocket, controlPlane } = cluster;
+  const argv = [...typescript('packages/lab/src/mesh/door.ts'), apiSocket, controlPlane.address, `${KUBERNETES_PORT}`];
+  return { ...onControlPlane(cluster, 'door', argv), socket: apiSocket };
 }
 
 export function apiserverSpec(cluster: ClusterPlan, logLevel: LogLevel): ProgramSpec {

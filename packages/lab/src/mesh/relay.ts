@@ -3,20 +3,14 @@
  * connections on to its Kubernetes API's unix socket. Writes `{CLUSTER: PORT}` to FILE when all listen.
  */
 import { renameSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { parseArgs } from 'node:util';
+import { passConnections } from './pass-connections.ts';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { ports: { type: 'string' } } });
 
 function listen(socketPath: string): Promise<number> {
-  const server = createServer((inward) => {
-    const outward = connect(socketPath);
-    inward.on('error', () => outward.destroy());
-    outward.on('error', () => inward.destroy());
-    inward.on('close', () => outward.destroy());
-    outward.on('close', () => inward.destroy());
-    inward.pipe(outward).pipe(inward);
-  });
+  const server = passConnections(() => connect(socketPath));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));

@@ -1,11 +1,14 @@
 /**
- * A small Kubernetes client over the API's unix socket, for the kubelets and for those who start a mesh: they work from
+ * A small Kubernetes client, for the kubelets and for those who start a mesh. Over the API's unix socket it works from
  * any network namespace, and when all links are cut. Tombolo's own programs use `shared/kubernetes` over the network.
  */
-import { Agent, type IncomingMessage, request } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KubernetesObject, Manifest } from './objects.ts';
+import type { TlsFiles } from './kubeconfig.ts';
+import { isReady, type KubernetesObject, type Manifest } from './objects.ts';
 import { collectionPath, type ObjectAddress, objectPath } from './resource-path.ts';
 
 export class ApiError extends Error {
@@ -35,18 +38,32 @@ interface WatchEvent<T> {
 
 const RETRY_MS = 100;
 
+/** How an API server is reached: through a unix socket, or at its address from where that can be reached. */
+export type ApiAccess = ({ readonly socket: string } | { readonly host: string; readonly port: number }) & {
+  /** Absent for plain HTTP. */
+  readonly tls?: TlsFiles | undefined;
+};
+
 export interface ClientOptions {
   /** Keeps its connection between requests. Not for those who outlive the API server: what is kept may be stale. */
   readonly keepAlive?: boolean;
 }
 
 export class KubernetesClient {
-  readonly #socket: string;
+  readonly #request: (options: RequestOptions) => ClientRequest;
   readonly #agent: Agent | false;
 
-  constructor(socket: string, { keepAlive = false }: ClientOptions = {}) {
-    this.#socket = socket;
-    this.#agent = keepAlive ? new Agent({ keepAlive }) : false;
+  constructor(access: ApiAccess, { keepAlive = false }: ClientOptions = {}) {
+    const { tls } = access;
+    this.#agent = keepAlive && (tls ? new TlsAgent({ keepAlive }) : new Agent({ keepAlive }));
+    const place = 'socket' in access ? { socketPath: access.socket } : { host: access.host, port: access.port };
+    const common = { ...place, agent: this.#agent };
+    let identity: object | undefined; // Of a cluster that is still to start there are no files yet.
+    this.#request = (options) => {
+      if (tls === undefined) return request({ ...options, ...common });
+      identity ??= { ...readTls(tls), servername: 'localhost' };
+      return tlsRequest({ ...options, ...common, ...identity });
+    };
   }
 
   /** Lets go of the connections that were kept. */
@@ -56,6 +73,13 @@ export class KubernetesClient {
 
   async get<T>(path: string): Promise<T> {
     return (await this.#json('GET', path)) as T;
+  }
+
+  /** For what is not JSON, such as `/readyz`. */
+  async getText(path: string): Promise<string> {
+    const response = await this.#send('GET', path);
+    if ((response.statusCode ?? 500) >= 300) throw await errorOf(response, `GET ${path}`);
+    return textOf(response);
   }
 
   /** Undefined when there is no such object. */
@@ -143,6 +167,11 @@ export class KubernetesClient {
     throw new Error(`Cannot go on: waited ${timeoutMs} ms for ${address.kind} ${name}: it is ${state} now`);
   }
 
+  async nodesReady(names: readonly string[]): Promise<void> {
+    const node = (name: string): ObjectAddress => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    await Promise.all(names.map((name) => this.waitFor(node(name), (found) => found !== undefined && isReady(found))));
+  }
+
   /** Returns when the stream ends and should be taken up again after a new listing. */
   async #watch<T extends KubernetesObject>(path: string, version: string, follower: Follower<T>, signal: AbortSignal) {
     const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${version}`;
@@ -165,8 +194,7 @@ export class KubernetesClient {
   #send(method: string, path: string, body?: object, type = '', signal?: AbortSignal): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     return new Promise((resolve, reject) => {
-      const outgoing = request({
-        socketPath: this.#socket,
+      const outgoing = this.#request({
         method,
         path,
         headers: {
@@ -174,7 +202,6 @@ export class KubernetesClient {
           // Node adds no length to the body of a DELETE.
           ...(payload !== undefined && { 'content-type': type, 'content-length': Buffer.byteLength(payload) }),
         },
-        agent: this.#agent,
         ...(signal && { signal }),
       });
       outgoing.once('response', resolve);
@@ -183,6 +210,12 @@ export class KubernetesClient {
     });
   }
 }
+
+const readTls = ({ ca, cert, key }: TlsFiles) => ({
+  ca: readFileSync(ca),
+  cert: readFileSync(cert),
+  key: readFileSync(key),
+});
 
 async function errorOf(response: IncomingMessage, what: string): Promise<ApiError> {
   const text = await textOf(response);

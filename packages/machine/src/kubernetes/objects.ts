@@ -80,6 +80,8 @@ export interface Service extends KubernetesObject {
   };
 }
 
-export function isReady(pod: Pod): boolean {
-  return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+/** Of a Pod or a Node. */
+export function isReady(object: KubernetesObject & { readonly status?: unknown }): boolean {
+  const { conditions } = (object.status ?? {}) as { readonly conditions?: readonly PodCondition[] };
+  return conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }

@@ -3,7 +3,7 @@ export const IDENTITY = {
   cluster: process.env['CLUSTER_NAME'] ?? '',
   node: process.env['NODE_NAME'] ?? '',
   namespace: process.env['POD_NAMESPACE'] ?? '',
-  pod: process.env['POD_NAME'] ?? '',
+  pod: process.env['POD_NAME'] ?? process.env['HOSTNAME'] ?? '',
   address: process.env['POD_IP'] ?? '',
 };
 

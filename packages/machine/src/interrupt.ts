@@ -1,4 +1,4 @@
-/** Takes all meshes of this process down before SIGINT, SIGTERM or SIGHUP end it. */
+/** Takes down what this process has started before SIGINT, SIGTERM or SIGHUP end it. */
 import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -1,7 +1,7 @@
 /** When a program of the mesh counts as up. One that has died is reported at once, with the end of its log. */
-import { tryCommand } from '@tombolo/machine/command.ts';
-import type { Program } from '@tombolo/machine/program.ts';
-import { waitUntil } from '@tombolo/machine/wait.ts';
+import { tryCommand } from './command.ts';
+import type { Program } from './program.ts';
+import { waitUntil } from './wait.ts';
 
 const START_TIMEOUT_MS = 60_000;
 

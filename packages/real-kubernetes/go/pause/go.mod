@@ -1,0 +1,3 @@
+module tombolo/pause
+
+go 1.24.0

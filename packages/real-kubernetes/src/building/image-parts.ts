@@ -1,0 +1,36 @@
+/** The images, kept beside the programs that are in them. */
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { command } from '@tombolo/machine/command.ts';
+import { REPOSITORY } from '@tombolo/machine/environment.ts';
+import { cacheNameOf } from './build-part.ts';
+import { digestOf, makeOnce } from './cache.ts';
+import { writeLabImages, writeTestImages } from './images.ts';
+import { type KubernetesVersion, PAUSE, testsPart } from './parts.ts';
+
+const OWN_SOURCES = globSync('image*.ts', { cwd: import.meta.dirname }).map((name) => join(import.meta.dirname, name));
+
+export async function labImagesName(): Promise<string> {
+  const programs = globSync('packages/machine/src/programs/{echo,identity}.ts', { cwd: REPOSITORY });
+  const files = [...OWN_SOURCES, ...programs.map((name) => join(REPOSITORY, name))];
+  return `lab-images-${await digestOf(files, await cacheNameOf(PAUSE), process.version)}`;
+}
+
+export async function testImageName(version: KubernetesVersion): Promise<string> {
+  return `test-images-${version}-${await digestOf(OWN_SOURCES, await cacheNameOf(testsPart(version)))}`;
+}
+
+export async function buildLabImages(pause: string): Promise<string> {
+  return makeOnce(await labImagesName(), (directory) =>
+    writeLabImages(pause, join(directory, 'images.tar'), join(directory, 'work')),
+  );
+}
+
+/** Under every name by which the tests ask for agnhost, or for another image that it can stand for. */
+export async function buildTestImage(version: KubernetesVersion, e2e: string, agnhost: string): Promise<string> {
+  return makeOnce(await testImageName(version), async (directory) => {
+    const list = (await command([e2e, '--list-images'])).trim().split('\n');
+    const names = list.filter((name) => /\/agnhost:/.test(name));
+    await writeTestImages(agnhost, names, join(directory, 'images.tar'), join(directory, 'work'));
+  });
+}

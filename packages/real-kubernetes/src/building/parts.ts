@@ -1,0 +1,111 @@
+/** What a real Kubernetes is made of here: Go programs, pinned by the go.mod and go.sum of their folder in `go/`. */
+
+export interface GoProgram {
+  /** Import path, or a path from the part's folder. */
+  readonly package: string;
+  readonly file: string;
+  /** A test binary, of `go test -c`. */
+  readonly test?: true;
+}
+
+export interface Part {
+  readonly name: string;
+  /** In `go/`. */
+  readonly folder: string;
+  /** In the folder; its go.sum lies beside it. */
+  readonly modfile: string;
+  /** The module whose version names the part. */
+  readonly module: string;
+  readonly programs: readonly GoProgram[];
+  /** Variables that the linker sets, with the module's version in place of VERSION. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Names under which the first program is called, too. */
+  readonly links?: readonly string[];
+}
+
+export const KUBERNETES_VERSIONS = ['1.37', '1.34'] as const;
+export type KubernetesVersion = (typeof KUBERNETES_VERSIONS)[number];
+export const NEWEST: KubernetesVersion = KUBERNETES_VERSIONS[0];
+
+export const isKnownVersion = (version: string): version is KubernetesVersion =>
+  KUBERNETES_VERSIONS.some((known) => known === version);
+
+const CONTAINERD = 'github.com/containerd/containerd/v2';
+const VERSION = 'k8s.io/component-base/version';
+
+export const ETCD: Part = {
+  name: 'etcd',
+  folder: 'etcd',
+  modfile: 'go.mod',
+  module: 'go.etcd.io/etcd/server/v3',
+  programs: [{ package: 'go.etcd.io/etcd/server/v3', file: 'etcd' }],
+};
+
+export const CONTAINERD_PART: Part = {
+  name: 'containerd',
+  folder: 'containerd',
+  modfile: 'go.mod',
+  module: CONTAINERD,
+  programs: ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => ({
+    package: `${CONTAINERD}/cmd/${name}`,
+    file: name,
+  })),
+};
+
+export const COREDNS: Part = {
+  name: 'coredns',
+  folder: 'coredns',
+  modfile: 'go.mod',
+  module: 'github.com/coredns/coredns',
+  programs: [{ package: 'github.com/coredns/coredns', file: 'coredns' }],
+};
+
+export const HELM: Part = {
+  name: 'helm',
+  folder: 'helm',
+  modfile: 'go.mod',
+  module: 'helm.sh/helm/v4',
+  programs: [{ package: 'helm.sh/helm/v4/cmd/helm', file: 'helm' }],
+};
+
+export const PAUSE: Part = {
+  name: 'pause',
+  folder: 'pause',
+  modfile: 'go.mod',
+  module: '',
+  programs: [{ package: '.', file: 'pause' }],
+};
+
+export function kubernetesPart(version: KubernetesVersion): Part {
+  return {
+    ...kubernetesModule(version),
+    name: `kubernetes ${version}`,
+    programs: [{ package: '.', file: 'kubernetes' }],
+    variables: {
+      [`${VERSION}.gitVersion`]: 'VERSION',
+      [`${VERSION}.gitMajor`]: '1',
+      [`${VERSION}.gitMinor`]: version.slice(2),
+    },
+    links: ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'kubectl'],
+  };
+}
+
+/** Kubernetes' own network tests, and the program that their pods run. */
+export function testsPart(version: KubernetesVersion): Part {
+  return {
+    ...kubernetesModule(version),
+    name: `network tests of kubernetes ${version}`,
+    programs: [
+      { package: './e2e', file: 'e2e.test', test: true },
+      { package: 'k8s.io/kubernetes/test/images/agnhost', file: 'agnhost' },
+    ],
+  };
+}
+
+function kubernetesModule(version: KubernetesVersion) {
+  return {
+    folder: 'kubernetes',
+    modfile: version === NEWEST ? 'go.mod' : `${version}.mod`,
+    module: 'k8s.io/kubernetes',
+  };
+}

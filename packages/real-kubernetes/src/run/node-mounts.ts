@@ -1,0 +1,36 @@
+/** The mount namespace of a node, kept by a file so that several programs can be put into it. */
+import { writeFile } from 'node:fs/promises';
+import { command } from '@tombolo/machine/command.ts';
+import type { NodePlan } from '@tombolo/machine/node-plan.ts';
+
+/** What kubelet would set for the whole machine, if it did not find it so. */
+const DEMANDED = {
+  'vm/overcommit_memory': 1,
+  'vm/panic_on_oom': 0,
+  'kernel/panic': 10,
+  'kernel/panic_on_oops': 1,
+  'kernel/keys/root_maxkeys': 1_000_000,
+  'kernel/keys/root_maxbytes': 25_000_000,
+} as const;
+
+/** Where a pod that mounts the control groups of its node finds them, whatever the machine's are like. */
+export const NODE_CGROUP = '/run/node-cgroup';
+
+export async function createNodeMounts({ directory, cgroup }: NodePlan, file: string): Promise<void> {
+  await writeFile(file, '');
+  const shown = `${directory}/demanded`;
+  const script = [
+    'mount --make-rshared /',
+    'mount -t bpf bpf /sys/fs/bpf',
+    'mkdir -p /run/tombolo /var/lib/kubelet',
+    ...['/run/tombolo', '/var/lib/kubelet'].map((path) => `mount -t tmpfs node ${path}`),
+    `mkdir -p ${NODE_CGROUP}`,
+    `mount --bind ${cgroup} ${NODE_CGROUP}`,
+    `mkdir -p ${shown}`,
+    ...Object.entries(DEMANDED).flatMap(([path, value]) => {
+      const stand = `${shown}/${path.replaceAll('/', '.')}`;
+      return [`echo ${value} >${stand}`, `mount --bind ${stand} /proc/sys/${path}`];
+    }),
+  ];
+  await command(['unshare', `--mount=${file}`, '--propagation', 'private', 'sh', '-ec', script.join('\n')]);
+}
