@@ -19,7 +19,7 @@ import type { Datapath } from './datapath/datapath.ts';
 import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
 import { Reconciler } from './datapath/reconciler.ts';
 import { answerProxy } from './health/answers.ts';
-import { send, serveHealthChecks } from './health/check-ports.ts';
+import { LONGEST_WAIT_MS, send, serveHealthChecks } from './health/check-ports.ts';
 import { ProxyHealth } from './health/proxy-health.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { aborted } from './mesh/tasks.ts';
@@ -158,7 +158,7 @@ function proxyServers(parts: Parts): readonly Hook[] {
   const answer: RequestListener = ({ url = '/' }, response) =>
     send(response, answerProxy(url.split('?')[0] ?? '', proxy, datapath.name, Date.now()));
   const proxyServer = (name: string, where: Parameters<typeof serveHttp>[1]): readonly Hook[] =>
-    where.port === 0 ? [] : [server(parts, name, () => serveHttp(name, where, answer))];
+    where.port === 0 ? [] : [server(parts, name, () => serveHttp(name, where, answer), LONGEST_WAIT_MS)];
   return [
     healthChecksHook(parts),
     ...proxyServer('proxy-health', { port: proxyHealthPort }),
@@ -179,12 +179,12 @@ function healthChecksHook({ config, log, health, table, proxy }: Parts): Hook {
   };
 }
 
-function server({ log, health }: Parts, name: string, open: () => Promise<Closable>): Hook {
+function server({ log, health }: Parts, name: string, open: () => Promise<Closable>, longestWaitMs?: number): Hook {
   let closable: Closable | undefined;
   return {
     name,
     start: async () => {
-      closable = await persist(open, { log, report: (state) => health.report(name, state) });
+      closable = await persist(open, { log, report: (state) => health.report(name, state), longestWaitMs });
     },
     stop: async () => closable?.close(),
   };

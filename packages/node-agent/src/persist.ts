@@ -17,7 +17,7 @@ export interface PersistOptions {
   /** Before the second try; default 1,000. */
   readonly firstWaitMs?: number | undefined;
   /** Default 30,000. */
-  readonly longestWaitMs?: number;
+  readonly longestWaitMs?: number | undefined;
 }
 
 /** Resolves after the first try, whatever came of it; what was opened then or later is closed by `close`. */

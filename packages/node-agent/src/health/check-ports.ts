@@ -27,8 +27,8 @@ export interface CheckPortsOptions {
   readonly firstWaitMs?: number;
 }
 
-/** A load balancer forgets a node after two or three silent probes, ten seconds apart. */
-const LONGEST_WAIT_MS = 10_000;
+/** Before a port is tried again: a load balancer forgets a node after two or three silent probes, ten seconds apart. */
+export const LONGEST_WAIT_MS = 10_000;
 
 /** Serves what the table asks for now and later, until it is closed. */
 export function serveHealthChecks(options: CheckPortsOptions): Closable {
