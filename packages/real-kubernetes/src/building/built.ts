@@ -66,7 +66,13 @@ export async function testBinaries(
     throw new Error(`Cannot run the tests of Kubernetes '${version}': it is not known here`);
   const image = cached(await testImageName(version));
   if (image === undefined) throw missing('the image of the tests');
-  return { e2e: await binaryOf(testsPart(version), 'e2e.test'), image: join(image, 'images.tar') };
+  const tests = testsPart(version);
+  return {
+    e2e: await binaryOf(tests, 'e2e.test'),
+    ginkgo: await binaryOf(tests, 'ginkgo'),
+    kubectl: await binaryOf(kubernetesPart(version), 'kubectl'),
+    image: join(image, 'images.tar'),
+  };
 }
 
 /** Archives with the images `pause`, `echo` and `client`. */

@@ -90,13 +90,14 @@ export function kubernetesPart(version: KubernetesVersion): Part {
   };
 }
 
-/** Kubernetes' own network tests, and the program that their pods run. */
+/** Kubernetes' own network tests, what runs them side by side, and the program that their pods run. */
 export function testsPart(version: KubernetesVersion): Part {
   return {
     ...kubernetesModule(version),
     name: `network tests of kubernetes ${version}`,
     programs: [
       { package: './e2e', file: 'e2e.test', test: true },
+      { package: 'github.com/onsi/ginkgo/v2/ginkgo', file: 'ginkgo' },
       { package: 'k8s.io/kubernetes/test/images/agnhost', file: 'agnhost' },
     ],
   };
