@@ -44,7 +44,7 @@
 {{- $tls := .Values.clustermeshApiserver.tls }}
 {{- $service := printf "tombolo-clustermesh-apiserver.%s.svc" .Release.Namespace }}
 {{- $advertised := include "tombolo.advertised" . | fromJson }}
-{{- $names := concat (list (printf "*.%s" .Values.clustermesh.domain) $service) $tls.extraNames (list $advertised.address) }}
+{{- $names := concat (list "localhost" (printf "*.%s" .Values.clustermesh.domain) $service) $tls.extraNames (list $advertised.address) }}
 {{- dict "names" ($names | compact | uniq) "ips" (concat (list "127.0.0.1" "::1") $tls.extraIps | uniq) | toJson }}
 {{- end }}
 
@@ -62,7 +62,7 @@ one. What it was made from stands in an annotation, since templates cannot look 
 {{- if and (eq (get $notes "tombolo/inputs") $inputs) (lt $now (int64 $renewAfter)) }}
 {{- dict "crt" (index $existing.data "tls.crt") "key" (index $existing.data "tls.key") "inputs" $inputs "renewAfter" $renewAfter | toJson }}
 {{- else }}
-{{- $made := genSignedCert .commonName .ips .names $days .ca }}
+{{- $made := genSignedCertWithKey .commonName .ips .names $days .ca (genPrivateKey "ecdsa") }}
 {{- $renewAfter = add $now (div (mul $days 86400 2) 3) | toString }}
 {{- dict "crt" (b64enc $made.Cert) "key" (b64enc $made.Key) "inputs" $inputs "renewAfter" $renewAfter | toJson }}
 {{- end }}

@@ -1,0 +1,30 @@
+/**
+ * What an agent does in the kernel, all of it once, with whatever capabilities this process has been left with:
+ * `kernel-work.ts PIN-DIR CGROUP`. Opens both halves, programs a Service, changes it, adopts it as a second agent would,
+ * and takes everything out again.
+ */
+import { openDatapath } from '@tombolo/node-agent/datapath/open.ts';
+import { uninstall } from '@tombolo/node-agent/uninstall.ts';
+import { silentLogger as log } from '@tombolo/shared/process/logger.ts';
+import { only, route } from '../ebpf/routes.ts';
+
+const [pinDir = '', cgroupRoot = ''] = process.argv.slice(2);
+const SERVICE = '10.96.0.1:80';
+
+async function serve(backends: readonly string[], expected: number): Promise<void> {
+  const opened = await openDatapath({ choice: 'auto', pinDir, cgroupRoot, localPodCidrs: () => [], log });
+  if (opened.name !== 'ebpf+nftables') throw new Error(`Only ${opened.name}: ${opened.reason}`);
+  for (const half of opened.halves) {
+    const found = await half.read();
+    if (found.length !== expected) throw new Error(`${half.name} has ${found.length} routes: expected ${expected}`);
+    await half.replace(only(route(SERVICE, backends)));
+    const { failures } = await half.apply(only(route(SERVICE, backends.slice(1))));
+    if (failures.length > 0) throw new Error(`${half.name} failed: ${JSON.stringify(failures)}`);
+    await half.close();
+  }
+}
+
+const many = Array.from({ length: 20 }, (_, i) => `10.200.0.${i + 1}:8080`);
+await serve(many, 0);
+await serve(['10.200.0.1:8080', '10.200.0.2:8080'], 1);
+await uninstall(pinDir, log);

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { CHARTS } from './combinations.ts';
+import { CHART, EAST, helm, type Json, type Manifest, needHelm, setting, template } from './helm.ts';
+import { violations } from './invariants.ts';
+import { containerOf, workloads } from './workloads.ts';
+
+/** Renderings under way at a time. */
+const PARALLEL = 2;
+
+const find = (manifests: readonly Manifest[], kind: string, name: string): Manifest | undefined =>
+  manifests.find((each) => each.kind === kind && each.metadata.name === name);
+
+describe('the chart, rendered', () => {
+  before(needHelm);
+
+  it('passes the linter of Helm', async () => {
+    const { ok, stdout, stderr } = await helm('lint', '--strict', CHART, ...setting(EAST));
+    assert.ok(ok, stdout + stderr);
+  });
+
+  it('keeps to its rules in every combination of its main values', async () => {
+    const problems: string[] = [];
+    const queue = [...CHARTS];
+    const work = async (): Promise<void> => {
+      for (let next = queue.pop(); next; next = queue.pop()) {
+        const { title, values } = next;
+        const manifests = await template({ ...EAST, ...values });
+        const privileged = values['nodeAgent.privileged'] === true;
+        problems.push(...violations(manifests, { privileged }).map((problem) => `${problem} (${title})`));
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    assert.deepEqual(problems, []);
+    assert.equal(CHARTS.length, 360);
+  });
+
+  it('gives the agent three capabilities, and the API server rights that are the sum of what is watched', async () => {
+    const manifests = await template(EAST);
+    assert.deepEqual(containerOf(manifests, 'tombolo-node-agent', 'agent').securityContext.capabilities, {
+      drop: ['ALL'],
+      add: ['BPF', 'NET_ADMIN', 'PERFMON'],
+    });
+    assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-node-agent')?.['rules'], [
+      { apiGroups: [''], resources: ['services', 'nodes'], verbs: ['list', 'watch'] },
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    ]);
+    assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-clustermesh-apiserver')?.['rules'], [
+      { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    ]);
+  });
+
+  it('changes no selector and no pod label with the version of the chart', async () => {
+    const labelsOf = (manifests: readonly Manifest[]) =>
+      workloads(manifests).map(({ selector, podLabels }) => [selector, podLabels]);
+    const versions = (await template(EAST)).map(({ metadata }) => metadata.labels?.['helm.sh/chart']);
+    const text = JSON.stringify(labelsOf(await template(EAST)));
+    for (const version of new Set(versions)) assert.ok(!text.includes(version ?? '?'), text);
+  });
+
+  it("has certificates of the users' own issuer when one is named", async () => {
+    const issuer = { name: 'corporate', kind: 'ClusterIssuer' };
+    const values = { 'tls.method': 'certManager', 'tls.certManager.issuerRef': issuer };
+    const prefixed = Object.entries(values).map(([path, value]) => [`clustermeshApiserver.${path}`, value]);
+    const made = (await template({ ...EAST, ...Object.fromEntries(prefixed) })).filter(({ apiVersion }) =>
+      apiVersion.startsWith('cert-manager.io/'),
+    );
+    assert.deepEqual(
+      made.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
+      ['Certificate/tombolo-etcd-admin', 'Certificate/tombolo-etcd-remote', 'Certificate/tombolo-etcd-server'],
+    );
+    for (const each of made) assert.deepEqual((each['spec'] as Json)['issuerRef'], issuer);
+  });
+
+  it('has each image by its digest when one is given', async () => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const images = workloads(await template({ ...EAST, 'image.digest': digest }))
+      .flatMap(({ pod }) => [...pod.containers, ...(pod.initContainers ?? [])])
+      .map(({ image }) => image);
+    assert.deepEqual([...new Set(images)], [`docker.io/tombolo/tombolo@${digest}`]);
+  });
+});
