@@ -25,7 +25,7 @@ export interface Outcome {
 
 export const CHART = fileURLToPath(new URL('../../../deploy/chart', import.meta.url));
 export const NAMESPACE = 'tombolo';
-const HELM = process.env['HELM'] ?? 'helm';
+export const HELM = process.env['HELM'] ?? 'helm';
 
 /** For `before`: skips the tests where there is no Helm, with the reason in their title. */
 export function needHelm(this: Mocha.Context): void {
