@@ -35,7 +35,7 @@ export function kubernetesSpec(cluster: ClusterPlan): ProgramSpec {
     ...typescript('packages/small-kubernetes/src/api/main.ts'),
     ...['--host', cluster.controlPlane.address, '--port', `${KUBERNETES_PORT}`],
     ...['--unix', cluster.apiSocket, '--service-cidr', `${SERVICE_CIDR},${SERVICE_CIDR6}`],
-    ...['--cluster-name', cluster.name, '--state-file', `${cluster.directory}/kubernetes.json`],
+    ...['--cluster-name', cluster.name],
   ]);
   return { ...spec, socket: cluster.apiSocket };
 }

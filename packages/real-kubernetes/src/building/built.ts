@@ -59,9 +59,15 @@ export async function kubernetesBinaries(version: string = NEWEST): Promise<Bina
 
 export const helmBinary = (): Promise<string> => binaryOf(HELM, 'helm');
 
-export async function testBinaries(
-  version: string = NEWEST,
-): Promise<{ readonly e2e: string; readonly image: string }> {
+export interface TestBinaries {
+  readonly e2e: string;
+  readonly ginkgo: string;
+  readonly kubectl: string;
+  /** An archive. */
+  readonly image: string;
+}
+
+export async function testBinaries(version: string = NEWEST): Promise<TestBinaries> {
   if (!isKnownVersion(version))
     throw new Error(`Cannot run the tests of Kubernetes '${version}': it is not known here`);
   const image = cached(await testImageName(version));

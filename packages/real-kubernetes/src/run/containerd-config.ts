@@ -9,6 +9,9 @@ state = '${directory}/containerd-state'
 [grpc]
 address = '${directory}/containerd.sock'
 
+[plugins.'io.containerd.nri.v1.nri']
+disable = true # Its socket has one place on the whole machine.
+
 [plugins.'io.containerd.cri.v1.images']
 snapshotter = 'overlayfs'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]

@@ -48,7 +48,10 @@ export class ControlPlane {
     await Promise.all(this.programs.map((program) => program.start()));
   }
 
-  /** From where the address can be reached; elsewhere give the client of a socket. */
+  /**
+   * The API server answers and takes Pods: those need a ServiceAccount, which the controllers make. From where the address
+   * can be reached; elsewhere give the client of a socket.
+   */
   async ready(client = this.client()): Promise<void> {
     await waitUntil(
       `the API server of ${this.plan.cluster}`,
@@ -56,7 +59,7 @@ export class ControlPlane {
         for (const program of [this.etcd, this.apiserver])
           if (!program.running) return new Error(`${program.name} ended:\n${await program.logTail()}`);
         await client.getText('/readyz');
-        await client.get('/api/v1/namespaces/default');
+        await client.get('/api/v1/namespaces/default/serviceaccounts/default');
         return true;
       },
       { timeoutMs: 90_000, everyMs: 100 },

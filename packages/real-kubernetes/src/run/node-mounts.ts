@@ -13,6 +13,9 @@ const DEMANDED = {
   'kernel/keys/root_maxbytes': 25_000_000,
 } as const;
 
+/** What containerd, its shims, the network plugins and kubelet write outside of the directories that they are told. */
+const OWN = ['/run/tombolo', '/run/containerd', '/var/lib/kubelet', '/var/lib/cni', '/var/log/containers'];
+
 /** Where a pod that mounts the control groups of its node finds them, whatever the machine's are like. */
 export const NODE_CGROUP = '/run/node-cgroup';
 
@@ -22,9 +25,8 @@ export async function createNodeMounts({ directory, cgroup }: NodePlan, file: st
   const script = [
     'mount --make-rshared /',
     'mount -t bpf bpf /sys/fs/bpf',
-    'mkdir -p /run/tombolo /var/lib/kubelet',
-    ...['/run/tombolo', '/var/lib/kubelet'].map((path) => `mount -t tmpfs node ${path}`),
-    `mkdir -p ${NODE_CGROUP}`,
+    `mkdir -p ${[...OWN, NODE_CGROUP].join(' ')}`,
+    ...OWN.map((path) => `mount -t tmpfs node ${path}`),
     `mount --bind ${cgroup} ${NODE_CGROUP}`,
     `mkdir -p ${shown}`,
     ...Object.entries(DEMANDED).flatMap(([path, value]) => {

@@ -2,8 +2,8 @@
  * One node of a real cluster as programs: containerd, kubelet and, unless somebody serves Services in its place,
  * kube-proxy, in a network namespace and a mount namespace of the node's own.
  *
- * N1. A node has its own view of the places that a machine has one of: /sys/fs/bpf, /run/tombolo, /var/lib/kubelet. What
- *     its pods mount from there is the node's, and is gone with its last process.
+ * N1. A node has its own view of the places that a machine has one of: /sys/fs/bpf, /run/tombolo, /run/containerd,
+ *     /var/lib/kubelet, … What its pods mount from there is the node's, and is gone with its last process.
  * N2. Its pods' control groups are below its own, in every hierarchy, so that an agent attached there sees its pods only.
  * N3. What kubelet demands of the kernel as a whole it is shown as fulfilled; nothing of the machine is set.
  */
@@ -93,18 +93,24 @@ export class RealNode {
   }
 
   async #importImages(): Promise<void> {
-    const ctr = [this.#binaries.ctr, '-a', containerdSocket(this.plan.directory), '-n', 'k8s.io'];
-    const place = { mounts: this.mounts };
     await waitUntil(`containerd of ${this.plan.name}`, async () => {
       if (!this.containerd.running) return new Error(`containerd ended:\n${await this.containerd.logTail()}`);
-      await command([...ctr, 'version'], place);
+      await runCtr(this.plan, this.#binaries.ctr, ['version']);
       return true;
     }).then((outcome) => {
       if (outcome instanceof Error) throw outcome;
     });
-    for (const image of this.#options.images) await command([...ctr, 'images', 'import', '--local', image], place);
+    await importImages(this.plan, this.#binaries.ctr, this.#options.images);
   }
 }
+
+/** Into the containerd of a node. */
+export async function importImages(node: NodePlan, ctr: string, archives: readonly string[]): Promise<void> {
+  for (const archive of archives) await runCtr(node, ctr, ['images', 'import', '--local', archive]);
+}
+
+const runCtr = (node: NodePlan, ctr: string, args: readonly string[]): Promise<string> =>
+  command([ctr, '-a', containerdSocket(node.directory), '-n', 'k8s.io', ...args], { mounts: mountNamespace(node) });
 
 export const mountNamespace = (node: NodePlan): string => `${node.directory}.mounts`;
 const containerdSocket = (directory: string): string => `${directory}/containerd.sock`;
