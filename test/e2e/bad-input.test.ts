@@ -6,12 +6,14 @@ import assert from 'node:assert/strict';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
-import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
 import { agentSpec } from '@tombolo/lab/mesh/programs.ts';
 import { tryCommand } from '@tombolo/machine/command.ts';
+import { kubeconfig } from '@tombolo/machine/kubernetes/kubeconfig.ts';
 import type { Manifest } from '@tombolo/machine/kubernetes/objects.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
+import { startRealMesh } from '../mesh.ts';
 import { assertNoneFailed, clientPod, clusterOf, deployWeb, uses } from './web.ts';
 
 const SERVICES = 'cilium/state/services/v1/west';
@@ -25,7 +27,7 @@ describe('bad input', () => {
   let all: readonly string[];
 
   before(async () => {
-    mesh = await startMesh({
+    mesh = await startRealMesh({
       name: 'e2ebad',
       clusters: [
         { name: 'east', id: 1, nodes: 1 },
@@ -185,7 +187,9 @@ describe('bad input', () => {
   });
 
   it('says in one sentence that it needs root', async () => {
-    const { argv } = agentSpec(east.plan, east.node(1).plan, {});
+    const readable = `${mesh.plan.directory}/readable.kubeconfig`;
+    await writeFile(readable, kubeconfig([{ cluster: 'east', server: east.plan.server }]));
+    const { argv } = agentSpec(east.plan, east.node(1).plan, { more: () => ['--kubeconfig', readable] });
     const nobody = ['unshare', '--net', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...argv];
     const { code, stderr } = await tryCommand(nobody, { timeoutMs: 60_000 });
     assert.equal(code, 1);

@@ -3,10 +3,11 @@
  * Real clusters, real etcd, real kernel; two clusters with two nodes each.
  */
 import assert from 'node:assert/strict';
-import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
 import { byCluster, since } from '@tombolo/machine/programs/request-log.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
+import { startRealMesh } from '../mesh.ts';
 import { assertNoneFailed, backendsOf, clientPod, clusterOf, deployWeb, uses, webPod, webService } from './web.ts';
 
 /** Of 1,000, a fair choice would miss the bound of 5 points once in a thousand runs. */
@@ -20,7 +21,7 @@ for (const datapath of ['ebpf', 'nftables'] as const) {
     let all: readonly string[];
 
     before(async () => {
-      mesh = await startMesh({
+      mesh = await startRealMesh({
         name: `e2e${datapath.slice(0, 4)}`,
         clusters: [
           { name: 'east', id: 1, nodes: 2 },

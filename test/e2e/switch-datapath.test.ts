@@ -1,17 +1,18 @@
 /** An operator restarts an agent with another datapath: the old one serves until the new one does, and then is gone. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
+import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import { agentSpec, typescript } from '@tombolo/lab/mesh/programs.ts';
 import { Program } from '@tombolo/machine/program.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
+import { startRealMesh } from '../mesh.ts';
 import { assertNoneFailed, clientPod, deployWeb, uses } from './web.ts';
 
 describe('an agent with another datapath', () => {
   let mesh: Mesh;
 
   before(async () => {
-    mesh = await startMesh({
+    mesh = await startRealMesh({
       name: 'e2eswitch',
       clusters: [
         { name: 'east', id: 1, nodes: 1 },

@@ -30,7 +30,7 @@ export function webPod(name: string, nodeName: string): Manifest {
       containers: [
         {
           name: 'echo',
-          image: 'echo',
+          image: 'echo:1',
           ports: [{ name: 'http', containerPort: 8080 }],
           readinessProbe: { httpGet: { path: '/readyz', port: 8080 }, periodSeconds: 1, failureThreshold: 1 },
         },
@@ -43,7 +43,7 @@ export const clientPod = (nodeName: string): Manifest => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name: 'client', namespace: 'default' },
-  spec: { nodeName, containers: [{ name: 'client', image: 'client' }] },
+  spec: { nodeName, containers: [{ name: 'client', image: 'client:1' }] },
 });
 
 /** A `web` Service with one pod on each node, named after it, and all of them ready. */
