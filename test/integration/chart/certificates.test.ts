@@ -17,7 +17,7 @@ import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
 import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { until } from '../etcd/etcd-server.ts';
-import { EAST, type Manifest, needHelm, parseManifests, secretFiles, template } from './helm.ts';
+import { EAST, type Manifest, parseManifests, secretFiles, template } from './helm.ts';
 import { containerOf } from './workloads.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../../deploy/kubernetes/certificates', import.meta.url));
@@ -44,8 +44,7 @@ for (const [maker, make] of Object.entries(MAKERS))
     let handedOver: EtcdConfig;
     const ports = { client: 0, peer: 0, metrics: 0 };
 
-    before(async function () {
-      needHelm.call(this);
+    before(async () => {
       directory = await mkdtemp('/dev/shm/tbl-chart-');
       for (const name of ['client', 'peer', 'metrics'] as const) ports[name] = await freePort();
       manifests = await make(ports.client);

@@ -1,6 +1,7 @@
-/** Helm as the tests of the chart use it: `HELM`, or the one on the PATH. Renders without a cluster. */
-import { execFile, execFileSync } from 'node:child_process';
+/** Helm as the tests of the chart use it. Renders without a cluster. */
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { helmBinary } from '@tombolo/real-kubernetes/building/built.ts';
 import { parseAllDocuments } from 'yaml';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -25,28 +26,16 @@ export interface Outcome {
 
 export const CHART = fileURLToPath(new URL('../../../deploy/chart', import.meta.url));
 export const NAMESPACE = 'tombolo';
-export const HELM = process.env['HELM'] ?? 'helm';
-
-/** For `before`: skips the tests where there is no Helm, with the reason in their title. */
-export function needHelm(this: Mocha.Context): void {
-  try {
-    execFileSync(HELM, ['version'], { stdio: 'ignore' });
-  } catch {
-    this.test?.parent?.eachTest((test) => {
-      test.title += ' (no Helm here: set HELM)';
-    });
-    this.skip();
-  }
-}
 
 /** `--set` of Helm, and values that it has no spelling for as JSON. */
 export type Values = Readonly<Record<string, unknown>>;
 
 export const EAST: Values = { 'cluster.name': 'east', 'cluster.id': 1 };
 
-export function helm(...args: readonly string[]): Promise<Outcome> {
+export async function helm(...args: readonly string[]): Promise<Outcome> {
+  const program = await helmBinary();
   return new Promise((resolve) => {
-    execFile(HELM, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
+    execFile(program, args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) =>
       resolve({ ok: error === null, stdout, stderr }),
     );
   });

@@ -72,6 +72,15 @@ function containerProblems({ manifest, pod }: Workload, container: Container, ex
   }
   demand(onKernel || security.capabilities?.add === undefined, 'has capabilities that it does not need');
   demand(onKernel || (security.runAsNonRoot === true && security.runAsUser === 65_532), 'runs as root');
+  const words = [
+    ...container.command,
+    ...(container.args ?? []),
+    ...(container.env ?? []).map(({ value = '' }) => value),
+  ];
+  demand(
+    words.every((word) => typeof word === 'string'),
+    'has an argument or a variable that is not text',
+  );
   demand(container.resources?.requests !== undefined, 'requests no resources');
   demand(/^[^:@]+\/[^:@]+(:[^:@]+|@sha256:[0-9a-f]{64})$/.test(container.image), `has the image ${container.image}`);
   demand(!container.image.endsWith(':latest'), 'has an image whose tag moves');

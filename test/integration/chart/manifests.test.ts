@@ -4,7 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HELM, needHelm, parseManifests } from './helm.ts';
+import { helmBinary } from '@tombolo/real-kubernetes/building/built.ts';
+import { parseManifests } from './helm.ts';
 import { violations } from './invariants.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../../scripts/manifests', import.meta.url));
@@ -14,10 +15,9 @@ const FILES = ['tombolo.yaml', 'uninstall/daemonset.yaml'];
 describe('the plain manifests', () => {
   let directory: string | undefined;
 
-  before(async function () {
-    needHelm.call(this);
+  before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'tbl-manifests-'));
-    execFileSync(SCRIPT, [directory], { env: { ...process.env, HELM } });
+    execFileSync(SCRIPT, [directory], { env: { ...process.env, HELM: await helmBinary() } });
   });
   after(async () => {
     if (directory) await rm(directory, { recursive: true });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { CHARTS } from './combinations.ts';
-import { CHART, EAST, helm, type Json, type Manifest, needHelm, setting, template } from './helm.ts';
+import { CHART, EAST, helm, type Json, type Manifest, setting, template } from './helm.ts';
 import { violations } from './invariants.ts';
 import { containerOf, workloads } from './workloads.ts';
 
@@ -11,8 +11,6 @@ const find = (manifests: readonly Manifest[], kind: string, name: string): Manif
   manifests.find((each) => each.kind === kind && each.metadata.name === name);
 
 describe('the chart, rendered', () => {
-  before(needHelm);
-
   it('passes the linter of Helm', async () => {
     const { ok, stdout, stderr } = await helm('lint', '--strict', CHART, ...setting(EAST));
     assert.ok(ok, stdout + stderr);

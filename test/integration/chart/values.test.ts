@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
-import { CHART, EAST, needHelm, render, type Values } from './helm.ts';
+import { CHART, EAST, render, type Values } from './helm.ts';
 
 const tls = { caCert: 'YQ==', cert: 'Yg==', key: 'Yw==' };
 
@@ -60,8 +60,6 @@ const REFUSED: readonly { readonly values: Values; readonly says: RegExp }[] = [
 ];
 
 describe('the values of the chart', () => {
-  before(needHelm);
-
   for (const { values, says } of REFUSED) {
     it(`are refused with a sentence: ${JSON.stringify(values)}`, async () => {
       const { ok, stderr } = await render({ ...EAST, ...values });
