@@ -47,6 +47,11 @@ export class Program {
     return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** Once, though it may have ended. */
+  get started(): boolean {
+    return this.#child !== undefined;
+  }
+
   get pid(): number {
     if (this.#child?.pid !== undefined && this.running) return this.#child.pid;
     throw new Error(`Cannot tell the process id of ${this.name}: it does not run`);

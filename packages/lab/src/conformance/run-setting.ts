@@ -9,6 +9,7 @@ import { placed } from '@tombolo/machine/placement.ts';
 import { kubernetesBinaries, type TestBinaries, testBinaries } from '@tombolo/real-kubernetes/building/built.ts';
 import { importImages } from '@tombolo/real-kubernetes/run/node.ts';
 import { type Mesh, startMesh } from '../mesh/mesh.ts';
+import { realKubernetes } from '../mesh/real-kubernetes.ts';
 import { MAKE_GLOBAL } from './make-global.ts';
 import { readReport, type SpecResult } from './results.ts';
 import type { Setting } from './settings.ts';
@@ -30,7 +31,7 @@ export async function runSetting(setting: Setting, options: RunOptions): Promise
   const mesh = await startMesh({
     name: `conf${setting.name}`,
     clusters: [{ name: 'east', id: 1, nodes: NODES }],
-    kubernetes: { kind: 'real', version, families: ['ipv4', 'ipv6'], proxy: setting.proxy },
+    kubernetes: realKubernetes(setting.proxy, version),
     ...(setting.agent ? { agent: setting.agent } : { without: 'apiservers and agents' as const }),
   });
   try {

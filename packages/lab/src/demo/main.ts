@@ -7,32 +7,36 @@ import { readState } from '@tombolo/machine/owner.ts';
 import { removeMesh } from '@tombolo/machine/sweep.ts';
 import { keptMeshHelp } from '../mesh/kept.ts';
 import { type Mesh, startMesh } from '../mesh/mesh.ts';
-import { allNodes } from '../mesh/plan.ts';
+import { allNodes, type KubernetesKind } from '../mesh/plan.ts';
+import { realKubernetes } from '../mesh/real-kubernetes.ts';
 import { Narrator } from './narrator.ts';
 import { tellStory } from './story.ts';
 
-const USAGE = `Usage: scripts/demo [--check] [--keep] | --down
+const USAGE = `Usage: scripts/demo [--check] [--keep] [--kubernetes=real] | --down
 
 Shows a Service becoming global across two clusters, on this machine: network namespaces as nodes, real etcd, the real
-apiserver and agents, the real kernel, and a small stand-in for the Kubernetes API. Nothing can leave the machine.
+apiserver and agents, the real kernel, and a small stand-in for Kubernetes. Nothing can leave the machine.
 
   --check               end at the first thing that does not hold, with exit code 1
   --keep                leave the clusters running, and say how to use them
   --down                take down what --keep left
+  --kubernetes KIND     small (default), or real: Kubernetes itself, which is built first (10 to 20 minutes, once)
   --datapath KIND       ebpf, nftables or auto (default)
   --mesh NAME           another name than 'demo', for several at once`;
 
 const DEFAULT_NAME = 'demo';
 const DATAPATHS = ['auto', 'ebpf', 'nftables'] as const;
 type Datapath = (typeof DATAPATHS)[number];
+const KINDS = ['small', 'real'] as const;
 
 interface DemoOptions {
   readonly places: MeshPlaces;
   readonly keep: boolean;
   readonly datapath: Datapath;
+  readonly kubernetes: KubernetesKind;
 }
 
-async function demo(narrator: Narrator, { places, keep, datapath }: DemoOptions): Promise<void> {
+async function demo(narrator: Narrator, { places, keep, datapath, kubernetes }: DemoOptions): Promise<void> {
   if ((await readState(places)) !== undefined) narrator.say('What an earlier run left is taken down first.');
   narrator.say('Starting two clusters …');
   const start = performance.now();
@@ -42,6 +46,7 @@ async function demo(narrator: Narrator, { places, keep, datapath }: DemoOptions)
       { name: 'east', id: 1, nodes: 2 },
       { name: 'west', id: 2, nodes: 2 },
     ],
+    kubernetes,
     agent: { datapath },
   });
   try {
@@ -73,7 +78,7 @@ function introduce({ plan }: Mesh, narrator: Narrator, tookMs: number): void {
     ({ name, address, podCidr, zone }) => `${name} (${address}, pods ${podCidr}, zone ${zone})`,
   );
   narrator.say(
-    `${nodes.join('\n')}\nStarted in ${(tookMs / 1000).toFixed(1)} s: etcd, Kubernetes API and clustermesh-apiserver in each cluster, an agent on each node.`,
+    `${nodes.join('\n')}\nStarted in ${(tookMs / 1000).toFixed(1)} s: etcd, ${plan.kubernetes.kind === 'real' ? 'a real Kubernetes' : 'a small Kubernetes'} and clustermesh-apiserver in each cluster, an agent on each node.`,
   );
   narrator.command(`export KUBECONFIG=${plan.kubeconfig}`);
   narrator.command(`export TOMBOLO_ADDRESS=unix://${allNodes(plan)[0]?.agentSocket}`);
@@ -86,12 +91,14 @@ async function main(): Promise<number> {
       keep: { type: 'boolean', default: false },
       down: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
+      kubernetes: { type: 'string', default: 'small' },
       datapath: { type: 'string', default: 'auto' },
       mesh: { type: 'string', default: DEFAULT_NAME },
     },
   });
   const datapath = DATAPATHS.find((known) => known === values.datapath);
-  if (values.help || datapath === undefined) {
+  const kind = KINDS.find((known) => known === values.kubernetes);
+  if (values.help || datapath === undefined || kind === undefined) {
     console.log(USAGE);
     return values.help ? 0 : 2;
   }
@@ -103,7 +110,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const narrator = new Narrator(values.check);
-  await demo(narrator, { places, keep: values.keep, datapath });
+  const kubernetes: KubernetesKind = kind === 'real' ? realKubernetes() : { kind };
+  await demo(narrator, { places, keep: values.keep, datapath, kubernetes });
   if (narrator.failed > 0) console.log(`\n${narrator.failed} things did not hold.`);
   return narrator.failed > 0 ? 1 : 0;
 }

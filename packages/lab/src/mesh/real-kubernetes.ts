@@ -7,6 +7,7 @@ import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { Program } from '@tombolo/machine/program.ts';
 import { allDone } from '@tombolo/machine/wait.ts';
 import { kubernetesBinaries, labImages } from '@tombolo/real-kubernetes/building/built.ts';
+import { NEWEST } from '@tombolo/real-kubernetes/building/parts.ts';
 import type { Binaries } from '@tombolo/real-kubernetes/run/binaries.ts';
 import { ControlPlane } from '@tombolo/real-kubernetes/run/control-plane.ts';
 import { corednsSpec, DNS_ADDRESS, dnsObjects } from '@tombolo/real-kubernetes/run/dns.ts';
@@ -17,6 +18,14 @@ import { type ClusterPlan, KUBERNETES_PORT, type KubernetesKind, SERVICE_CIDR, S
 import { doorSpec } from './programs.ts';
 
 type RealKind = Extract<KubernetesKind, { kind: 'real' }>;
+
+/** The newest that can be built, dual stack. Without kube-proxy: the agents of a mesh serve all Services unless told. */
+export const realKubernetes = (proxy?: RealKind['proxy'], version: string = NEWEST): RealKind => ({
+  kind: 'real',
+  version,
+  families: ['ipv4', 'ipv6'],
+  proxy,
+});
 
 interface Parts {
   readonly controlPlane: ControlPlane;
@@ -39,7 +48,11 @@ export class RealCluster implements ClusterKubernetes {
 
   async start(): Promise<void> {
     const parts = await this.#prepared();
-    await allDone([parts.controlPlane.start(), this.#door.start(), ...parts.nodes.map((node) => node.prepare())]);
+    await allDone([
+      parts.controlPlane.start(parts.api),
+      this.#door.start(),
+      ...parts.nodes.map((node) => node.prepare()),
+    ]);
   }
 
   async ready(): Promise<void> {

@@ -43,29 +43,36 @@ export class ControlPlane {
     return serverUrl(this.plan);
   }
 
-  /** Resolves when all processes exist; the later ones wait for the earlier by themselves. */
-  async start(): Promise<void> {
-    await Promise.all(this.programs.map((program) => program.start()));
+  /**
+   * The controllers follow when the API server answers: they would give up on one that takes longer than 10 s. `client` is
+   * for those who cannot reach its address.
+   */
+  async start(client = this.client()): Promise<void> {
+    await Promise.all([this.etcd.start(), this.apiserver.start()]);
+    await this.#until('to answer', () => client.getText('/readyz'));
+    await Promise.all([this.controllerManager.start(), this.scheduler.start()]);
   }
 
-  /**
-   * The API server answers and takes Pods: those need a ServiceAccount, which the controllers make. From where the address
-   * can be reached; elsewhere give the client of a socket.
-   */
+  /** It answers and takes Pods: those need a ServiceAccount, which the controllers make. */
   async ready(client = this.client()): Promise<void> {
-    await waitUntil(
-      `the API server of ${this.plan.cluster}`,
+    await this.#until('to take Pods', async () => {
+      await client.getText('/readyz');
+      await client.get('/api/v1/namespaces/default/serviceaccounts/default');
+    });
+  }
+
+  async #until(what: string, holds: () => Promise<unknown>): Promise<void> {
+    const outcome = await waitUntil(
+      `the API server of ${this.plan.cluster} ${what}`,
       async () => {
-        for (const program of [this.etcd, this.apiserver])
-          if (!program.running) return new Error(`${program.name} ended:\n${await program.logTail()}`);
-        await client.getText('/readyz');
-        await client.get('/api/v1/namespaces/default/serviceaccounts/default');
+        const ended = this.programs.find((program) => program.started && !program.running);
+        if (ended) return new Error(`Cannot go on: ${ended.name} ended:\n${await ended.logTail()}`);
+        await holds();
         return true;
       },
       { timeoutMs: 90_000, everyMs: 100 },
-    ).then((outcome) => {
-      if (outcome instanceof Error) throw outcome;
-    });
+    );
+    if (outcome instanceof Error) throw outcome;
   }
 
   client(): KubernetesClient {
