@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
+import { TestCluster } from '../../cluster.ts';
 import { populate, until, World } from './world.ts';
 
 const CART = 'cilium/state/services/v1/east/shop/cart';
@@ -15,9 +16,14 @@ async function facts(world: World): Promise<Map<string, string>> {
 }
 
 describe('clustermesh-apiserver: adversity', () => {
+  let cluster: TestCluster;
   let world: World;
+  before(async () => {
+    cluster = await TestCluster.start('tadversity');
+  });
+  after(() => cluster?.close());
   beforeEach(async () => {
-    world = await World.create();
+    world = await World.create(cluster);
   });
   afterEach(() => world.close());
 
@@ -147,14 +153,14 @@ describe('clustermesh-apiserver: adversity', () => {
 
   it('starts without the Kubernetes API, says so, removes nothing, and goes on when it comes', async () => {
     await world.etcdctl('put', CART, 'from an earlier life');
-    await world.stopKubernetes();
+    await cluster.killApi();
     await world.start();
     await until('a word about it', () =>
       world.logged.some(({ msg }) => msg.startsWith('Cannot follow the Kubernetes')),
     );
     assert.equal((await world.http('/readyz')).status, 503);
     assert.equal((await world.dump(CART)).get(CART), 'from an earlier life');
-    await world.startKubernetes();
+    await cluster.startApi();
     await world.ready();
     assert(!(await facts(world)).has(CART));
   });
@@ -165,7 +171,7 @@ describe('clustermesh-apiserver: adversity', () => {
     await world.ready();
     const before = await facts(world);
     const count = () => world.logged.filter(({ msg }) => msg.startsWith('Cannot follow the Kubernetes')).length;
-    await world.stopKubernetes();
+    await cluster.killApi();
     await until('all five watches to notice', () => count() >= 5);
     assert.deepEqual(await facts(world), before);
   });
@@ -191,11 +197,16 @@ describe('clustermesh-apiserver: adversity', () => {
 });
 
 describe('clustermesh-apiserver: program', () => {
+  let cluster: TestCluster;
   let world: World;
   before(async () => {
-    world = await World.create();
+    cluster = await TestCluster.start('tprogram');
+    world = await World.create(cluster);
   });
-  after(() => world.close());
+  after(async () => {
+    await world?.close();
+    await cluster?.close();
+  });
 
   const program = (...args: readonly string[]) => {
     const child = spawn(process.execPath, ['packages/clustermesh-apiserver/src/main.ts', ...args]);
@@ -253,7 +264,7 @@ describe('clustermesh-apiserver: program', () => {
 
   it('names the health port that is taken', async () => {
     await world.start();
-    const { port } = new URL(world.api.url);
+    const { port } = cluster;
     const { exited, output } = program(...world.flags, `--health-port=${port}`);
     assert.equal(await exited, 1);
     assert.match(output(), new RegExp(`Cannot serve health on 127.0.0.1:${port}`));

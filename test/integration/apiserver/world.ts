@@ -1,11 +1,8 @@
-/** A cluster for tests of the clustermesh-apiserver: a real etcd, a Kubernetes API on loopback, and the facts in it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** For tests of the clustermesh-apiserver: a real etcd, a cluster on loopback, and the facts in it. */
 import { type Apiserver, startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
-import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
+import type { TestCluster } from '../../cluster.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { dump, etcdctl } from '../etcd/etcdctl.ts';
 
@@ -19,33 +16,25 @@ export interface LogLine {
 
 export class World {
   readonly etcd: EtcdServer;
-  readonly directory: string;
+  readonly cluster: TestCluster;
   readonly logged: LogLine[] = [];
-  api: KubernetesApi;
   #running: Apiserver | undefined;
 
-  private constructor(etcd: EtcdServer, api: KubernetesApi, directory: string) {
+  private constructor(etcd: EtcdServer, cluster: TestCluster) {
     this.etcd = etcd;
-    this.api = api;
-    this.directory = directory;
+    this.cluster = cluster;
   }
 
-  static async create(): Promise<World> {
-    const directory = await mkdtemp(join(tmpdir(), 'tbl-apiserver-'));
-    const world = new World(await EtcdServer.start(), await kubernetesApi(0), directory);
-    await world.#writeKubeconfig();
-    return world;
+  static async create(cluster: TestCluster): Promise<World> {
+    return new World(await EtcdServer.start(), cluster);
   }
 
+  /** The cluster is empty then. */
   async close(): Promise<void> {
     await this.stop();
-    await this.api.close();
     await this.etcd.stop();
-    await rm(this.directory, { recursive: true });
-  }
-
-  get kubeconfig(): string {
-    return join(this.directory, 'kubeconfig');
+    await this.cluster.startApi();
+    await this.cluster.empty();
   }
 
   get flags(): string[] {
@@ -53,7 +42,7 @@ export class World {
       '--cluster-name=east',
       '--cluster-id=1',
       '--health-port=0',
-      `--kubeconfig=${this.kubeconfig}`,
+      `--kubeconfig=${this.cluster.kubeconfig}`,
       `--etcd-endpoints=${this.etcd.endpoint}`,
     ];
   }
@@ -80,29 +69,13 @@ export class World {
     return { status: response.status, text: await response.text() };
   }
 
-  /** Stops the Kubernetes API; what it held is lost. */
-  async stopKubernetes(): Promise<void> {
-    await this.api.close();
-  }
-
-  /** Starts an empty one at the same address. */
-  async startKubernetes(): Promise<void> {
-    this.api = await kubernetesApi(Number(new URL(this.api.url).port));
-  }
-
   async request(method: string, path: string, body?: Json): Promise<Json> {
-    const patch = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-    const response = await fetch(this.api.url + path, {
-      method,
-      headers: { 'content-type': patch },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return (await response.json()) as Json;
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    return (await this.cluster.api.request(method, path, body, type)) as Json;
   }
 
-  async namespace(name: string, annotations: Json = {}): Promise<void> {
-    await this.request('POST', '/api/v1/namespaces', { metadata: { name, annotations } });
+  namespace(name: string, annotations: Readonly<Record<string, string>> = {}): Promise<void> {
+    return this.cluster.namespace(name, annotations);
   }
 
   async service(namespace: string, name: string, annotations: Json, ports: readonly Json[] = HTTP): Promise<void> {
@@ -143,17 +116,6 @@ export class World {
     return etcdctl(this.etcd, ...words);
   }
 
-  async #writeKubeconfig(): Promise<void> {
-    const server = this.api.url;
-    const config = {
-      clusters: [{ name: 'c', cluster: { server } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    };
-    await writeFile(this.kubeconfig, JSON.stringify(config));
-  }
-
   #logger(bound: LogFields): Logger {
     const write = (level: string) => (fields: LogFields, msg: string) =>
       void this.logged.push({ level, msg, fields: { ...bound, ...fields } });
@@ -169,9 +131,6 @@ export class World {
 
 const HTTP = [{ name: 'http', port: 80 }];
 
-const kubernetesApi = (port: number): Promise<KubernetesApi> =>
-  startKubernetesApi({ listen: { host: '127.0.0.1', port }, controllers: false });
-
 export const GLOBAL = { 'service.cilium.io/global': 'true' };
 
 /** One namespace, a global and a local Service, a node and two pods. */
@@ -181,7 +140,7 @@ export async function populate(world: World): Promise<void> {
   await world.service('shop', 'till', {});
   await world.slice('shop', 'cart-1', 'cart', ['10.1.0.1', '10.1.0.2']);
   await world.slice('shop', 'till-1', 'till', ['10.1.0.2']);
-  await world.node('n1', '192.168.0.1', ['10.1.0.0/24', 'fd00:1::/64', '10.2.0.0/24']);
+  await world.node('n1', '192.168.0.1', ['10.1.0.0/24', 'fd00:1::/64']);
   await world.pod('shop', 'cart-a', '10.1.0.1', { app: 'cart' });
   await world.pod('shop', 'cart-b', '10.1.0.2', { app: 'cart' });
 }

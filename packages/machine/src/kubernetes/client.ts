@@ -72,7 +72,7 @@ export class KubernetesClient {
   }
 
   async get<T>(path: string): Promise<T> {
-    return (await this.#json('GET', path)) as T;
+    return (await this.request('GET', path)) as T;
   }
 
   /** For what is not JSON, such as `/readyz`. */
@@ -91,13 +91,13 @@ export class KubernetesClient {
   }
 
   async create<T extends KubernetesObject>(manifest: Manifest): Promise<T> {
-    return (await this.#json('POST', collectionPath(manifest), manifest)) as T;
+    return (await this.request('POST', collectionPath(manifest), manifest)) as T;
   }
 
   /** A JSON merge patch. `subresource` such as 'status'. */
   async patch<T extends KubernetesObject>(address: ObjectAddress, change: object, subresource = ''): Promise<T> {
     const path = subresource === '' ? objectPath(address) : `${objectPath(address)}/${subresource}`;
-    return (await this.#json('PATCH', path, change, 'application/merge-patch+json')) as T;
+    return (await this.request('PATCH', path, change, 'application/merge-patch+json')) as T;
   }
 
   /** Creates the object, or merges the manifest into the one that is there. */
@@ -119,7 +119,7 @@ export class KubernetesClient {
       ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
       ...(uid !== undefined && { preconditions: { uid } }),
     };
-    await this.#json('DELETE', objectPath(address), body).catch((error: unknown) => {
+    await this.request('DELETE', objectPath(address), body).catch((error: unknown) => {
       if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409)) throw error;
     });
   }
@@ -185,7 +185,8 @@ export class KubernetesClient {
     }
   }
 
-  async #json(method: string, path: string, body?: object, type = 'application/json'): Promise<unknown> {
+  /** For what has no method of its own. Resolves with the answer's object; rejects with an ApiError. */
+  async request(method: string, path: string, body?: object, type = 'application/json'): Promise<unknown> {
     const response = await this.#send(method, path, body, type);
     if ((response.statusCode ?? 500) >= 300) throw await errorOf(response, `${method} ${path}`);
     return JSON.parse(await textOf(response));
