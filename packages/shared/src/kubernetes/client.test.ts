@@ -49,6 +49,8 @@ describe('connectKubernetes()', () => {
   });
 });
 
+const deaf = { opened: () => {}, line: () => {} };
+
 describe('KubernetesClient', () => {
   let dir: string;
   let server: Server;
@@ -80,12 +82,61 @@ describe('KubernetesClient', () => {
     assert.deepEqual(asked, ['/base/api/v1/pods?limit=1', 'Bearer secret']);
   });
 
+  it('get() rejects when nobody answers in time', async () => {
+    answer = () => {};
+    const impatient = connectKubernetes({ kubeconfig: join(dir, 'config') }, 20);
+    await assert.rejects(impatient.get('/x', signal), /no answer within 0.02 s/);
+    impatient.close();
+  });
+
+  it('reads the token of a tokenFile, and reads it again when that is refused', async () => {
+    const asked: unknown[] = [];
+    answer = (request, response) => {
+      asked.push(request.headers.authorization);
+      response.writeHead(request.headers.authorization === 'Bearer new' ? 200 : 401).end('{}');
+    };
+    const { port } = server.address() as AddressInfo;
+    writeFileSync(join(dir, 'token'), 'old\n');
+    writeFileSync(join(dir, 'with-file'), kubeconfig(`http://127.0.0.1:${port}`, '{ token: older, tokenFile: token }'));
+    const owner = connectKubernetes({ kubeconfig: join(dir, 'with-file') });
+    const unauthorized = (error: unknown) => error instanceof ApiError && error.status === 401;
+    await assert.rejects(owner.get('/x', signal), unauthorized);
+    writeFileSync(join(dir, 'token'), 'new\n');
+    assert.deepEqual(await owner.get('/x', signal), {});
+    assert.deepEqual(asked, ['Bearer old', 'Bearer new']);
+    owner.close();
+  });
+
+  it('takes up a kubeconfig that was written anew when what it has is refused, and keeps it when that is half written', async () => {
+    const file = join(dir, 'rewritten');
+    const { port } = server.address() as AddressInfo;
+    const write = (token: string) => writeFileSync(file, kubeconfig(`http://127.0.0.1:${port}`, `{ token: ${token} }`));
+    const asked: unknown[] = [];
+    answer = (request, response) => {
+      asked.push(request.headers.authorization);
+      response.writeHead(401).end();
+    };
+    write('one');
+    const owner = connectKubernetes({ kubeconfig: file });
+    const ask = () => assert.rejects(owner.get('/x', signal), /401/);
+    await ask();
+    writeFileSync(file, '{');
+    await ask();
+    write('two');
+    await ask();
+    await ask();
+    assert.deepEqual(asked, ['Bearer one', 'Bearer one', 'Bearer one', 'Bearer two']);
+    owner.close();
+  });
+
   it('get() rejects with the status and its explanation', async () => {
     answer = (_, response) => response.writeHead(403).end('{"kind":"Status","message":"pods is forbidden"}');
     await assert.rejects(
       client.get('/x', signal),
       (error) => error instanceof ApiError && error.status === 403 && /pods is forbidden/.test(error.message),
     );
+    answer = (_, response) => response.writeHead(429, { 'retry-after': '7' }).end();
+    await assert.rejects(client.get('/x', signal), (error) => error instanceof ApiError && error.retryAfterMs === 7000);
     answer = (_, response) => response.writeHead(502).end('<html>bad gateway</html>');
     await assert.rejects(client.get('/x', signal), /502: <html>bad gateway/);
   });
@@ -93,8 +144,8 @@ describe('KubernetesClient', () => {
   it('stream() calls for each line, and resolves when the server ends', async () => {
     answer = (_, response) => response.end('{"a":1}\n{"b":1}\n');
     const lines: string[] = [];
-    await client.stream('/x', (line) => lines.push(line), signal, 1000);
-    assert.deepEqual(lines, ['{"a":1}', '{"b":1}']);
+    await client.stream('/x', { opened: () => lines.push('opened'), line: (line) => lines.push(line) }, signal, 1000);
+    assert.deepEqual(lines, ['opened', '{"a":1}', '{"b":1}']);
   });
 
   it('stream() rejects when the connection breaks, is silent for too long, or with what the callback threw', async () => {
@@ -102,29 +153,23 @@ describe('KubernetesClient', () => {
       response.write('1\n');
       setImmediate(() => response.destroy());
     };
-    await assert.rejects(
-      client.stream('/x', () => {}, signal, 1000),
-      /aborted|reset|hang up/i,
-    );
+    await assert.rejects(client.stream('/x', deaf, signal, 1000), /aborted|reset|hang up/i);
     answer = (_, response) => void response.write('1\n');
-    await assert.rejects(
-      client.stream('/x', () => {}, signal, 20),
-      /nothing heard for 20 ms/,
-    );
+    await assert.rejects(client.stream('/x', deaf, signal, 20), /nothing heard for 20 ms/);
     const lines: string[] = [];
     answer = (_, response) => void response.write('1\n2\n');
     const throwing = (line: string) => {
       lines.push(line);
       throw new Error(`no ${line}`);
     };
-    await assert.rejects(client.stream('/x', throwing, signal, 1000), /no 1/);
+    await assert.rejects(client.stream('/x', { ...deaf, line: throwing }, signal, 1000), /no 1/);
     assert.deepEqual(lines, ['1']);
   });
 
   it('stream() ends by its signal', async () => {
     const stop = new AbortController();
     answer = (_, response) => void response.write('1\n');
-    const streaming = client.stream('/x', () => stop.abort(), stop.signal, 1000);
+    const streaming = client.stream('/x', { ...deaf, line: () => stop.abort() }, stop.signal, 1000);
     await streaming.catch((error: unknown) => assert.match(String(error), /abort/i));
   });
 });

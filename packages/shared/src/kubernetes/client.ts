@@ -3,13 +3,14 @@
  * changes: kubeconfig, contexts, certificates, tokens, exec plugins, proxies. Requests are made by `node:http` directly,
  * for two reasons that its Watch class has against it: it swallows what a callback throws and lines it cannot parse
  * (a lost event), and it passes each event through a web stream and a line reader before we see it.
- * Credentials are asked for anew on each request, so rotated tokens and certificates are taken up.
+ *
+ * K1 Credentials are asked for anew on each request, so rotated tokens and certificates are taken up; what the library
+ *    keeps of them is given up as soon as the server refuses it, or we its certificate.
  */
-import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { KubeConfig } from '@kubernetes/client-node';
+import { type ConnectOptions, loadConfig } from './credentials.ts';
 import { readLines } from './lines.ts';
 
 export interface KubernetesClient {
@@ -18,71 +19,112 @@ export interface KubernetesClient {
   /** The parsed answer. Rejects with `ApiError` for a status other than 2xx, with another error when nobody answers. */
   get(path: string, signal: AbortSignal): Promise<unknown>;
   /**
-   * Calls `line` for each line of the answer, in the tick in which its last byte arrives. Resolves when the server
-   * ends the answer; rejects as `get` does, when the connection breaks, when nothing was heard for `idleMs`, or with
-   * what `line` threw.
+   * Resolves when the server ends the answer; rejects as `get` does, when the connection breaks, when nothing was heard
+   * for `idleMs`, or with what the handler threw.
    */
-  stream(path: string, line: (text: string) => void, signal: AbortSignal, idleMs: number): Promise<void>;
+  stream(path: string, handler: StreamHandler, signal: AbortSignal, idleMs: number): Promise<void>;
   /** Closes idle connections. Requests under way end by their signals. */
   close(): void;
 }
 
+export interface StreamHandler {
+  /** The server has agreed; there may be nothing to say for a long time. */
+  opened(): void;
+  /** Called in the tick in which the last byte of a line arrives. */
+  line(text: string): void;
+}
+
 export class ApiError extends Error {
   readonly status: number;
+  /** For how long the server asks to be left alone; 0 when it does not. */
+  readonly retryAfterMs: number;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, retryAfterMs = 0) {
     super(`API server answered ${status}: ${message}`);
     this.name = 'ApiError';
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
-export interface ConnectOptions {
-  /** Path of a kubeconfig file. Without it, the service account of the pod this process runs in. */
-  readonly kubeconfig?: string | undefined;
-  /** A context of that file. Without it, its current context. */
-  readonly context?: string | undefined;
-}
+/** Until the answer begins, and from each part of it to the next. */
+const ANSWER_MS = 30_000;
 
 /** Opens nothing yet: an API server that is down shows in the first request. Throws a sentence for a bad kubeconfig. */
-export function connectKubernetes({ kubeconfig, context }: ConnectOptions): KubernetesClient {
-  const config = kubeconfig === undefined ? inClusterConfig() : fileConfig(kubeconfig, context);
+export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS): KubernetesClient {
+  let config = loadConfig(source);
   const server = config.getCurrentCluster()?.server ?? '';
   const base = new URL(server);
   const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000 };
   const agent = base.protocol === 'http:' ? new HttpAgent(agentOptions) : new HttpsAgent(agentOptions);
-  const proxied = config.getCurrentCluster()?.proxyUrl !== undefined;
 
-  async function open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  async function optionsOf(signal: AbortSignal): Promise<RequestOptions> {
     const options: RequestOptions = { headers: { accept: 'application/json', 'user-agent': 'tombolo' }, signal };
     await config.applyToHTTPSOptions(options);
     // The library's agent would pin the first certificate it saw; only its proxy agents are needed.
-    if (!proxied) options.agent = agent;
+    if (config.getCurrentCluster()?.proxyUrl === undefined) options.agent = agent;
     const authorization = (options.headers as Record<string, unknown>)['Authorization'];
     if (typeof authorization === 'string')
       options.headers = { ...options.headers, Authorization: authorization.trim() };
+    return options;
+  }
+
+  async function open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const options = await optionsOf(signal);
     const url = new URL(base.pathname.replace(/\/$/, '') + path, base);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = (base.protocol === 'http:' ? httpRequest : httpsRequest)(url, options, resolve);
       request.on('error', reject);
-      request.setTimeout(30_000, () => request.destroy(new Error('no answer within 30 s')));
+      request.setTimeout(answerMs, () => request.destroy(new Error(`no answer within ${answerMs / 1000} s`)));
       request.end();
     });
-    const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
-    throw new ApiError(status, statusMessage(await text(response)));
+    const { statusCode = 0, headers } = response;
+    if (statusCode >= 200 && statusCode < 300) return response;
+    throw new ApiError(statusCode, statusMessage(await text(response)), retryAfterMs(headers['retry-after']));
+  }
+
+  /** K1. The server's address stays that of the start. */
+  async function opened(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      return await open(path, signal);
+    } catch (error) {
+      if (isAboutCredentials(error)) config = reloaded(source) ?? config;
+      throw error;
+    }
   }
 
   return {
     server,
-    get: async (path, signal) => JSON.parse(await text(await open(path, signal))),
-    stream: async (path, line, signal, idleMs) => {
-      const response = await open(path, signal);
+    get: async (path, signal) => JSON.parse(await text(await opened(path, signal))),
+    stream: async (path, handler, signal, idleMs) => {
+      const response = await opened(path, signal);
       response.setTimeout(0);
-      await readLines(response, line, idleMs);
+      handler.opened();
+      await readLines(response, (line) => handler.line(line), idleMs);
     },
     close: () => agent.destroy(),
   };
+}
+
+/** Undefined when they cannot be read, as when somebody is just writing them. */
+function reloaded(source: ConnectOptions): ReturnType<typeof loadConfig> | undefined {
+  try {
+    return loadConfig(source);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The server does not accept ours, or we do not accept the server's (OpenSSL's and Node's names for its reasons). */
+function isAboutCredentials(error: unknown): boolean {
+  if (error instanceof ApiError) return error.status === 401;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /CERT|UNABLE_TO|SSL|TLS/.test(code);
+}
+
+/** Seconds; dates are for caches, and no API server sends them. */
+function retryAfterMs(header: string | undefined): number {
+  return /^\d{1,6}$/.test(header ?? '') ? Number(header) * 1000 : 0;
 }
 
 /** API servers explain refusals in a Status object; proxies before them in anything. */
@@ -94,45 +136,4 @@ function statusMessage(body: string): string {
     // Not JSON: the text itself will do.
   }
   return body.trim().slice(0, 200) || 'no explanation';
-}
-
-function inClusterConfig(): KubeConfig {
-  const config = new KubeConfig();
-  config.loadFromCluster();
-  if (config.getCurrentCluster()?.server.includes('//undefined')) {
-    throw new Error(
-      'Cannot find the Kubernetes API: expected a kubeconfig, or to run in a pod of the cluster: current value is neither',
-    );
-  }
-  return config;
-}
-
-function fileConfig(path: string, context: string | undefined): KubeConfig {
-  const cannot = (expected: string, cause?: unknown) =>
-    new Error(`Cannot use kubeconfig ${path}: ${expected}`, cause === undefined ? {} : { cause });
-  const loaded = new KubeConfig();
-  try {
-    readFileSync(path);
-    loaded.loadFromFile(path);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw cannot(cause instanceof TypeError ? 'expected a document with clusters, contexts and users' : reason, cause);
-  }
-  const name = context ?? loaded.getCurrentContext();
-  const known = (loaded.getContexts() ?? []).map((each) => each.name);
-  if (!known.includes(name)) {
-    throw cannot(`expected a context among ${known.join(', ') || 'none'}: current value is ${name ?? 'absent'}`);
-  }
-  loaded.setCurrentContext(name);
-  const cluster = loaded.getCurrentCluster();
-  if (!cluster) throw cannot(`expected a cluster for context ${name}: current value is absent`);
-  if (!/^https?:$/.test(URL.parse(cluster.server)?.protocol ?? '')) {
-    throw cannot(`expected server to be an http or https URL: current value is ${JSON.stringify(cluster.server)}`);
-  }
-  const user = loaded.getCurrentUser() ?? { name: 'anonymous' };
-  // The library asks for skipTLSVerify on plain http, where there is nothing to verify, and forgets the CA without user.
-  const clear = cluster.server.startsWith('http:');
-  const config = new KubeConfig();
-  config.loadFromClusterAndUser(clear ? { ...cluster, skipTLSVerify: true } : cluster, user);
-  return config;
 }

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Health } from '../process/health.ts';
 import { silentLogger } from '../process/logger.ts';
-import { ApiError, type KubernetesClient } from './client.ts';
+import { ApiError, type KubernetesClient, type StreamHandler } from './client.ts';
 import { followCollection } from './collection.ts';
 import type { Conversion } from './conversion.ts';
 
 interface Call {
   readonly url: URL;
-  readonly line: (text: string) => void;
+  open(): void;
+  line(text: string): void;
   answer(body: unknown): void;
   fail(error: Error): void;
   end(): void;
@@ -21,11 +22,12 @@ class ScriptedClient implements KubernetesClient {
   readonly #events = new EventTarget();
 
   get(path: string, signal: AbortSignal): Promise<unknown> {
-    return this.#call(path, () => assert.fail('a listing has no lines'), signal);
+    const fail = () => assert.fail('a listing is no stream');
+    return this.#call(path, { opened: fail, line: fail }, signal);
   }
 
-  async stream(path: string, line: (text: string) => void, signal: AbortSignal): Promise<void> {
-    await this.#call(path, line, signal);
+  async stream(path: string, handler: StreamHandler, signal: AbortSignal): Promise<void> {
+    await this.#call(path, handler, signal);
   }
 
   close(): void {}
@@ -37,19 +39,25 @@ class ScriptedClient implements KubernetesClient {
     return call;
   }
 
-  #call(path: string, line: (text: string) => void, signal: AbortSignal): Promise<unknown> {
+  #call(path: string, handler: StreamHandler, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(new Error('aborted')));
       const url = new URL(path, this.server);
+      let isOpen = false;
+      const open = () => {
+        if (!isOpen) handler.opened();
+        isOpen = true;
+      };
       // As the real one: what the callback throws ends the stream.
-      const guarded = (text: string) => {
+      const line = (text: string) => {
+        open();
         try {
-          line(text);
+          handler.line(text);
         } catch (error) {
           reject(error);
         }
       };
-      this.#calls.push({ url, line: guarded, answer: resolve, fail: reject, end: () => resolve(undefined) });
+      this.#calls.push({ url, open, line, answer: resolve, fail: reject, end: () => resolve(undefined) });
       this.#events.dispatchEvent(new Event('call'));
     });
   }
@@ -80,6 +88,7 @@ describe('followCollection()', () => {
   let health: Health[];
   let done: Promise<void>;
   let breakOn: string | undefined;
+  let relistMs: number;
 
   beforeEach(() => {
     api = new ScriptedClient();
@@ -87,6 +96,7 @@ describe('followCollection()', () => {
     heard = [];
     health = [];
     breakOn = undefined;
+    relistMs = 3_600_000;
     done = followCollection(
       api,
       { path: '/things', selectors: { labelSelector: 'a=b' }, convert },
@@ -100,7 +110,15 @@ describe('followCollection()', () => {
       },
       stop.signal,
       silentLogger,
-      { random: () => 0, report: (each) => health.push(each), pageSize: 2 },
+      {
+        random: () => 0,
+        now: () => Date.parse('2026-01-02T03:04:05Z'),
+        report: (each) => health.push(each),
+        pageSize: 2,
+        get relistMs() {
+          return relistMs;
+        },
+      },
     );
   });
 
@@ -115,6 +133,16 @@ describe('followCollection()', () => {
     (await api.next()).answer(list(items, resourceVersion));
     return api.next();
   }
+
+  /** The server says how far it has come before the watch is opened again. */
+  async function reopened(revision: string): Promise<Call> {
+    const proof = await api.next();
+    assert.deepEqual(Object.fromEntries(proof.url.searchParams), { labelSelector: 'a=b', limit: '1' });
+    proof.answer(list([], revision));
+    return api.next();
+  }
+
+  const isListing = ({ url }: Call) => url.searchParams.get('watch') === null && url.searchParams.get('limit') === '2';
 
   it('pages through the listing, hands it over whole, and watches from its revision', async () => {
     const first = await api.next();
@@ -145,11 +173,11 @@ describe('followCollection()', () => {
     watch.line(event('DELETED', thing('a', '10')));
     assert.deepEqual(heardNow(), ['n/a=A', 'n/b=b', 'n/a=gone']);
     watch.end();
-    const second = await api.next();
+    const second = await reopened('15');
     assert.equal(second.url.searchParams.get('resourceVersion'), '10');
     second.line(event('BOOKMARK', { metadata: { resourceVersion: '20' } }));
     second.end();
-    assert.equal((await api.next()).url.searchParams.get('resourceVersion'), '20');
+    assert.equal((await reopened('20')).url.searchParams.get('resourceVersion'), '20');
     assert.deepEqual(heardNow(), []);
   });
 
@@ -197,16 +225,83 @@ describe('followCollection()', () => {
       heardNow();
       watch.fail(error);
       for (let i = 0; i < 2; i++) (await api.next()).fail(error);
-      const back = await api.next();
+      const back = await reopened('7');
       assert.equal(back.url.searchParams.get('resourceVersion'), '7');
-      back.line(event('MODIFIED', thing('a', '8', 'A')));
-      assert.deepEqual(heardNow(), ['n/a=A']);
+      back.open();
       assert.deepEqual(
         health.map((each) => each.kind),
         ['ok', 'degraded', 'degraded', 'degraded', 'ok'],
       );
+      back.line(event('MODIFIED', thing('a', '8', 'A')));
+      assert.deepEqual(heardNow(), ['n/a=A']);
     });
   }
+
+  it('says since when it fails, through whatever it fails with', async () => {
+    const watch = await listed([], '7');
+    watch.fail(new Error('first'));
+    (await api.next()).fail(new Error('second'));
+    await api.next();
+    const since = '(since 2026-01-02T03:04:05.000Z)';
+    assert.deepEqual(health.slice(1), [
+      { kind: 'degraded', reason: `http://scripted: first ${since}` },
+      { kind: 'degraded', reason: `http://scripted: second ${since}` },
+    ]);
+  });
+
+  it('leaves the API server alone for as long as that asks', async () => {
+    const watch = await listed([], '7');
+    const refusedAt = performance.now();
+    watch.fail(new ApiError(429, 'too many requests', 500));
+    await api.next();
+    assert.ok(performance.now() - refusedAt > 490); // Without being asked it waits for 100 ms.
+  });
+
+  it('lists again when the API server is where it was before, and forgets what its other history said', async () => {
+    const watch = await listed([thing('a', '1'), thing('b', '2')], '7');
+    watch.line(event('MODIFIED', thing('a', '8', 'A')));
+    watch.line(event('ADDED', thing('phantom', '9')));
+    watch.line(event('DELETED', thing('b', '10')));
+    heardNow();
+    watch.end();
+    const proof = await api.next();
+    proof.answer(list([thing('a', '1')], '9'));
+    const again = await api.next();
+    assert.ok(isListing(again));
+    // By now it has come further than before; a revision means something else than it did.
+    again.answer(list([thing('a', '8', 'another A'), thing('b', '2')], '11'));
+    const back = await api.next();
+    assert.deepEqual(heardNow(), ['n/a=another A', 'n/b=b', 'n/phantom=gone', 'synced']);
+    assert.equal(back.url.searchParams.get('resourceVersion'), '11');
+  });
+
+  it('notices the same in a listing, and in a watch', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    watch.line(event('MODIFIED', thing('a', '30', 'A')));
+    watch.line(event('ERROR', { kind: 'Status', code: 410, message: 'too old' }));
+    (await api.next()).answer(list([thing('a', '30', 'another A')], '29'));
+    const second = await api.next();
+    assert.deepEqual(heardNow().slice(-2), ['n/a=another A', 'synced']);
+    second.line(event('BOOKMARK', { metadata: { resourceVersion: '28' } }));
+    assert.ok(isListing(await api.next()));
+  });
+
+  it('concludes nothing from revisions that are no numbers', async () => {
+    (await listed([], 'b')).end();
+    assert.equal((await reopened('a')).url.searchParams.get('resourceVersion'), 'b');
+  });
+
+  it('lists again when a watch ends and the last listing is old', async () => {
+    relistMs = 0;
+    const watch = await listed([thing('a', '1'), thing('slipped', '2')], '7');
+    heardNow();
+    watch.end();
+    const again = await api.next();
+    assert.ok(isListing(again));
+    again.answer(list([thing('a', '1')], '8'));
+    await api.next();
+    assert.deepEqual(heardNow(), ['n/slipped=gone', 'synced']);
+  });
 
   it('says synced only after a complete listing', async () => {
     (await api.next()).answer(list([thing('a', '1')], '7', 'more'));

@@ -7,6 +7,11 @@
  * C2 An event is handed on in the tick in which it arrives.
  * C3 A refused object leaves the last good value of its key in force; its neighbours go on.
  * C4 After anything that could have lost an event (410 Gone, an undecodable line) a new listing is made.
+ * C5 A watch goes on where the last one ended only if the server has come at least that far. One whose history went
+ *    backwards (its etcd was restored to an older copy) has nothing to say of what we know from the history that was
+ *    given up, and would be silent. It is listed anew, and what we knew counts for nothing.
+ * C6 Whatever slips through all this is found by a new listing now and then.
+ * C7 A server in trouble is asked once in a while, and not before the time that it asks for.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoff } from '../process/backoff.ts';
@@ -26,8 +31,10 @@ export interface WatchOptions {
   readonly random?: () => number;
   /** Objects a page; 0 lists everything at once. */
   readonly pageSize?: number;
-  /** A watch that is silent for so long is opened again. API servers send bookmarks about once a minute. */
+  /** A watch that is silent for so long is opened again. API servers send bookmarks once a minute. */
   readonly idleMs?: number;
+  /** A complete listing older than this is made anew when the watch that follows it ends. */
+  readonly relistMs?: number;
 }
 
 export interface Collection<T> {
@@ -38,10 +45,22 @@ export interface Collection<T> {
   readonly convert: Convert<T>;
 }
 
-type Next = { readonly kind: 'list' } | { readonly kind: 'watch'; readonly from: string };
+type Watch = {
+  readonly kind: 'watch';
+  readonly from: string;
+  /** The server may have become another one since we came so far (C5). */
+  readonly again: boolean;
+};
+type Next = { readonly kind: 'list' } | Watch;
 
 /** A watch that held for so long was good, even if it brought nothing. */
 const HELD_MS = 5000;
+/** An operator whose API server is back waits no longer than this for us. */
+const LONGEST_WAIT_MS = 5000;
+/** What an API server itself asks for at most; proxies before it have other ideas. */
+const LONGEST_RETRY_AFTER_MS = 32_000;
+const IDLE_MS = 90_000;
+const RELIST_MS = 3_600_000;
 
 /** Resolves when `signal` aborts; rejects only with what the handler threw. */
 export function followCollection<T>(
@@ -62,8 +81,14 @@ class CollectionFollower<T> {
   readonly #log: Logger;
   readonly #options: WatchOptions;
   readonly #random: () => number;
+  readonly #now: () => number;
   #next: Next = { kind: 'list' };
-  #state: 'new' | 'ok' | 'failing' = 'new';
+  /** How far in the server's history we have come; empty at first. */
+  #reached = '';
+  /** The next listing is compared as if nothing of what we know were true. */
+  #distrusts = false;
+  #listingDueAt = 0;
+  #state: { readonly kind: 'new' | 'ok' } | { readonly kind: 'failing'; readonly since: string } = { kind: 'new' };
   /** What the handler threw: our own fault, not the API server's. */
   #bug: { readonly error: unknown } | undefined;
 
@@ -77,23 +102,24 @@ class CollectionFollower<T> {
     this.#client = client;
     this.#collection = collection;
     this.#log = log.child({ path: collection.path });
-    this.#cache = new ObjectCache(collection.convert, handler, this.#log, options.now ?? Date.now);
+    this.#now = options.now ?? Date.now;
+    this.#cache = new ObjectCache(collection.convert, handler, this.#log, this.#now);
     this.#options = options;
     this.#random = options.random ?? Math.random;
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const first = backoff({ first: 200, limit: 10_000, random: this.#random });
+    const first = backoff({ first: 200, limit: LONGEST_WAIT_MS, random: this.#random });
     let wait = first;
     while (!signal.aborted) {
       try {
         if (this.#next.kind === 'list') await this.#list(signal);
-        else wait = (await this.#watch(this.#next.from, signal)) ? first : await pause(wait, signal);
+        else wait = (await this.#watch(this.#next, signal)) ? first : await pause(wait, signal);
       } catch (error) {
         if (this.#bug) throw this.#bug.error;
         if (signal.aborted) return;
         this.#failed(error);
-        wait = await pause(wait, signal);
+        wait = await pause(wait, signal, error instanceof ApiError ? error.retryAfterMs : 0);
       }
     }
   }
@@ -113,11 +139,24 @@ class CollectionFollower<T> {
         continue;
       }
       page = received;
+      if (isBefore(page.resourceVersion, this.#reached)) this.#rewound(page.resourceVersion);
+      if (this.#distrusts) this.#cache.distrust();
       this.#cache.collect(listing, received.items);
     } while (page?.next !== '');
     this.#deliver(() => this.#cache.replace(listing));
-    this.#next = { kind: 'watch', from: page.resourceVersion };
+    this.#distrusts = false;
+    this.#reached = page.resourceVersion;
+    this.#next = { kind: 'watch', from: page.resourceVersion, again: false };
+    this.#listingDueAt = performance.now() + (this.#options.relistMs ?? RELIST_MS) * (0.75 + 0.5 * this.#random());
     this.#works();
+  }
+
+  /** Equal revisions of an object mean an equal object in one history only. */
+  #rewound(now: string): void {
+    if (!this.#distrusts)
+      this.#log.warn({ reached: this.#reached, now }, 'The history of the Kubernetes API went backwards; listing anew');
+    this.#distrusts = true;
+    this.#next = { kind: 'list' };
   }
 
   async #page(limit: number, token: string, signal: AbortSignal): Promise<ListPage | 'expired'> {
@@ -130,52 +169,78 @@ class CollectionFollower<T> {
     }
   }
 
-  /** True when the watch was good: it brought an event, or held for a while. */
-  async #watch(from: string, signal: AbortSignal): Promise<boolean> {
-    const started = performance.now();
+  /** True when the watch held for a while. */
+  async #watch({ from, again }: Watch, signal: AbortSignal): Promise<boolean> {
+    let openedAt = Number.POSITIVE_INFINITY;
     let events = 0;
-    const onLine = (line: string) => {
-      if (signal.aborted) return;
-      this.#event(decodeWatchEvent(line));
-      if (events++ === 0) this.#works();
+    const handler = {
+      opened: () => {
+        openedAt = performance.now();
+        this.#works();
+      },
+      line: (line: string) => {
+        if (signal.aborted) return;
+        this.#event(decodeWatchEvent(line));
+        events++;
+      },
     };
-    const wasGood = () => events > 0 || performance.now() - started >= HELD_MS;
+    const held = () => performance.now() - openedAt >= HELD_MS;
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion: from,
       timeoutSeconds: `${300 + Math.floor(300 * this.#random())}`,
     };
+    this.#next = { kind: 'watch', from, again: true };
     try {
-      await this.#client.stream(this.#path(query), onLine, signal, this.#options.idleMs ?? 150_000);
+      if (again) await this.#proveHistory(signal);
+      await this.#client.stream(this.#path(query), handler, signal, this.#options.idleMs ?? IDLE_MS);
     } catch (error) {
       if (needsListing(error)) this.#next = { kind: 'list' };
-      if (this.#bug || error instanceof ApiError || !wasGood()) throw error;
+      if (this.#bug || error instanceof ApiError || (events === 0 && !held())) throw error;
       this.#log.debug({ error }, 'Watch broke off; going on');
     }
-    return wasGood();
+    if (performance.now() >= this.#listingDueAt) this.#next = { kind: 'list' };
+    return held();
+  }
+
+  /** One object is asked for; its listing tells how far the server has come (C5). */
+  async #proveHistory(signal: AbortSignal): Promise<void> {
+    const page = await this.#page(1, '', signal);
+    if (page !== 'expired') this.#advance(page.resourceVersion);
   }
 
   #event(event: WatchEvent): void {
     switch (event.kind) {
       case 'present':
         this.#deliver(() => this.#cache.present(event.raw));
-        this.#reached(event.raw.resourceVersion);
+        this.#goTo(event.raw.resourceVersion);
         break;
       case 'gone':
         this.#deliver(() => this.#cache.gone(event.raw.key));
-        this.#reached(event.raw.resourceVersion);
+        this.#goTo(event.raw.resourceVersion);
         break;
       case 'bookmark':
-        this.#reached(event.resourceVersion);
+        this.#goTo(event.resourceVersion);
         break;
       case 'error':
         throw event.code === 410 ? new LostTrack(event.message) : new ApiError(event.code, event.message);
     }
   }
 
-  #reached(resourceVersion: string): void {
-    if (resourceVersion !== '') this.#next = { kind: 'watch', from: resourceVersion };
+  /** After the fact of that revision was handed on. */
+  #goTo(resourceVersion: string): void {
+    if (resourceVersion === '') return;
+    this.#advance(resourceVersion);
+    this.#reached = resourceVersion;
+    this.#next = { kind: 'watch', from: resourceVersion, again: true };
+  }
+
+  /** Throws when the server is where we have been already. */
+  #advance(now: string): void {
+    if (!isBefore(now, this.#reached)) return;
+    this.#rewound(now);
+    throw new LostTrack(`its history went backwards, from revision ${this.#reached} to ${now}`);
   }
 
   #deliver(act: () => void): void {
@@ -193,18 +258,23 @@ class CollectionFollower<T> {
   }
 
   #works(): void {
-    if (this.#state === 'ok') return;
-    if (this.#state === 'failing') this.#log.info({ server: this.#client.server }, 'Kubernetes API answers again');
-    this.#state = 'ok';
+    if (this.#state.kind === 'ok') return;
+    if (this.#state.kind === 'failing')
+      this.#log.info({ server: this.#client.server, since: this.#state.since }, 'Kubernetes API answers again');
+    this.#state = { kind: 'ok' };
     this.#options.report?.({ kind: 'ok' });
   }
 
   #failed(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    const level = this.#state === 'failing' ? 'debug' : 'warn';
-    this.#log[level]({ server: this.#client.server, error }, 'Cannot follow the Kubernetes API; trying again');
-    this.#state = 'failing';
-    this.#options.report?.({ kind: 'degraded', reason: `${this.#client.server}: ${reason}` });
+    const wasFailing = this.#state.kind === 'failing';
+    const since = this.#state.kind === 'failing' ? this.#state.since : new Date(this.#now()).toISOString();
+    this.#log[wasFailing ? 'debug' : 'warn'](
+      { server: this.#client.server, error },
+      'Cannot follow the Kubernetes API; trying again',
+    );
+    this.#state = { kind: 'failing', since };
+    this.#options.report?.({ kind: 'degraded', reason: `${this.#client.server}: ${reason} (since ${since})` });
   }
 }
 
@@ -215,7 +285,13 @@ function needsListing(error: unknown): boolean {
   return ![401, 403, 429].includes(error.status) && error.status < 500;
 }
 
-async function pause(wait: Backoff, signal: AbortSignal): Promise<Backoff> {
-  await sleep(wait.delay, undefined, { signal }).catch(() => {});
+async function pause(wait: Backoff, signal: AbortSignal, atLeastMs = 0): Promise<Backoff> {
+  const delay = Math.max(wait.delay, Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
+  await sleep(delay, undefined, { signal }).catch(() => {});
   return wait.next();
+}
+
+/** Revisions are numbers (KEP 5504); of a server that has others nothing is concluded. */
+function isBefore(revision: string, other: string): boolean {
+  return /^\d+$/.test(revision) && /^\d+$/.test(other) && BigInt(revision) < BigInt(other);
 }

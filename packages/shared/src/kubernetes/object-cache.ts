@@ -35,6 +35,11 @@ export class ObjectCache<T> {
     this.#now = now;
   }
 
+  /** Everything that is still there will be read and handed over anew. */
+  distrust(): void {
+    for (const key of this.#known.keys()) this.#known.set(key, '');
+  }
+
   present(raw: RawObject): void {
     this.#apply(raw.key, this.#read(raw));
   }
