@@ -1,47 +1,52 @@
+/** Who we are for a real API server: it names the user whom it refuses. */
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TLSSocket } from 'node:tls';
+import { command } from '@tombolo/machine/command.ts';
 import { Pki } from '@tombolo/machine/pki.ts';
-import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
+import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 
 describe('connectKubernetes() over TLS', () => {
-  let directory: string;
+  let kubernetes: LoopbackControlPlane;
   let pki: Pki;
-  let server: Server;
+  let directory: string;
+  const clients: KubernetesClient[] = [];
   const signal = new AbortController().signal;
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), 'tbl-kube-tls-'));
-    pki = await Pki.create(directory);
-    const { cert, key } = await pki.issue('server', 'IP:127.0.0.1');
-    const options = { cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(pki.ca), requestCert: true };
-    server = createServer({ ...options, rejectUnauthorized: false }, (request, response) => {
-      const subject = (request.socket as TLSSocket).getPeerCertificate().subject;
-      response.end(JSON.stringify({ user: subject?.CN, authorization: request.headers.authorization }));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    kubernetes = await startLoopbackControlPlane({ name: 'ttls' });
+    pki = kubernetes.controlPlane.credentials.pki;
   });
-  after(() => {
-    server.closeAllConnections();
-    server.close();
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close();
+  });
+  after(async () => {
+    await kubernetes?.close();
     rmSync(directory, { recursive: true });
   });
 
-  function connect(ca: string, user: object) {
-    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  function connect(ca: string, user: object): KubernetesClient {
+    const { server } = kubernetes.controlPlane;
     const path = join(directory, 'kubeconfig');
     const config = {
-      clusters: [{ name: 'c', cluster: { server: url, 'certificate-authority': ca } }],
+      clusters: [{ name: 'c', cluster: { server, 'certificate-authority': ca } }],
       users: [{ name: 'u', user }],
       contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
       'current-context': 'x',
     };
     writeFileSync(path, JSON.stringify(config));
-    return connectKubernetes({ kubeconfig: path });
+    const client = connectKubernetes({ kubeconfig: path });
+    clients.push(client);
+    return client;
+  }
+
+  /** As the API server knows us. */
+  async function nameOf(client: KubernetesClient): Promise<string> {
+    const refusal = await client.get('/api/v1/nodes', signal).then(() => 'none', String);
+    return /User "([^"]+)" cannot list resource "nodes"/.exec(refusal)?.[1] ?? refusal;
   }
 
   it('shows its client certificate, and takes up a new one', async () => {
@@ -50,29 +55,29 @@ describe('connectKubernetes() over TLS', () => {
     copyFileSync(anna.cert, cert);
     copyFileSync(anna.key, key);
     const client = connect(pki.ca, { 'client-certificate': cert, 'client-key': key });
-    assert.deepEqual(await client.get('/', signal), { user: 'anna' });
+    assert.equal(await nameOf(client), 'anna');
     copyFileSync(bert.cert, cert);
     copyFileSync(bert.key, key);
-    assert.deepEqual(await client.get('/', signal), { user: 'bert' });
-    client.close();
+    assert.equal(await nameOf(client), 'bert');
   });
 
   it('shows its token, and works without any user', async () => {
-    const client = connect(pki.ca, { token: 'secret' });
-    assert.deepEqual(await client.get('/', signal), { authorization: 'Bearer secret' });
-    client.close();
+    const argv = [kubernetes.kubectl, '--kubeconfig', kubernetes.kubeconfig, 'create', 'token', 'default'];
+    const token = (await command(argv)).trim();
+    assert.equal(await nameOf(connect(pki.ca, { token })), 'system:serviceaccount:default:default');
     const anonymous = connect(pki.ca, {});
-    assert.deepEqual(await anonymous.get('/', signal), {});
-    anonymous.close();
+    assert.equal(await nameOf(anonymous), 'system:anonymous');
+    assert.match(JSON.stringify(await anonymous.get('/version', signal)), /"gitVersion":"v1\./);
+  });
+
+  it('tells that its token is not taken', async () => {
+    await assert.rejects(connect(pki.ca, { token: 'no-token' }).get('/version', signal), /401.*Unauthorized/);
   });
 
   it('refuses a server that another CA vouches for, and a CA that is not there', async () => {
     const other = await Pki.create(directory, 'other');
-    const client = connect(other.ca, { token: 'secret' });
-    await assert.rejects(client.get('/', signal), /certificate|self-signed/);
-    client.close();
+    await assert.rejects(connect(other.ca, { token: 'secret' }).get('/version', signal), /certificate|self-signed/);
     const lost = connect('/no/such/ca', { token: 'secret' });
-    await assert.rejects(lost.get('/', signal), /ENOENT.*\/no\/such\/ca/);
-    lost.close();
+    await assert.rejects(lost.get('/version', signal), /ENOENT.*\/no\/such\/ca/);
   });
 });
