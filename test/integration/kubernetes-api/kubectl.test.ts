@@ -1,7 +1,6 @@
 /** A transcript of everyday kubectl against the development API server, for each kubectl that is there. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { tables } from '@tombolo/small-kubernetes/api/kinds/typed.ts';
 import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 import { findKubectls, Kubectl } from './kubectl.ts';
 import * as manifests from './manifests.ts';
@@ -31,14 +30,13 @@ for (const { label, path, skipped } of programs) {
     });
 
     it('discovers', async () => {
-      assert.match(await kubectl.ok('version'), /tombolo-dev/);
+      assert.match(await kubectl.ok('version'), /v1\.32\.0-small/);
       const resources = await kubectl.ok('api-resources');
-      for (const name of ['services', 'endpointslices', 'deployments', 'leases', 'customresourcedefinitions']) {
+      for (const name of ['services', 'endpointslices', 'deployments', 'leases']) {
         assert.match(resources, new RegExp(`^${name} `, 'm'));
       }
       assert.match(await kubectl.ok('api-versions'), /discovery\.k8s\.io\/v1/);
       assert.equal(await kubectl.ok('get --raw /healthz'), 'ok');
-      assert.equal((await kubectl.ok('auth can-i create pods')).trim(), 'yes');
     });
 
     it('creates by its own flags', async () => {
@@ -71,8 +69,6 @@ for (const { label, path, skipped } of programs) {
       assert.match(wrong.stderr, /Service "web" is invalid: spec.ports\[0\].port: Invalid value: 70000/);
       assert.match(await kubectl.ok('apply --dry-run=server -f -', manifests.webService(83)), /server dry run/);
       assert.equal(await kubectl.ok('get service web -o jsonpath={.spec.ports[*].port}'), '81');
-      const serverSide = await kubectl.try('apply --server-side -f -', manifests.webService(81));
-      assert.match(serverSide.stderr, /server-side apply is not supported/);
     });
 
     it('annotates, labels, patches and replaces', async () => {
@@ -216,7 +212,6 @@ for (const { label, path, skipped } of programs) {
       assert.match(await kubectl.ok('describe node n1'), /Non-terminated Pods: +\(1 in total\)/);
       assert.match(await kubectl.ok('describe deployment web'), /1 desired \| 1 updated \| 1 total \| 1 available/);
       await kubectl.ok('describe namespace default');
-      await kubectl.ok('describe endpointslices');
     });
 
     it('watches', async () => {
@@ -249,28 +244,6 @@ for (const { label, path, skipped } of programs) {
       }
       assert.equal((await kubectl.ok('get configmaps -o name')).trim().split('\n').length, 1203);
       assert.equal((await kubectl.ok('get configmaps --no-headers')).trim().split('\n').length, 1203);
-    });
-
-    it('serves custom resources as soon as they are defined', async () => {
-      await kubectl.ok('apply -f -', manifests.widgetDefinition);
-      assert.match(
-        await kubectl.ok('wait --for=condition=Established crd/widgets.example.com --timeout=20s'),
-        /condition met/,
-      );
-      assert.match(await kubectl.ok('apply -f -', manifests.widget('w', 3)), /widget.example.com\/w created/);
-      assert.match(await kubectl.ok('get widgets'), /^NAME +SIZE +AGE\nw +3 /m);
-      await kubectl.ok('annotate wd w a=b');
-      await kubectl.ok(`patch widget w --type=merge -p '{"spec":{"size":5}}'`);
-      assert.equal(await kubectl.ok('get widget w -o jsonpath={.spec.size},{.metadata.generation}'), '5,2');
-      await kubectl.ok('scale widget w --replicas=7');
-      assert.equal(await kubectl.ok('get widget w -o jsonpath={.spec.size}'), '7');
-      assert.match(
-        (await kubectl.try('apply -f -', manifests.widget('v', 'big'))).stderr,
-        /spec.size.*must be of type integer/,
-      );
-      await kubectl.ok('delete crd widgets.example.com --timeout=20s');
-      assert.equal(api.store.list('example.com/widgets').length, 0);
-      assert.ok(api.store.list(tables.namespaces).length > 0);
     });
   });
 }

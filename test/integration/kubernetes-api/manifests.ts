@@ -43,34 +43,3 @@ status:
   conditions: [{type: Ready, status: "True", reason: KubeletReady}]
   addresses: [{type: InternalIP, address: 192.0.2.1}]
 `;
-
-export const widgetDefinition = `---
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.example.com}
-spec:
-  group: example.com
-  scope: Namespaced
-  names: {plural: widgets, kind: Widget, shortNames: [wd]}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    subresources: {status: {}, scale: {specReplicasPath: .spec.size, statusReplicasPath: .status.size}}
-    additionalPrinterColumns:
-    - {name: Size, type: integer, jsonPath: .spec.size}
-    - {name: Age, type: date, jsonPath: .metadata.creationTimestamp}
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, properties: {size: {type: integer, minimum: 0}}}
-          status: {type: object, properties: {size: {type: integer}}}
-`;
-
-export const widget = (name: string, size: number | string): string => `---
-apiVersion: example.com/v1
-kind: Widget
-metadata: {name: ${name}}
-spec: {size: ${size}}
-`;

@@ -1,10 +1,5 @@
 /** Lists and watches over HTTP: where a watch begins, what it tells, when it says Gone, and how soon. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { KubeObject } from '@tombolo/small-kubernetes/api/objects.ts';
 import { type KubernetesApi, startKubernetesApi } from '@tombolo/small-kubernetes/api/start.ts';
 import fc from 'fast-check';
@@ -100,20 +95,18 @@ describe('watches of the development API server', () => {
     assert.deepEqual(event?.object['data'], { n: '0' });
   });
 
-  it('says Gone for a revision that was compacted, for one that left the history, and for one to come', async () => {
+  it('says Gone for a revision that was compacted, and for one that left the history', async () => {
     put('a');
     const old = api.store.revision;
     put('b');
     api.store.compact();
-    for (const revision of [old, api.store.revision + 1000]) {
-      const stream = await watch(`resourceVersion=${revision}`);
-      const [event] = await stream.atLeast(1);
-      assert.deepEqual(
-        [stream.status, event?.type, event?.object.code, event?.object.reason],
-        [200, 'ERROR', 410, 'Expired'],
-      );
-      await stream.ended;
-    }
+    const stream = await watch(`resourceVersion=${old}`);
+    const [event] = await stream.atLeast(1);
+    assert.deepEqual(
+      [stream.status, event?.type, event?.object.code, event?.object.reason],
+      [200, 'ERROR', 410, 'Expired'],
+    );
+    await stream.ended;
     const before = api.store.revision;
     for (let n = 0; n < 200; n++) put(`n${n}`);
     assert.deepEqual(told(await (await watch(`resourceVersion=${before}`)).atLeast(1)), ['ERROR 410']);
@@ -211,38 +204,6 @@ describe('watches of the development API server', () => {
     assert.equal(late.status, 410);
   });
 
-  it('serves a unix socket, and old state after a restart', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tbl-kubeapi-'));
-    const options = { listen: { unixSocket: join(dir, 'api.sock') }, stateFile: join(dir, 'state.json') };
-    try {
-      const first = await startKubernetesApi(options);
-      const made = first.operations.createObject({ ...map('kept'), kind: 'Service', spec: { ports: [{ port: 80 }] } });
-      const { revision } = first.store;
-      await first.close();
-      const second = await startKubernetesApi(options);
-      const body = await new Promise<string>((resolve, reject) => {
-        const path = '/api/v1/namespaces/default/services/kept';
-        request({ socketPath: options.listen.unixSocket, path }, (response) => text(response).then(resolve, reject))
-          .once('error', reject)
-          .end();
-      });
-      assert.deepEqual(JSON.parse(body), made);
-      assert.ok(second.store.revision >= revision);
-      const other = second.operations.createObject({
-        ...map('other'),
-        kind: 'Service',
-        spec: { ports: [{ port: 80 }] },
-      });
-      assert.notEqual(
-        (other['spec'] as { clusterIP: string }).clusterIP,
-        (made['spec'] as { clusterIP: string }).clusterIP,
-      );
-      await second.close();
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
-  });
-
   it('says in a sentence why it cannot serve', async () => {
     const port = Number(new URL(api.url).port);
     await assert.rejects(
@@ -262,7 +223,6 @@ describe('watches of the development API server', () => {
       [`${MAPS}?limit=x`, {}, 400, 'BadRequest'],
       [`${MAPS}?labelSelector=a%3Db%3Dc`, {}, 400, 'BadRequest'],
       [`${MAPS}?continue=zzz`, {}, 400, 'BadRequest'],
-      [`${MAPS}?dryRun=Some`, { method: 'POST', body: '{}' }, 400, 'BadRequest'],
       [MAPS, { headers: { accept: 'application/vnd.kubernetes.protobuf' } }, 406, 'NotAcceptable'],
       ['/api/v1/%zz', {}, 400, 'BadRequest'],
     ];

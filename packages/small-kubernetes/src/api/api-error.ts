@@ -3,30 +3,16 @@ import type { JsonObject } from './objects.ts';
 
 export interface Cause {
   readonly field: string;
-  readonly reason:
-    | 'FieldValueInvalid'
-    | 'FieldValueRequired'
-    | 'FieldValueNotSupported'
-    | 'FieldValueDuplicate'
-    | 'FieldValueForbidden';
+  readonly reason: string;
   readonly message: string;
-}
-
-export interface StatusDetails {
-  readonly name?: string;
-  readonly group?: string;
-  readonly kind?: string;
-  readonly uid?: string;
-  readonly causes?: readonly Cause[];
-  readonly retryAfterSeconds?: number;
 }
 
 export class ApiError extends Error {
   readonly code: number;
   readonly reason: string;
-  readonly details: StatusDetails | undefined;
+  readonly details: JsonObject | undefined;
 
-  constructor(code: number, reason: string, message: string, details?: StatusDetails) {
+  constructor(code: number, reason: string, message: string, details?: JsonObject) {
     super(message);
     this.code = code;
     this.reason = reason;
@@ -34,16 +20,9 @@ export class ApiError extends Error {
   }
 
   toStatus(): JsonObject {
-    return {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Failure',
-      message: this.message,
-      reason: this.reason,
-      ...(this.details ? { details: this.details } : {}),
-      code: this.code,
-    };
+    const { message, reason, details, code } = this;
+    const envelope = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure' };
+    return { ...envelope, message, reason, ...(details && { details }), code };
   }
 }
 
@@ -55,16 +34,19 @@ export interface Subject {
 }
 
 const qualified = ({ group, resource }: Subject) => (group === '' ? resource : `${resource}.${group}`);
-const detailsOf = ({ group, resource }: Subject, name: string): StatusDetails => ({
+
+const about = ({ group }: Subject, name: string, kind: string): JsonObject => ({
   name,
   ...(group === '' ? {} : { group }),
-  kind: resource,
+  kind,
 });
+
+const refusal = (code: number, reason: string, subject: Subject, name: string, why: string) =>
+  new ApiError(code, reason, `${qualified(subject)} "${name}" ${why}`, about(subject, name, subject.resource));
 
 export const badRequest = (message: string) => new ApiError(400, 'BadRequest', message);
 
-export const notFound = (subject: Subject, name: string) =>
-  new ApiError(404, 'NotFound', `${qualified(subject)} "${name}" not found`, detailsOf(subject, name));
+export const notFound = (subject: Subject, name: string) => refusal(404, 'NotFound', subject, name, 'not found');
 
 /** No such path: kubectl words its own message for it. */
 export const noSuchPath = () => new ApiError(404, 'NotFound', 'the server could not find the requested resource');
@@ -73,21 +55,18 @@ export const methodNotAllowed = () =>
   new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource');
 
 export const alreadyExists = (subject: Subject, name: string) =>
-  new ApiError(409, 'AlreadyExists', `${qualified(subject)} "${name}" already exists`, detailsOf(subject, name));
+  refusal(409, 'AlreadyExists', subject, name, 'already exists');
 
-export const conflict = (subject: Subject, name: string, why: string) =>
-  new ApiError(
-    409,
-    'Conflict',
-    `Operation cannot be fulfilled on ${qualified(subject)} "${name}": ${why}`,
-    detailsOf(subject, name),
-  );
+export function conflict(subject: Subject, name: string, why: string): ApiError {
+  const message = `Operation cannot be fulfilled on ${qualified(subject)} "${name}": ${why}`;
+  return new ApiError(409, 'Conflict', message, about(subject, name, subject.resource));
+}
 
 export const MODIFIED_MEANWHILE =
   'the object has been modified; please apply your changes to the latest version and try again';
 
 export const forbidden = (subject: Subject, name: string, why: string) =>
-  new ApiError(403, 'Forbidden', `${qualified(subject)} "${name}" is forbidden: ${why}`, detailsOf(subject, name));
+  refusal(403, 'Forbidden', subject, name, `is forbidden: ${why}`);
 
 export const expired = (message: string) => new ApiError(410, 'Expired', message);
 
@@ -96,12 +75,9 @@ export const unsupportedMediaType = (message: string) => new ApiError(415, 'Unsu
 export function invalid(subject: Subject, name: string, causes: readonly Cause[]): ApiError {
   const worded = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const list = worded.length === 1 ? worded[0] : `[${worded.join(', ')}]`;
-  return new ApiError(422, 'Invalid', `${subject.kind} "${name}" is invalid: ${list}`, {
-    name,
-    ...(subject.group === '' ? {} : { group: subject.group }),
-    kind: subject.kind,
-    causes,
-  });
+  const kind = subject.group === '' ? subject.kind : `${subject.kind}.${subject.group}`;
+  const message = `${kind} "${name}" is invalid: ${list}`;
+  return new ApiError(422, 'Invalid', message, { ...about(subject, name, subject.kind), causes });
 }
 
 export const invalidValue = (field: string, value: unknown, why: string): Cause => ({

@@ -1,157 +1,133 @@
-/** The kinds that are served from the start. */
-import { defaultCustomResource, validateCustomResource } from './kinds/custom-resource.ts';
-import { asBetaEndpointSlice } from './kinds/endpoint-slice.ts';
-import { defaultPod, podGracePeriod, validatePod } from './kinds/pod.ts';
+/** The kinds that are served. */
+import { type Cause, invalidValue } from './api-error.ts';
+import * as columns from './columns.ts';
+import {
+  defaultDeployment,
+  defaultPod,
+  defaultReplicaSet,
+  podGracePeriod,
+  validatePod,
+  validateWorkload,
+} from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
-import { defaultNamespace, defaultNode, defaultSecret, defaultServiceAccount, validateSecret } from './kinds/simple.ts';
-import { defaultDeployment, defaultReplicaSet, defaultStatefulSet, validateWorkload } from './kinds/workload.ts';
-import {
-  namespaceMerge,
-  nodeMerge,
-  plainMerge,
-  podMerge,
-  serviceAccountMerge,
-  serviceMerge,
-  workloadMerge,
-} from './patch/merge-keys.ts';
-import { defaultColumns } from './print/columns.ts';
-import * as core from './print/core-columns.ts';
-import * as other from './print/other-columns.ts';
+import type { Node } from './kinds/typed.ts';
+import { isJsonObject, type KubeObject } from './objects.ts';
+import * as merge from './patch/merge-keys.ts';
 import type { ResourceDefinition } from './resource.ts';
 
 type Given = Partial<ResourceDefinition> & Pick<ResourceDefinition, 'kind' | 'resource'>;
 
-const define = (group: string, version: string, given: Given): ResourceDefinition => ({
+const define = (group: string, given: Given): ResourceDefinition => ({
   group,
-  version,
-  singular: given.kind.toLowerCase(),
+  version: 'v1',
   namespaced: true,
   shortNames: [],
   categories: [],
   hasStatus: false,
+  hasScale: false,
   countsGenerations: false,
   selectableFields: [],
-  columns: defaultColumns,
-  merge: plainMerge,
+  columns: columns.plainColumns,
+  merge: merge.plainMerge,
   ...given,
 });
 
-const scale = { replicas: 'spec.replicas', statusReplicas: 'status.replicas', selector: 'spec.selector' };
-
 const workload = (given: Given): ResourceDefinition =>
-  define('apps', 'v1', {
+  define('apps', {
     categories: ['all'],
     hasStatus: true,
-    scale,
+    hasScale: true,
     countsGenerations: true,
-    merge: workloadMerge,
+    merge: merge.workloadMerge,
     validate: validateWorkload,
     ...given,
   });
 
-const EVENT_FIELDS = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
-
-const endpointSlice: Given = {
-  kind: 'EndpointSlice',
-  resource: 'endpointslices',
-  countsGenerations: true,
-  columns: other.endpointSliceColumns,
-};
-
 export const builtinResources: readonly ResourceDefinition[] = [
-  define('', 'v1', {
+  define('', {
     kind: 'Namespace',
     resource: 'namespaces',
     namespaced: false,
     shortNames: ['ns'],
     hasStatus: true,
     selectableFields: ['status.phase'],
-    columns: core.namespaceColumns,
-    merge: namespaceMerge,
+    columns: columns.namespaceColumns,
+    merge: merge.namespaceMerge,
     setDefaults: defaultNamespace,
   }),
-  define('', 'v1', {
+  define('', {
     kind: 'Service',
     resource: 'services',
     shortNames: ['svc'],
     categories: ['all'],
     hasStatus: true,
     selectableFields: ['spec.clusterIP', 'spec.type'],
-    columns: core.serviceColumns,
-    merge: serviceMerge,
+    columns: columns.serviceColumns,
+    merge: merge.serviceMerge,
     setDefaults: defaultService,
     validate: validateService,
     allocate: allocateService,
   }),
-  define('', 'v1', {
+  define('', {
     kind: 'Pod',
     resource: 'pods',
     shortNames: ['po'],
     categories: ['all'],
     hasStatus: true,
+    countsGenerations: true,
     selectableFields: [
       'spec.nodeName',
       'spec.restartPolicy',
-      'spec.schedulerName',
       'spec.serviceAccountName',
-      'spec.hostNetwork',
       'status.phase',
       'status.podIP',
-      'status.nominatedNodeName',
     ],
-    columns: core.podColumns,
-    merge: podMerge,
+    columns: columns.podColumns,
+    merge: merge.podMerge,
     setDefaults: defaultPod,
     validate: validatePod,
     gracePeriod: podGracePeriod,
   }),
-  define('', 'v1', {
+  define('', {
     kind: 'Node',
     resource: 'nodes',
     namespaced: false,
     shortNames: ['no'],
     hasStatus: true,
     selectableFields: ['spec.unschedulable'],
-    columns: core.nodeColumns,
-    merge: nodeMerge,
+    columns: columns.nodeColumns,
+    merge: merge.nodeMerge,
     setDefaults: defaultNode,
   }),
-  define('', 'v1', { kind: 'Endpoints', resource: 'endpoints', shortNames: ['ep'], columns: core.endpointsColumns }),
-  define('', 'v1', { kind: 'ConfigMap', resource: 'configmaps', shortNames: ['cm'], columns: core.configMapColumns }),
-  define('', 'v1', {
+  define('', {
+    kind: 'Endpoints',
+    resource: 'endpoints',
+    shortNames: ['ep'],
+    columns: columns.endpointsColumns,
+  }),
+  define('', { kind: 'ConfigMap', resource: 'configmaps', shortNames: ['cm'], columns: columns.configMapColumns }),
+  define('', {
     kind: 'Secret',
     resource: 'secrets',
     selectableFields: ['type'],
-    columns: core.secretColumns,
+    columns: columns.secretColumns,
     setDefaults: defaultSecret,
     validate: validateSecret,
   }),
-  define('', 'v1', {
-    kind: 'ServiceAccount',
-    resource: 'serviceaccounts',
-    shortNames: ['sa'],
-    columns: core.serviceAccountColumns,
-    merge: serviceAccountMerge,
-    setDefaults: defaultServiceAccount,
-  }),
-  define('', 'v1', {
+  define('', { kind: 'ServiceAccount', resource: 'serviceaccounts', shortNames: ['sa'] }),
+  // Nobody writes any here; kubectl describe asks for them.
+  define('', {
     kind: 'Event',
     resource: 'events',
     shortNames: ['ev'],
-    selectableFields: [
-      ...EVENT_FIELDS.map((field) => `involvedObject.${field}`),
-      'reason',
-      'type',
-      'reportingComponent',
-    ],
-    columns: core.eventColumns,
+    selectableFields: ['kind', 'namespace', 'name', 'uid'].map((field) => `involvedObject.${field}`),
   }),
   workload({
     kind: 'Deployment',
     resource: 'deployments',
     shortNames: ['deploy'],
-    columns: other.deploymentColumns,
+    columns: columns.deploymentColumns,
     setDefaults: defaultDeployment,
   }),
   workload({
@@ -159,30 +135,44 @@ export const builtinResources: readonly ResourceDefinition[] = [
     resource: 'replicasets',
     shortNames: ['rs'],
     selectableFields: ['status.replicas'],
-    columns: other.replicaSetColumns,
+    columns: columns.replicaSetColumns,
     setDefaults: defaultReplicaSet,
   }),
-  workload({
-    kind: 'StatefulSet',
-    resource: 'statefulsets',
-    shortNames: ['sts'],
-    columns: other.statefulSetColumns,
-    setDefaults: defaultStatefulSet,
-  }),
-  define('discovery.k8s.io', 'v1', endpointSlice),
-  // For kubectl describe of old clients.
-  define('discovery.k8s.io', 'v1beta1', { ...endpointSlice, present: asBetaEndpointSlice }),
-  define('coordination.k8s.io', 'v1', { kind: 'Lease', resource: 'leases', columns: other.leaseColumns }),
-  define('apiextensions.k8s.io', 'v1', {
-    kind: 'CustomResourceDefinition',
-    resource: 'customresourcedefinitions',
-    namespaced: false,
-    shortNames: ['crd', 'crds'],
-    categories: ['api-extensions'],
-    hasStatus: true,
+  define('discovery.k8s.io', {
+    kind: 'EndpointSlice',
+    resource: 'endpointslices',
     countsGenerations: true,
-    columns: other.crdColumns,
-    setDefaults: defaultCustomResource,
-    validate: validateCustomResource,
+    columns: columns.endpointSliceColumns,
   }),
+  define('coordination.k8s.io', { kind: 'Lease', resource: 'leases', columns: columns.leaseColumns }),
 ];
+
+function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void {
+  draft.metadata.labels = { ...draft.metadata.labels, 'kubernetes.io/metadata.name': draft.metadata.name };
+  // The namespace controller takes this away when the namespace is empty.
+  if (!old) draft['spec'] = { finalizers: ['kubernetes'] };
+  draft['spec'] ??= {};
+  draft['status'] ??= { phase: 'Active' };
+}
+
+function defaultNode(draft: KubeObject): void {
+  const node = draft as Node;
+  node.spec ??= {};
+  node.status ??= {};
+  const { podCIDR = node.spec.podCIDRs?.[0] } = node.spec;
+  if (podCIDR) Object.assign(node.spec, { podCIDR, podCIDRs: node.spec.podCIDRs ?? [podCIDR] });
+}
+
+/** `stringData` is write-only: it ends up in `data`. */
+function defaultSecret(draft: KubeObject): void {
+  draft['type'] ??= 'Opaque';
+  const { stringData, data } = draft;
+  if (!isJsonObject(stringData)) return;
+  const encoded = Object.entries(stringData).map(([key, text]) => [key, Buffer.from(String(text)).toString('base64')]);
+  draft['data'] = { ...(isJsonObject(data) ? data : {}), ...Object.fromEntries(encoded) };
+  delete draft['stringData'];
+}
+
+function validateSecret(object: KubeObject, old: KubeObject | undefined): Cause[] {
+  return old && old['type'] !== object['type'] ? [invalidValue('type', object['type'], 'field is immutable')] : [];
+}

@@ -19,32 +19,22 @@ export const ORPHAN = 'orphan';
 
 export const hasFinalizers = ({ metadata }: KubeObject): boolean => (metadata.finalizers?.length ?? 0) > 0;
 
-export function preconditionFailure(
-  { metadata }: KubeObject,
-  { preconditions = {} }: DeleteOptions,
-): string | undefined {
-  const { uid, resourceVersion } = preconditions;
-  if (uid !== undefined && uid !== metadata.uid) {
-    return `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
-  }
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    return `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
-  }
+export function preconditionFailure({ metadata }: KubeObject, { preconditions }: DeleteOptions): string | undefined {
+  const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = preconditions ?? {};
+  const failed = (field: string, wanted: string, is: string) =>
+    `Precondition failed: ${field} in precondition: ${wanted}, ${field} in object meta: ${is}`;
+  if (uid !== metadata.uid) return failed('UID', uid, metadata.uid);
+  if (resourceVersion !== metadata.resourceVersion)
+    return failed('ResourceVersion', resourceVersion, metadata.resourceVersion);
   return undefined;
 }
 
 export function finalizersFor({ metadata }: KubeObject, { propagationPolicy }: DeleteOptions): string[] {
   const old = metadata.finalizers ?? [];
-  switch (propagationPolicy) {
-    case 'Foreground':
-      return [...old.filter((name) => name !== FOREGROUND && name !== ORPHAN), FOREGROUND];
-    case 'Orphan':
-      return [...old.filter((name) => name !== FOREGROUND && name !== ORPHAN), ORPHAN];
-    case 'Background':
-      return old.filter((name) => name !== FOREGROUND && name !== ORPHAN);
-    default:
-      return old;
-  }
+  if (propagationPolicy === undefined) return old;
+  const others = old.filter((name) => name !== FOREGROUND && name !== ORPHAN);
+  const own = { Foreground: [FOREGROUND], Orphan: [ORPHAN], Background: [] }[propagationPolicy];
+  return [...others, ...own];
 }
 
 interface Marking {
@@ -60,12 +50,12 @@ export function withDeletion(current: KubeObject, { grace, finalizers, now, coun
   const { metadata } = draft;
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
-  const before = metadata.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY;
-  if (metadata.deletionTimestamp === undefined || grace < before) {
-    if (metadata.deletionTimestamp === undefined && counts) metadata.generation = (metadata.generation ?? 0) + 1;
+  const isFirst = metadata.deletionTimestamp === undefined;
+  if (isFirst || grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
+    if (isFirst && counts) metadata.generation = (metadata.generation ?? 0) + 1;
     metadata.deletionTimestamp = timestamp(new Date(now.getTime() + grace * 1000));
     metadata.deletionGracePeriodSeconds = grace;
   }
-  if (draft.kind === 'Namespace' && draft.apiVersion === 'v1') draft['status'] = { phase: 'Terminating' };
+  if (draft.kind === 'Namespace') draft['status'] = { phase: 'Terminating' };
   return draft;
 }

@@ -1,9 +1,9 @@
-/** What the server serves, told in the legacy discovery documents and in the aggregated one of newer clients. */
+/** What the server serves, as clients ask for it: the lists of groups, versions and resources, and OpenAPI. */
 import type { JsonObject } from './objects.ts';
-import type { Registry, ResourceDefinition } from './resource.ts';
+import { encodeMessage } from './protobuf/messages.ts';
+import { apiVersionOf, type Registry, type ResourceDefinition } from './resource.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
-const SUBRESOURCE_VERBS = ['get', 'patch', 'update'];
 
 export const coreVersions = (address: string): JsonObject => ({
   kind: 'APIVersions',
@@ -11,79 +11,50 @@ export const coreVersions = (address: string): JsonObject => ({
   serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }],
 });
 
-export const groupList = (registry: Registry): JsonObject => ({
-  kind: 'APIGroupList',
-  apiVersion: 'v1',
-  groups: registry.groups.filter((group) => group !== '').map((group) => groupOf(registry, group)),
-});
-
-/** `undefined` for a group that is not served. */
-export function oneGroup(registry: Registry, group: string): JsonObject | undefined {
-  if (group === '' || !registry.groups.includes(group)) return undefined;
-  return { kind: 'APIGroup', apiVersion: 'v1', ...groupOf(registry, group) };
-}
-
-function groupOf(registry: Registry, name: string) {
-  const versions = registry.versions(name).map((version) => ({ groupVersion: `${name}/${version}`, version }));
-  return { name, versions, preferredVersion: versions[0] };
-}
-
-export function resourceList(registry: Registry, group: string, version: string): JsonObject | undefined {
-  const definitions = registry.inVersion(group, version);
-  if (definitions.length === 0) return undefined;
+export function groupList({ all }: Registry): JsonObject {
+  const named = all.filter(({ group }) => group !== '').map(({ group, version }) => ({ group, version }));
+  const groups = Map.groupBy(named, ({ group }) => group);
   return {
-    kind: 'APIResourceList',
+    kind: 'APIGroupList',
     apiVersion: 'v1',
-    groupVersion: group === '' ? version : `${group}/${version}`,
-    resources: definitions.flatMap(legacyResources),
+    groups: [...groups].map(([name, [{ version } = { version: '' }]]) => {
+      const served = { groupVersion: `${name}/${version}`, version };
+      return { name, versions: [served], preferredVersion: served };
+    }),
   };
 }
 
-function legacyResources(definition: ResourceDefinition): JsonObject[] {
-  const { resource, singular, kind, namespaced, shortNames, categories, hasStatus, scale } = definition;
-  const sub = { singularName: '', namespaced, verbs: SUBRESOURCE_VERBS };
+/** `undefined` for a group that is not served. */
+export function resourceList({ all }: Registry, groupVersion: string): JsonObject | undefined {
+  const resources = all.filter((definition) => apiVersionOf(definition) === groupVersion).flatMap(resourcesOf);
+  return resources.length === 0 ? undefined : { kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources };
+}
+
+function resourcesOf({ resource, kind, namespaced, shortNames, categories, ...has }: ResourceDefinition): JsonObject[] {
+  const sub = { singularName: '', namespaced, verbs: ['get', 'patch', 'update'] };
   return [
-    { name: resource, singularName: singular, namespaced, kind, verbs: VERBS, shortNames, categories },
-    ...(hasStatus ? [{ name: `${resource}/status`, kind, ...sub }] : []),
-    ...(scale ? [{ name: `${resource}/scale`, kind: 'Scale', group: 'autoscaling', version: 'v1', ...sub }] : []),
+    { name: resource, singularName: kind.toLowerCase(), namespaced, kind, verbs: VERBS, shortNames, categories },
+    ...(has.hasStatus ? [{ name: `${resource}/status`, kind, ...sub }] : []),
+    ...(has.hasScale
+      ? [{ name: `${resource}/scale`, kind: 'Scale', group: 'autoscaling', version: 'v1', ...sub }]
+      : []),
   ];
 }
 
-/** `/api` or `/apis` in the form `APIGroupDiscoveryList`. */
-export function aggregated(registry: Registry, version: string, groups: readonly string[]): JsonObject {
-  return {
-    kind: 'APIGroupDiscoveryList',
-    apiVersion: `apidiscovery.k8s.io/${version}`,
-    metadata: {},
-    items: groups.map((group) => ({
-      metadata: group === '' ? {} : { name: group },
-      versions: registry.versions(group).map((served) => ({
-        version: served,
-        freshness: 'Current',
-        resources: registry.inVersion(group, served).map(aggregatedResource),
-      })),
-    })),
-  };
-}
-
-function aggregatedResource({ group, version, ...definition }: ResourceDefinition): JsonObject {
-  const { resource, singular, kind, namespaced, shortNames, categories, hasStatus, scale } = definition;
-  const subresource = (name: string, responseKind: JsonObject) => ({
-    subresource: name,
-    responseKind,
-    verbs: SUBRESOURCE_VERBS,
+/**
+ * OpenAPI version 2 without schemas, for which kubectl of any age asks, too, when there is no version 3: PATCH takes
+ * `fieldValidation` and `dryRun`, so that it leaves validation to the server and tries dry runs; and it uses the merge
+ * keys that it was built with.
+ */
+export function openApiV2({ all }: Registry): Buffer {
+  const parameters = ['dryRun', 'fieldValidation'].map((name) => ({
+    parameter: { nonBodyParameter: { queryParameter: { name } } },
+  }));
+  const path = all.map(({ group, version, kind, resource }) => {
+    const yaml = JSON.stringify({ group, version, kind });
+    const vendorExtension = [{ name: 'x-kubernetes-group-version-kind', value: { yaml } }];
+    return { name: `/${group}/${resource}/{name}`, value: { patch: { parameters, vendorExtension } } };
   });
-  return {
-    resource,
-    responseKind: { group, version, kind },
-    scope: namespaced ? 'Namespaced' : 'Cluster',
-    singularResource: singular,
-    verbs: VERBS,
-    shortNames,
-    categories,
-    subresources: [
-      ...(hasStatus ? [subresource('status', { group, version, kind })] : []),
-      ...(scale ? [subresource('scale', { group: 'autoscaling', version: 'v1', kind: 'Scale' })] : []),
-    ],
-  };
+  const info = { title: 'Tombolo’s small Kubernetes', version: 'v1' };
+  return encodeMessage('Document', { swagger: '2.0', info, paths: { path } });
 }

@@ -12,16 +12,13 @@ const ALWAYS = ['metadata.name', 'metadata.namespace'];
 
 /** Throws 400 for text that is no selector and for fields that the kind does not offer. */
 export function parseFieldSelector(text: string, selectable: readonly string[]): FieldTerm[] {
-  return text
-    .split(/(?<!\\),/)
-    .filter((term) => term !== '')
-    .map((term) => {
-      const [, path = '', operator = '', value = ''] = /^(.+?)(==|!=|=)(.*)$/.exec(term) ?? [];
-      if (path === '')
-        throw badRequest(`invalid selector: ${JSON.stringify(text)}; can't understand ${JSON.stringify(term)}`);
-      if (!ALWAYS.includes(path) && !selectable.includes(path)) throw badRequest(`field label not supported: ${path}`);
-      return { path, equal: operator !== '!=', value: value.replaceAll(/\\([\\,=])/g, '$1') };
-    });
+  const terms = text.split(',').filter((term) => term !== '');
+  return terms.map((term) => {
+    const [, path = '', operator = '', value = ''] = /^(.+?)(==|!=|=)(.*)$/.exec(term) ?? [];
+    if (path === '') throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
+    if (!ALWAYS.includes(path) && !selectable.includes(path)) throw badRequest(`field label not supported: ${path}`);
+    return { path, equal: operator !== '!=', value };
+  });
 }
 
 export const matchesFields = (terms: readonly FieldTerm[], object: KubeObject): boolean =>
@@ -29,7 +26,5 @@ export const matchesFields = (terms: readonly FieldTerm[], object: KubeObject): 
 
 /** Missing fields read as their zero value, as they do in Go. */
 function textAt(object: KubeObject, path: string): string {
-  const value = fieldAt(object, path.split('.'));
-  if (value === undefined || value === null) return path === 'spec.unschedulable' ? 'false' : '';
-  return String(value);
+  return String(fieldAt(object, path) ?? (path === 'spec.unschedulable' ? 'false' : ''));
 }

@@ -1,6 +1,6 @@
 /** Label selectors: the text form of queries (`a=b,c in (d, e),!f`) and the object form of specs, as one predicate. */
 import { badRequest } from './api-error.ts';
-import { fieldAt, isJsonObject, type StringMap } from './objects.ts';
+import { fieldAt, isJsonObject, listAt, type StringMap } from './objects.ts';
 
 export type LabelPredicate = (labels: Readonly<StringMap> | undefined) => boolean;
 
@@ -13,10 +13,9 @@ export interface Requirement {
 export const matchesAll =
   (requirements: readonly Requirement[]): LabelPredicate =>
   (labels = {}) =>
-    requirements.every((requirement) => matches(requirement, labels));
+    requirements.every((requirement) => matches(requirement, labels[requirement.key]));
 
-function matches({ key, operator, values }: Requirement, labels: Readonly<StringMap>): boolean {
-  const value = labels[key];
+function matches({ operator, values }: Requirement, value: string | undefined): boolean {
   switch (operator) {
     case 'In':
       return value !== undefined && values.includes(value);
@@ -36,34 +35,23 @@ export const isLabelValue = (text: string): boolean => VALUE.test(text);
 
 /** Throws 400 for text that is no selector. */
 export function parseLabelSelector(text: string): Requirement[] {
-  return splitTerms(text)
-    .map((term) => term.trim())
-    .filter((term) => term !== '')
-    .map((term) => parseTerm(term, text));
+  // At commas, but not at those inside parentheses.
+  const terms = text.split(/,(?![^(]*\))/).map((term) => term.trim());
+  return terms.filter((term) => term !== '').map((term) => checked(parseTerm(term), text));
 }
 
-/** At commas, but not at those inside parentheses. */
-function splitTerms(text: string): string[] {
-  return text.split(/,(?![^(]*\))/);
-}
-
-function parseTerm(term: string, whole: string): Requirement {
-  const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term);
-  if (set) {
-    const [, key = '', operator, values = ''] = set;
-    return checked(
-      { key, operator: operator === 'in' ? 'In' : 'NotIn', values: values.split(',').map((v) => v.trim()) },
-      whole,
-    );
+function parseTerm(term: string): Requirement {
+  const [, setKey, set, list = ''] = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term) ?? [];
+  if (setKey !== undefined) {
+    const values = list.split(',').map((value) => value.trim());
+    return { key: setKey, operator: set === 'in' ? 'In' : 'NotIn', values };
   }
-  const equality = /^([^\s=!]+)\s*(==|=|!=)\s*([^\s=!]*)$/.exec(term);
-  if (equality) {
-    const [, key = '', operator, value = ''] = equality;
-    return checked({ key, operator: operator === '!=' ? 'NotIn' : 'In', values: [value] }, whole);
-  }
-  const absent = /^!\s*(\S+)$/.exec(term);
-  if (absent) return checked({ key: absent[1] ?? '', operator: 'DoesNotExist', values: [] }, whole);
-  return checked({ key: term, operator: 'Exists', values: [] }, whole);
+  const [, key, equality, value = ''] = /^([^\s=!]+)\s*(==|=|!=)\s*([^\s=!]*)$/.exec(term) ?? [];
+  if (key !== undefined) return { key, operator: equality === '!=' ? 'NotIn' : 'In', values: [value] };
+  const [, absent] = /^!\s*(\S+)$/.exec(term) ?? [];
+  return absent === undefined
+    ? { key: term, operator: 'Exists', values: [] }
+    : { key: absent, operator: 'DoesNotExist', values: [] };
 }
 
 function checked(requirement: Requirement, whole: string): Requirement {
@@ -75,8 +63,7 @@ function checked(requirement: Requirement, whole: string): Requirement {
 
 /** `matchLabels` and `matchExpressions` of a spec. An empty selector matches all; a missing one matches none. */
 export function selectorOfSpec(selector: unknown): LabelPredicate {
-  if (!isJsonObject(selector)) return () => false;
-  return matchesAll([...equalities(selector['matchLabels']), ...expressions(selector['matchExpressions'])]);
+  return isJsonObject(selector) ? matchesAll(requirementsOf(selector)) : () => false;
 }
 
 /** The plain map of a Service: an empty or missing one selects nothing. */
@@ -85,36 +72,31 @@ export function selectorOfMap(selector: unknown): LabelPredicate {
   return requirements.length === 0 ? () => false : matchesAll(requirements);
 }
 
+const requirementsOf = (selector: unknown): Requirement[] => [
+  ...equalities(fieldAt(selector, 'matchLabels')),
+  ...listAt(selector, 'matchExpressions').map((entry) => ({
+    key: String(fieldAt(entry, 'key')),
+    operator: fieldAt(entry, 'operator') as Requirement['operator'],
+    values: listAt(entry, 'values').map(String),
+  })),
+];
+
 function equalities(map: unknown): Requirement[] {
   if (!isJsonObject(map)) return [];
   return Object.entries(map).map(([key, value]) => ({ key, operator: 'In', values: [String(value)] }));
 }
 
-function expressions(list: unknown): Requirement[] {
-  if (!Array.isArray(list)) return [];
-  return list.map((entry: unknown) => {
-    const values = fieldAt(entry, ['values']);
-    return {
-      key: String(fieldAt(entry, ['key'])),
-      operator: fieldAt(entry, ['operator']) as Requirement['operator'],
-      values: Array.isArray(values) ? values.map(String) : [],
-    };
-  });
-}
-
 /** For the `selector` field of a Scale and for printing. */
-export function formatLabelSelector(selector: unknown): string {
-  if (!isJsonObject(selector)) return '';
-  const terms = [...equalities(selector['matchLabels']), ...expressions(selector['matchExpressions'])];
-  return terms.map(formatRequirement).join(',');
-}
+export const formatLabelSelector = (selector: unknown): string =>
+  requirementsOf(selector).map(formatRequirement).join(',');
 
 function formatRequirement({ key, operator, values }: Requirement): string {
+  const [one, ...more] = values;
   switch (operator) {
     case 'In':
-      return values.length === 1 ? `${key}=${values[0]}` : `${key} in (${values.join(',')})`;
+      return more.length === 0 ? `${key}=${one}` : `${key} in (${values.join(',')})`;
     case 'NotIn':
-      return values.length === 1 ? `${key}!=${values[0]}` : `${key} notin (${values.join(',')})`;
+      return more.length === 0 ? `${key}!=${one}` : `${key} notin (${values.join(',')})`;
     case 'Exists':
       return key;
     case 'DoesNotExist':

@@ -12,8 +12,6 @@ const flags = new Command('kubernetes-api')
   .option('--unix <path>', 'unix socket to listen on, too or instead')
   .option('--service-cidr <prefixes>', 'ranges of cluster addresses, at most one of each family', collect)
   .option('--cluster-name <name>', 'for the log', 'kubernetes')
-  .option('--history-size <changes>', 'how many changes a watch can go back', Number)
-  .option('--state-file <path>', 'objects are read from here at the start and written back at the end')
   .parse()
   .opts<{
     host: string;
@@ -21,8 +19,6 @@ const flags = new Command('kubernetes-api')
     unix?: string;
     serviceCidr?: string[];
     clusterName: string;
-    historySize?: number;
-    stateFile?: string;
   }>();
 
 const log = createLogger('kubernetes-api');
@@ -37,8 +33,6 @@ try {
     clusterName: flags.clusterName,
     log,
     ...(flags.serviceCidr ? { serviceCidrs: flags.serviceCidr } : {}),
-    ...(flags.historySize === undefined ? {} : { historySize: flags.historySize }),
-    ...(flags.stateFile === undefined ? {} : { stateFile: flags.stateFile }),
   });
   console.log(api.url);
   const stop = () => {

@@ -1,37 +1,34 @@
 /** Metadata that the server itself fills in and guards: names, namespaces, uids, generations. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ApiError, badRequest, type Cause, conflict, invalidValue, MODIFIED_MEANWHILE, required } from './api-error.ts';
+import { badRequest, type Cause, conflict, invalidValue, MODIFIED_MEANWHILE, required } from './api-error.ts';
 import { isLabelKey, isLabelValue } from './label-selector.ts';
 import { draftOf, isJsonObject, type JsonObject, type KubeObject, type Metadata, timestamp } from './objects.ts';
 import { apiVersionOf, type ResourceDefinition } from './resource.ts';
 
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 /** Without vowels and look-alikes, as Kubernetes does. */
 const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** The object of a request body, of the right kind and in the right namespace. A copy. */
 export function draftFromBody(definition: ResourceDefinition, namespace: string, body: unknown): KubeObject {
   if (!isJsonObject(body)) throw badRequest('the body of the request was not a JSON or YAML object');
-  const { apiVersion = apiVersionOf(definition), kind = definition.kind } = body;
-  if (apiVersion !== apiVersionOf(definition) || kind !== definition.kind) {
-    throw badRequest(
-      `${kind} in version "${apiVersion}" cannot be handled as a ${definition.kind} in version "${apiVersionOf(definition)}"`,
-    );
+  const expected = { apiVersion: apiVersionOf(definition), kind: definition.kind };
+  const { apiVersion, kind, ...rest } = { ...expected, ...body };
+  if (apiVersion !== expected.apiVersion || kind !== expected.kind) {
+    const given = `${kind} in version "${apiVersion}"`;
+    throw badRequest(`${given} cannot be handled as a ${expected.kind} in version "${expected.apiVersion}"`);
   }
   const metadata: JsonObject = isJsonObject(body['metadata']) ? { ...body['metadata'] } : {};
-  delete metadata['managedFields'];
-  delete metadata['selfLink'];
   if (!definition.namespaced) delete metadata['namespace'];
   else if ((metadata['namespace'] ?? namespace) !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   } else metadata['namespace'] = namespace;
-  for (const field of ['labels', 'annotations'] as const) {
-    const map = metadata[field];
-    if (map === null || (isJsonObject(map) && Object.keys(map).length === 0)) delete metadata[field];
+  for (const field of ['labels', 'annotations', 'finalizers', 'ownerReferences']) {
+    if (Object.keys(metadata[field] ?? {}).length === 0) delete metadata[field];
   }
-  return { apiVersion, kind, ...draftOf({ ...body, metadata }) } as unknown as KubeObject;
+  return draftOf({ ...expected, ...rest, metadata }) as unknown as KubeObject;
 }
 
 /** Fills in what a new object gets. `taken` says which names are in use. */
@@ -51,90 +48,58 @@ export function stampNew(draft: KubeObject, now: Date, taken: (name: string) => 
 
 const suffix = () => Array.from({ length: 5 }, () => SUFFIX_LETTERS[randomInt(SUFFIX_LETTERS.length)]).join('');
 
+/** Fields of the metadata that no request changes. */
+const GUARDED = [
+  ...['namespace', 'uid', 'creationTimestamp', 'generation', 'resourceVersion'],
+  ...['deletionTimestamp', 'deletionGracePeriodSeconds'],
+] as const;
+
 /** Keeps what an update may not change. Throws 409 when the caller saw another state than `current`. */
 export function carryMetadata(definition: ResourceDefinition, draft: KubeObject, current: KubeObject): void {
-  const { name, namespace, uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds } =
-    current.metadata;
+  const { name, uid, resourceVersion } = current.metadata;
   const given: Partial<Metadata> = draft.metadata;
   if (given.name !== undefined && given.name !== name) {
     throw badRequest(`the name of the object (${given.name}) does not match the name on the URL (${name})`);
   }
-  if (given.resourceVersion && given.resourceVersion !== current.metadata.resourceVersion) {
+  if (given.uid && given.uid !== uid) {
+    const why = `Precondition failed: UID in precondition: ${given.uid}, UID in object meta: ${uid}`;
+    throw conflict(definition, name, why);
+  }
+  if (given.resourceVersion && given.resourceVersion !== resourceVersion) {
     throw conflict(definition, name, MODIFIED_MEANWHILE);
   }
-  if (given.uid && given.uid !== uid) {
-    throw conflict(
-      definition,
-      name,
-      `Precondition failed: UID in precondition: ${given.uid}, UID in object meta: ${uid}`,
-    );
-  }
-  const kept = { namespace, generation, deletionTimestamp, deletionGracePeriodSeconds };
-  Object.assign(draft.metadata, { name, uid, creationTimestamp, resourceVersion: current.metadata.resourceVersion });
-  for (const [field, value] of Object.entries(kept)) {
-    if (value === undefined) delete (draft.metadata as unknown as JsonObject)[field];
-    else Object.assign(draft.metadata, { [field]: value });
-  }
+  for (const field of GUARDED) delete given[field];
+  const kept = GUARDED.filter((field) => current.metadata[field] !== undefined);
+  Object.assign(given, { name }, Object.fromEntries(kept.map((field) => [field, current.metadata[field]])));
 }
 
 /** Counts a change of anything but metadata and status. */
-export function countGeneration(
-  definition: ResourceDefinition,
-  draft: KubeObject,
-  current: KubeObject | undefined,
-): void {
+export function countGeneration(definition: ResourceDefinition, draft: KubeObject, current?: KubeObject): void {
   if (!definition.countsGenerations) return;
   const last = current?.metadata.generation ?? 0;
-  draft.metadata.generation =
-    current && isDeepStrictEqual(desired(definition, draft), desired(definition, current)) ? last : last + 1;
+  const desired = ({ metadata: _, status: __, ...rest }: KubeObject) => rest;
+  draft.metadata.generation = current && isDeepStrictEqual(desired(draft), desired(current)) ? last : last + 1;
 }
 
-function desired({ hasStatus }: ResourceDefinition, object: KubeObject): JsonObject {
-  const { metadata: _, status, ...rest } = object;
-  return hasStatus ? rest : { ...rest, status };
-}
-
-export function validateMetadata(definition: ResourceDefinition, { metadata }: KubeObject): Cause[] {
+export function validateMetadata({ group, resource }: ResourceDefinition, { metadata }: KubeObject): Cause[] {
   const { name, labels = {}, annotations = {} } = metadata;
   if (!name) return [required('metadata.name', 'name or generateName is required')];
   const causes: Cause[] = [];
-  const asLabel = definition.group === '' && ['services', 'namespaces'].includes(definition.resource);
-  if (asLabel ? !LABEL.test(name) || name.length > 63 : !SUBDOMAIN.test(name) || name.length > 253) {
-    const what = asLabel ? 'RFC 1123 label' : 'RFC 1123 subdomain';
-    causes.push(
-      invalidValue(
-        'metadata.name',
-        name,
-        `a lowercase ${what} must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character`,
-      ),
-    );
+  const wrong = (field: string, value: unknown, why: string) => causes.push(invalidValue(field, value, why));
+  const isShort = group === '' && ['services', 'namespaces'].includes(resource);
+  if (!(isShort ? LABEL : SUBDOMAIN).test(name)) {
+    const what = isShort ? 'a lowercase RFC 1123 label' : 'a lowercase RFC 1123 subdomain';
+    wrong('metadata.name', name, `${what} must consist of lower case alphanumeric characters or '-'`);
   }
+  const keyRule = "name part must consist of alphanumeric characters, '-', '_' or '.'";
+  const valueRule = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'";
   for (const [key, value] of Object.entries(labels)) {
-    if (!isLabelKey(key))
-      causes.push(
-        invalidValue('metadata.labels', key, "name part must consist of alphanumeric characters, '-', '_' or '.'"),
-      );
-    if (typeof value !== 'string' || !isLabelValue(value)) {
-      causes.push(
-        invalidValue(
-          'metadata.labels',
-          value,
-          "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
-        ),
-      );
-    }
+    if (!isLabelKey(key)) wrong('metadata.labels', key, keyRule);
+    if (typeof value !== 'string' || !isLabelValue(value)) wrong('metadata.labels', value, valueRule);
   }
   for (const [key, value] of Object.entries(annotations)) {
-    if (!isLabelKey(key.toLowerCase()))
-      causes.push(
-        invalidValue('metadata.annotations', key, "name part must consist of alphanumeric characters, '-', '_' or '.'"),
-      );
-    if (typeof value !== 'string')
-      throw new ApiError(
-        400,
-        'BadRequest',
-        `metadata.annotations[${key}]: expected a string: current value is ${JSON.stringify(value)}`,
-      );
+    if (!isLabelKey(key.toLowerCase())) wrong('metadata.annotations', key, keyRule);
+    if (typeof value !== 'string') wrong(`metadata.annotations[${key}]`, value, 'must be a string');
   }
   return causes;
 }

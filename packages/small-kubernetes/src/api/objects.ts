@@ -15,6 +15,17 @@ export interface OwnerReference {
 
 export type StringMap = { [key: string]: string };
 
+/** Who set which fields. */
+export interface ManagedFields {
+  manager: string;
+  operation: 'Apply' | 'Update';
+  subresource?: string;
+  apiVersion: string;
+  time?: string;
+  fieldsType: 'FieldsV1';
+  fieldsV1: JsonObject;
+}
+
 export interface Metadata {
   name: string;
   generateName?: string;
@@ -29,6 +40,7 @@ export interface Metadata {
   annotations?: StringMap;
   finalizers?: string[];
   ownerReferences?: OwnerReference[];
+  managedFields?: ManagedFields[];
 }
 
 export interface KubeObject {
@@ -39,11 +51,10 @@ export interface KubeObject {
 }
 
 /** What callers hand in: metadata that the server fills in may be missing. */
-export type NewObject = Omit<KubeObject, 'metadata' | 'apiVersion' | 'kind'> & {
-  apiVersion?: string;
-  kind?: string;
+export type NewObject = Omit<KubeObject, 'metadata'> & {
+  apiVersion: string;
+  kind: string;
   metadata: Partial<Metadata>;
-  [field: string]: unknown;
 };
 
 export const isJsonObject = (value: unknown): value is JsonObject =>
@@ -53,13 +64,7 @@ export const isJsonObject = (value: unknown): value is JsonObject =>
 export function draftOf<T>(stored: T): T {
   if (typeof stored !== 'object' || stored === null) return stored;
   if (Array.isArray(stored)) return stored.map(draftOf) as T;
-  const draft: JsonObject = {};
-  for (const key of Object.keys(stored)) {
-    const value = draftOf((stored as JsonObject)[key]);
-    if (key === '__proto__') Object.defineProperty(draft, key, { value, enumerable: true, writable: true });
-    else draft[key] = value;
-  }
-  return draft as T;
+  return Object.fromEntries(Object.entries(stored).map(([key, value]) => [key, draftOf(value)])) as T;
 }
 
 export function deepFreeze<T>(value: T): T {
@@ -70,40 +75,27 @@ export function deepFreeze<T>(value: T): T {
 }
 
 /** `metadata.labels.app` of an object; `undefined` when something on the way is missing. */
-export function fieldAt(object: unknown, path: readonly string[]): unknown {
-  let value: unknown = object;
-  for (const step of path) {
-    if (!isJsonObject(value)) return undefined;
-    value = value[step];
-  }
-  return value;
+export function fieldAt(object: unknown, path: string): unknown {
+  return path.split('.').reduce((value, step) => (isJsonObject(value) ? value[step] : undefined), object);
 }
 
-export function setFieldAt(object: JsonObject, path: readonly string[], value: unknown): void {
-  const last = path.at(-1);
-  let parent = object;
-  for (const step of path.slice(0, -1)) {
-    const next = parent[step];
-    const child: JsonObject = isJsonObject(next) ? next : {};
-    parent[step] = child;
-    parent = child;
-  }
-  if (last !== undefined) parent[last] = value;
-}
+export const listAt = (object: unknown, path: string): readonly unknown[] => {
+  const value = fieldAt(object, path);
+  return Array.isArray(value) ? value : [];
+};
 
 export const controllerOf = (object: KubeObject): OwnerReference | undefined =>
   object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 
+/** For what a controller makes on behalf of `owner`. */
+export const controlledBy = ({ apiVersion, kind, metadata: { name, uid } }: KubeObject): OwnerReference => ({
+  apiVersion,
+  kind,
+  name,
+  uid,
+  controller: true,
+  blockOwnerDeletion: true,
+});
+
 /** Kubernetes writes times in whole seconds. */
 export const timestamp = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
-
-const encoded = new WeakMap<KubeObject, string>();
-
-/** JSON of a stored object, made once however many lists and watchers ask for it. */
-export function encodeObject(stored: KubeObject): string {
-  const known = encoded.get(stored);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(stored);
-  if (Object.isFrozen(stored)) encoded.set(stored, text);
-  return text;
-}

@@ -4,7 +4,7 @@ import { ApiError } from './api-error.ts';
 import { builtinResources } from './builtin-resources.ts';
 import type { Service, Workload } from './kinds/typed.ts';
 import { tables } from './kinds/typed.ts';
-import { fieldAt, type JsonObject, type KubeObject } from './objects.ts';
+import { fieldAt, type JsonObject, type KubeObject, listAt } from './objects.ts';
 import { Operations } from './operations.ts';
 import { Registry, type ResourceDefinition } from './resource.ts';
 import { ServiceAddresses } from './service-addresses.ts';
@@ -128,7 +128,7 @@ describe('Operations', () => {
       assert.equal(error.code, code);
       assert.match(error.message, message);
       assert.equal(store.revision, revision);
-      if (code === 422) assert.ok(error.details?.causes?.[0]?.field !== undefined);
+      if (code === 422) assert.ok(fieldAt(listAt(error.details, 'causes')[0], 'field') !== undefined);
     });
   }
 
@@ -181,13 +181,13 @@ describe('Operations', () => {
   it('status and the rest do not touch each other', () => {
     const { operations } = setUp();
     const made = operations.create(pods, 'x', { ...pod('a'), status: { phase: 'Running' } });
-    assert.equal(fieldAt(made, ['status', 'phase']), 'Pending');
+    assert.equal(fieldAt(made, 'status.phase'), 'Pending');
     const both = { ...made, metadata: { ...made.metadata, labels: { a: 'b' } }, status: { phase: 'Running' } };
     const main = operations.update(pods, 'x', 'a', both);
-    assert.deepEqual([main.metadata.labels, fieldAt(main, ['status', 'phase'])], [{ a: 'b' }, 'Pending']);
+    assert.deepEqual([main.metadata.labels, fieldAt(main, 'status.phase')], [{ a: 'b' }, 'Pending']);
     const again = { ...main, metadata: { ...main.metadata, labels: {} }, status: { phase: 'Running' } };
     const status = operations.update(pods, 'x', 'a', again, { subresource: 'status' });
-    assert.deepEqual([status.metadata.labels, fieldAt(status, ['status', 'phase'])], [{ a: 'b' }, 'Running']);
+    assert.deepEqual([status.metadata.labels, fieldAt(status, 'status.phase')], [{ a: 'b' }, 'Running']);
   });
 
   it('dryRun answers as if, and stores nothing', () => {

@@ -1,10 +1,11 @@
 /**
- * Create, update, patch and the rest as the API defines them, over the store: the one way in which objects change, for
- * HTTP requests and controllers alike. Everything is synchronous, so a read and the write that follows from it cannot
- * be torn apart. Refusals are thrown as `ApiError`.
+ * Create, update, apply, patch and delete as the API defines them, over the store: the one way in which objects change,
+ * for HTTP requests and controllers alike. Everything is synchronous, so a read and the write that follows from it
+ * cannot be torn apart. Refusals are thrown as `ApiError`.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { alreadyExists, type Cause, conflict, forbidden, invalid, notFound } from './api-error.ts';
+import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './api-error.ts';
+import { afterUpdate, applied, type Writer } from './apply/managed-fields.ts';
 import {
   type DeleteOptions,
   type DeleteOutcome,
@@ -15,33 +16,40 @@ import {
 } from './deletion.ts';
 import { tables } from './kinds/typed.ts';
 import { carryMetadata, countGeneration, draftFromBody, stampNew, validateMetadata } from './object-metadata.ts';
-import { draftOf, fieldAt, type KubeObject, type NewObject } from './objects.ts';
-import { type AllocationContext, type Registry, type ResourceDefinition, tableOf } from './resource.ts';
+import { draftOf, type KubeObject, listAt, type ManagedFields, type NewObject, timestamp } from './objects.ts';
+import { type Registry, type ResourceDefinition, tableOf } from './resource.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 import type { Store } from './store.ts';
 
 export interface WriteOptions {
   readonly dryRun?: boolean;
   /** `status` touches only the status; without it the status stays as it is. */
-  readonly subresource?: 'status';
+  readonly subresource?: 'status' | 'scale';
+  /** Whom the fields that change belong to. */
+  readonly manager?: string;
 }
 
-export interface OperationsOptions extends AllocationContext {
+export interface OperationsOptions {
   readonly store: Store;
   readonly registry: Registry;
+  readonly addresses: ServiceAddresses;
   readonly now?: () => Date;
 }
+
+/** Who owns which fields of the finished draft. */
+type Books = (draft: KubeObject) => ManagedFields[];
 
 export class Operations {
   readonly store: Store;
   readonly registry: Registry;
   readonly now: () => Date;
-  readonly #context: AllocationContext;
+  readonly #addresses: ServiceAddresses;
 
   constructor({ store, registry, addresses, now = () => new Date() }: OperationsOptions) {
     this.store = store;
     this.registry = registry;
     this.now = now;
-    this.#context = { addresses };
+    this.#addresses = addresses;
   }
 
   get(definition: ResourceDefinition, namespace: string, name: string): KubeObject {
@@ -50,22 +58,10 @@ export class Operations {
     return found;
   }
 
-  create(
-    definition: ResourceDefinition,
-    namespace: string,
-    body: unknown,
-    { dryRun = false }: WriteOptions = {},
-  ): KubeObject {
-    const table = tableOf(definition);
+  create(definition: ResourceDefinition, namespace: string, body: unknown, options: WriteOptions = {}): KubeObject {
     const draft = draftFromBody(definition, namespace, body);
-    const taken = (name: string) => this.store.get(table, namespace, name) !== undefined;
-    stampNew(draft, this.now(), taken);
-    if (definition.namespaced) this.#checkNamespace(definition, namespace, draft.metadata.name);
-    if (draft.metadata.name && taken(draft.metadata.name)) throw alreadyExists(definition, draft.metadata.name);
-    // The kubelet registers its Node with a status; everybody else's status is what a controller says later.
-    if (definition.hasStatus && table !== tables.nodes) delete draft['status'];
-    this.#complete(definition, draft, undefined);
-    return dryRun ? draft : this.store.put(table, draft);
+    const writer = this.#writer(options);
+    return this.#add(definition, draft, options, (made) => afterUpdate(undefined, made, [], writer, definition.merge));
   }
 
   update(
@@ -73,17 +69,35 @@ export class Operations {
     namespace: string,
     name: string,
     body: unknown,
-    { dryRun = false, subresource }: WriteOptions = {},
+    options: WriteOptions = {},
   ): KubeObject {
     const current = this.get(definition, namespace, name);
     const given = draftFromBody(definition, namespace, body);
-    carryMetadata(definition, given, current);
-    const draft = splitStatus(definition, given, current, subresource);
-    this.#complete(definition, draft, current);
-    if (isDeepStrictEqual(draft, current)) return current;
-    if (dryRun) return draft;
-    const stored = this.store.put(tableOf(definition), draft);
-    return this.#finishDeletion(definition, stored);
+    const books = given.metadata.managedFields ?? current.metadata.managedFields ?? [];
+    const writer = this.#writer(options);
+    return this.#replace(definition, current, given, options, (made) =>
+      afterUpdate(current, made, books, writer, definition.merge),
+    );
+  }
+
+  /** Server-side apply. */
+  apply(
+    definition: ResourceDefinition,
+    namespace: string,
+    name: string,
+    body: unknown,
+    { force, ...options }: WriteOptions & { readonly force: boolean },
+  ): { readonly object: KubeObject; readonly created: boolean } {
+    const live = this.store.get(tableOf(definition), namespace, name);
+    const config = draftFromBody(definition, namespace, body);
+    config.metadata.name ??= name;
+    if (config.metadata.name !== name) throw badRequest('the name of the object does not match the name on the URL');
+    if (config.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
+    if (definition.hasStatus && options.subresource !== 'status') delete config['status'];
+    const writer = { ...this.#writer(options), force };
+    const { object, managedFields } = applied(live, config, writer, definition.merge);
+    if (!live) return { object: this.#add(definition, object, options, () => managedFields), created: true };
+    return { object: this.#replace(definition, live, object, options, () => managedFields), created: false };
   }
 
   /** `change` gets a copy of the object and answers with what it shall be. */
@@ -114,15 +128,14 @@ export class Operations {
   }
 
   /** For controllers: of the built-in kind, in the object's own namespace. */
-  definitionOf(object: KubeObject): ResourceDefinition {
-    const definition = this.registry.findKind(object.apiVersion, object.kind);
-    if (!definition) throw new Error(`Cannot handle object: expected a served kind: current value is ${object.kind}`);
+  definitionOf({ apiVersion, kind }: NewObject): ResourceDefinition {
+    const definition = this.registry.findKind(apiVersion, kind);
+    if (!definition) throw new Error(`Cannot handle object: expected a served kind: current value is ${kind}`);
     return definition;
   }
 
-  createObject(object: NewObject & { apiVersion: string; kind: string }): KubeObject {
-    const definition = this.definitionOf(object as KubeObject);
-    return this.create(definition, object.metadata.namespace ?? '', object);
+  createObject(object: NewObject): KubeObject {
+    return this.create(this.definitionOf(object), object.metadata.namespace ?? '', object);
   }
 
   change<T extends KubeObject>(object: T, edit: (draft: T) => void, options: WriteOptions = {}): T {
@@ -139,14 +152,48 @@ export class Operations {
     return this.delete(this.definitionOf(object), namespace, name, options);
   }
 
-  #complete(definition: ResourceDefinition, draft: KubeObject, current: KubeObject | undefined): void {
-    const fail = (causes: readonly Cause[]) => {
+  #writer({ manager = 'kube-controller-manager', subresource }: WriteOptions): Writer {
+    return { manager, time: timestamp(this.now()), ...(subresource && { subresource }) };
+  }
+
+  #add(definition: ResourceDefinition, draft: KubeObject, { dryRun }: WriteOptions, books: Books): KubeObject {
+    const table = tableOf(definition);
+    const namespace = draft.metadata.namespace ?? '';
+    const taken = (name: string) => this.store.get(table, namespace, name) !== undefined;
+    stampNew(draft, this.now(), taken);
+    if (definition.namespaced) this.#checkNamespace(definition, namespace, draft.metadata.name);
+    if (draft.metadata.name && taken(draft.metadata.name)) throw alreadyExists(definition, draft.metadata.name);
+    // The kubelet registers its Node with a status; everybody else's status is what a controller says later.
+    if (definition.hasStatus && table !== tables.nodes) delete draft['status'];
+    this.#complete(definition, draft, undefined, books);
+    return dryRun ? draft : this.store.put(table, draft);
+  }
+
+  #replace(
+    definition: ResourceDefinition,
+    current: KubeObject,
+    given: KubeObject,
+    { dryRun, subresource }: WriteOptions,
+    books: Books,
+  ): KubeObject {
+    carryMetadata(definition, given, current);
+    const draft = definition.hasStatus ? withStatus(given, current, subresource === 'status') : given;
+    this.#complete(definition, draft, current, books);
+    if (isDeepStrictEqual(draft, current)) return current;
+    return dryRun ? draft : this.#finishDeletion(definition, this.store.put(tableOf(definition), draft));
+  }
+
+  #complete(definition: ResourceDefinition, draft: KubeObject, current: KubeObject | undefined, books: Books): void {
+    const check = (causes: readonly Cause[] = []) => {
       if (causes.length > 0) throw invalid(definition, draft.metadata.name ?? '', causes);
     };
-    fail(validateMetadata(definition, draft));
+    check(validateMetadata(definition, draft));
     definition.setDefaults?.(draft, current);
-    fail(definition.validate?.(draft, current) ?? []);
-    fail(definition.allocate?.(draft, current, this.#context) ?? []);
+    check(definition.validate?.(draft, current));
+    delete draft.metadata.managedFields;
+    const managedFields = books(draft);
+    if (managedFields.length > 0) Object.assign(draft.metadata, { managedFields });
+    check(definition.allocate?.(draft, this.#addresses));
     countGeneration(definition, draft, current);
   }
 
@@ -167,20 +214,11 @@ export class Operations {
   }
 }
 
-function splitStatus(
-  { hasStatus }: ResourceDefinition,
-  given: KubeObject,
-  current: KubeObject,
-  subresource: 'status' | undefined,
-): KubeObject {
-  if (!hasStatus) return given;
-  const { status, ...rest } = subresource === 'status' ? draftOf(current) : given;
-  const kept = subresource === 'status' ? given['status'] : current['status'];
-  return (kept === undefined ? rest : { ...rest, status: draftOf(kept) }) as KubeObject;
+/** The status of one side and all else of the other. */
+function withStatus(given: KubeObject, current: KubeObject, onlyStatus: boolean): KubeObject {
+  const [{ status: _, ...rest }, { status }] = onlyStatus ? [draftOf(current), given] : [given, current];
+  return (status === undefined ? rest : { ...rest, status: draftOf(status) }) as KubeObject;
 }
 
-function hasNamespaceFinalizer(object: KubeObject): boolean {
-  if (object.kind !== 'Namespace' || object.apiVersion !== 'v1') return false;
-  const finalizers = fieldAt(object, ['spec', 'finalizers']);
-  return Array.isArray(finalizers) && finalizers.length > 0;
-}
+const hasNamespaceFinalizer = (object: KubeObject): boolean =>
+  object.kind === 'Namespace' && listAt(object, 'spec.finalizers').length > 0;

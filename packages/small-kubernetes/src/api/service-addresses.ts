@@ -12,13 +12,13 @@ import {
   ipFromBytes,
   parseIp,
 } from '@tombolo/shared/model/ip.ts';
-import { fieldAt, type KubeObject } from './objects.ts';
+import { fieldAt, type KubeObject, listAt } from './objects.ts';
 import type { Change } from './store.ts';
 
 const FIRST_NODE_PORT = 30000;
 const LAST_NODE_PORT = 32767;
-/** Enough for 60,000 services, and small enough to walk through. */
-const LARGEST_RANGE = 2 ** 20;
+/** As many of a range as are handed out: the last two bytes of an address. */
+const MOST_ADDRESSES = 2 ** 16;
 
 interface Range {
   readonly cidr: Cidr;
@@ -31,7 +31,10 @@ export class ServiceAddresses {
   readonly #users = new Map<string, string>();
 
   constructor(cidrs: readonly Cidr[]) {
-    this.#ranges = cidrs.map((cidr) => ({ cidr, size: sizeOf(cidr), next: 1 }));
+    this.#ranges = cidrs.map((cidr) => {
+      const bits = bytesOf(cidr.address).length * 8 - cidr.length;
+      return { cidr, size: Math.min(2 ** bits, MOST_ADDRESSES), next: 1 };
+    });
   }
 
   /** In the order of configuration; the first is what a single-stack Service gets. */
@@ -40,18 +43,16 @@ export class ServiceAddresses {
   }
 
   observe({ object, previous, type }: Change): void {
-    if (previous) for (const used of resourcesOf(previous)) this.#users.delete(used);
-    if (type !== 'DELETED') for (const used of resourcesOf(object)) this.#users.set(used, object.metadata.uid);
+    if (previous) for (const used of takenBy(previous)) this.#users.delete(used);
+    if (type !== 'DELETED') for (const used of takenBy(object)) this.#users.set(used, object.metadata.uid);
   }
 
   /** Undefined when the family is not configured or its range is full. */
   nextAddress(family: IpFamily): IpAddress | undefined {
     const range = this.#ranges.find(({ cidr }) => familyOf(cidr.address) === family);
-    if (!range) return undefined;
-    for (let tries = 1; tries < range.size; tries++) {
-      const at = range.next;
-      range.next = at + 1 >= range.size ? 1 : at + 1;
-      const address = addressAt(range.cidr, at);
+    for (let tries = 1; range && tries < range.size; tries++) {
+      const address = addressAt(range.cidr, range.next);
+      range.next = range.next + 1 >= range.size ? 1 : range.next + 1;
       if (!this.#users.has(address)) return address;
     }
     return undefined;
@@ -61,57 +62,45 @@ export class ServiceAddresses {
   refusal(text: string, uid: string): string | undefined {
     const address = parseIp(text);
     if (!address.ok) return 'must be a valid IP address';
-    if (!this.#ranges.some(({ cidr }) => cidrContains(cidr, address.value))) {
+    if (!this.#ranges.some(({ cidr }) => cidrContains(cidr, address.value)))
       return `failed to allocate IP ${text}: the provided IP is not in the valid range`;
-    }
-    const user = this.#users.get(address.value);
-    return user !== undefined && user !== uid
-      ? `failed to allocate IP ${text}: provided IP is already allocated`
-      : undefined;
+    const isFree = (this.#users.get(address.value) ?? uid) === uid;
+    return isFree ? undefined : `failed to allocate IP ${text}: provided IP is already allocated`;
   }
 
-  nextNodePort(protocol: string, taken: ReadonlySet<string>): number | undefined {
-    for (let port = FIRST_NODE_PORT; port <= LAST_NODE_PORT; port++) {
-      const key = nodePortKey(protocol, port);
-      if (!this.#users.has(key) && !taken.has(key)) return port;
+  /** Beyond the range when all are taken. */
+  nextNodePort(protocol: string, taken: ReadonlySet<string>): number {
+    let port = FIRST_NODE_PORT;
+    for (let key = nodePortKey(protocol, port); this.#users.has(key) || taken.has(key); ) {
+      key = nodePortKey(protocol, ++port);
     }
-    return undefined;
+    return port;
   }
 
   nodePortRefusal(protocol: string, port: number, uid: string): string | undefined {
-    if (port < FIRST_NODE_PORT || port > LAST_NODE_PORT) {
-      return `provided port is not in the valid range. The range of valid ports is ${FIRST_NODE_PORT}-${LAST_NODE_PORT}`;
-    }
-    const user = this.#users.get(nodePortKey(protocol, port));
-    return user !== undefined && user !== uid ? 'provided port is already allocated' : undefined;
+    const range = `${FIRST_NODE_PORT}-${LAST_NODE_PORT}`;
+    if (port < FIRST_NODE_PORT || port > LAST_NODE_PORT)
+      return `provided port is not in the valid range. The range of valid ports is ${range}`;
+    const isFree = (this.#users.get(nodePortKey(protocol, port)) ?? uid) === uid;
+    return isFree ? undefined : 'provided port is already allocated';
   }
 }
 
 export const nodePortKey = (protocol: string, port: number): string => `${protocol}/${port}`;
 
-function* resourcesOf(service: KubeObject): Iterable<string> {
-  const addresses = fieldAt(service, ['spec', 'clusterIPs']);
-  if (Array.isArray(addresses)) for (const address of addresses) if (address !== 'None') yield String(address);
-  const ports = fieldAt(service, ['spec', 'ports']);
-  if (!Array.isArray(ports)) return;
-  for (const port of ports) {
-    const nodePort = fieldAt(port, ['nodePort']);
-    if (typeof nodePort === 'number') yield nodePortKey(String(fieldAt(port, ['protocol']) ?? 'TCP'), nodePort);
-  }
-}
-
-function sizeOf({ address, length }: Cidr): number {
-  const bits = bytesOf(address).length * 8 - length;
-  return Math.min(2 ** bits, LARGEST_RANGE);
+function takenBy(service: KubeObject): string[] {
+  const ports = listAt(service, 'spec.ports').filter((port) => fieldAt(port, 'nodePort') !== undefined);
+  return [
+    ...listAt(service, 'spec.clusterIPs').map(String),
+    ...ports.map((port) => nodePortKey(String(fieldAt(port, 'protocol')), Number(fieldAt(port, 'nodePort')))),
+  ];
 }
 
 function addressAt({ address }: Cidr, offset: number): IpAddress {
   const bytes = bytesOf(address);
-  let rest = offset;
-  for (let at = bytes.length - 1; at >= 0 && rest > 0; at--) {
-    const sum = (bytes[at] ?? 0) + (rest % 256);
-    bytes[at] = sum % 256;
-    rest = Math.floor(rest / 256) + Math.floor(sum / 256);
-  }
+  const low = bytes.length - 2;
+  const sum = (bytes[low] ?? 0) * 256 + (bytes[low + 1] ?? 0) + offset;
+  bytes[low] = Math.floor(sum / 256);
+  bytes[low + 1] = sum % 256;
   return ipFromBytes(bytes);
 }

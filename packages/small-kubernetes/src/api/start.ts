@@ -14,7 +14,6 @@ import { checkListenHost } from './listen-guard.ts';
 import { Operations } from './operations.ts';
 import { Registry } from './resource.ts';
 import { ServiceAddresses } from './service-addresses.ts';
-import { loadState, saveState } from './state-file.ts';
 import { Store } from './store.ts';
 
 export interface KubernetesApiOptions {
@@ -26,8 +25,6 @@ export interface KubernetesApiOptions {
   /** How many changes a watch can go back. */
   readonly historySize?: number;
   readonly bookmarkIntervalMs?: number;
-  /** Objects are read from here at the start and written back at the end. */
-  readonly stateFile?: string;
   /** False for tests of the API alone. */
   readonly controllers?: boolean;
   readonly log?: Logger;
@@ -46,7 +43,7 @@ export interface KubernetesApi {
 const EPOCH = Date.UTC(2026, 0, 1);
 
 export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
-  const { listen, serviceCidrs = ['10.96.0.0/16'], historySize = 10_000, log = silentLogger, stateFile } = options;
+  const { listen, serviceCidrs = ['10.96.0.0/16'], historySize = 10_000, log = silentLogger } = options;
   const store = new Store({
     historySize,
     firstRevision: Date.now() - EPOCH,
@@ -56,13 +53,11 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   store.subscribe(tables.services, (change) => addresses.observe(change));
   const registry = new Registry(builtinResources);
   const operations = new Operations({ store, registry, addresses });
-  if (stateFile !== undefined) await loadState(stateFile, operations, addresses);
-  const controllers = options.controllers === false ? undefined : startControllers(operations, log);
+  const stopControllers = options.controllers === false ? () => {} : startControllers(operations, log);
   const server = new ApiServer({ operations, log, bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000 });
   const close = async () => {
     await server.close();
-    controllers?.close();
-    if (stateFile !== undefined) await saveState(stateFile, store);
+    stopControllers();
   };
   try {
     const url = await listenOn(server, listen);

@@ -27,11 +27,10 @@ export interface StoreOptions {
   readonly onListenerError?: (error: unknown) => void;
 }
 
-type Table = Map<string, Map<string, KubeObject>>;
-
 export class Store {
   readonly #options: StoreOptions;
-  readonly #tables = new Map<string, Table>();
+  /** By table, then by `namespace/name`. */
+  readonly #tables = new Map<string, Map<string, KubeObject>>();
   readonly #listeners = new Map<string, Set<ChangeListener>>();
   readonly #undelivered: Change[] = [];
   #delivering = false;
@@ -54,71 +53,49 @@ export class Store {
   }
 
   get(table: string, namespace: string, name: string): KubeObject | undefined {
-    return this.#tables.get(table)?.get(namespace)?.get(name);
+    return this.#tables.get(table)?.get(`${namespace}/${name}`);
   }
 
   /** In the order of keys (namespace, then name). */
   list(table: string, namespace?: string): KubeObject[] {
-    const spaces = this.#tables.get(table);
-    if (!spaces) return [];
-    const chosen = namespace === undefined ? [...spaces.keys()].sort() : [namespace];
-    return chosen.flatMap((space) => [...(spaces.get(space)?.values() ?? [])].sort(byName));
-  }
-
-  /** Without order and copies: for controllers that look at all. */
-  *all(table: string, namespace?: string): Iterable<KubeObject> {
-    const spaces = this.#tables.get(table);
-    if (!spaces) return;
-    if (namespace !== undefined) yield* spaces.get(namespace)?.values() ?? [];
-    else for (const space of spaces.values()) yield* space.values();
+    return [...(this.#tables.get(table)?.values() ?? [])].filter(isIn(namespace)).sort(byKey);
   }
 
   /** What `list` answered at an earlier revision, by undoing the changes since; `undefined` when it was compacted. */
   listAt(revision: number, table: string, namespace?: string): KubeObject[] | undefined {
     const since = this.changesSince(revision);
     if (since === undefined) return undefined;
-    const undone = since.filter(
-      (c) => c.table === table && (namespace === undefined || spaceOf(c.object) === namespace),
-    );
-    if (undone.length === 0) return this.list(table, namespace);
-    const objects = new Map(this.list(table, namespace).map((object) => [keyOf(object), object]));
-    for (const { object, previous } of undone.reverse()) {
+    const objects = new Map(this.list(table).map((object) => [keyOf(object), object]));
+    for (const { object, previous } of since.filter((change) => change.table === table).reverse()) {
       if (previous) objects.set(keyOf(previous), previous);
       else objects.delete(keyOf(object));
     }
-    return [...objects.values()].sort(byKey);
+    return [...objects.values()].filter(isIn(namespace)).sort(byKey);
   }
 
   /** Adds or replaces; gives the object its revision, freezes it and answers with it. */
   put(table: string, object: KubeObject): KubeObject {
-    const space = this.#space(table, spaceOf(object));
-    const previous = space.get(object.metadata.name);
+    const objects = this.#tables.get(table) ?? new Map<string, KubeObject>();
+    this.#tables.set(table, objects);
+    const previous = objects.get(keyOf(object));
     const stored = this.#stamp(object);
-    space.set(stored.metadata.name, stored);
-    this.#commit({
-      revision: this.revision + 1,
-      type: previous ? 'MODIFIED' : 'ADDED',
-      table,
-      object: stored,
-      previous,
-    });
+    objects.set(keyOf(stored), stored);
+    this.#commit(previous ? 'MODIFIED' : 'ADDED', table, stored, previous);
     return stored;
   }
 
   remove(table: string, namespace: string, name: string): KubeObject | undefined {
-    const space = this.#space(table, namespace);
-    const previous = space.get(name);
+    const previous = this.get(table, namespace, name);
     if (!previous) return undefined;
-    space.delete(name);
+    this.#tables.get(table)?.delete(keyOf(previous));
     const last = this.#stamp({ ...previous, metadata: { ...previous.metadata } });
-    this.#commit({ revision: this.revision + 1, type: 'DELETED', table, object: last, previous });
+    this.#commit('DELETED', table, last, previous);
     return last;
   }
 
   /** Oldest first; `undefined` when some of them are gone from the history. */
   changesSince(revision: number): Change[] | undefined {
-    if (revision < this.#compacted) return undefined;
-    return this.#history.slice(revision - this.#compacted);
+    return revision < this.#compacted ? undefined : this.#history.slice(revision - this.#compacted);
   }
 
   /** Forgets the changes up to a revision (all, by default): watches from before it get 410 Gone. */
@@ -132,32 +109,8 @@ export class Store {
   /** `*` hears of all tables. Answers with the way to stop. */
   subscribe(table: string, listener: ChangeListener): () => void {
     const listeners = this.#listeners.get(table) ?? new Set();
-    this.#listeners.set(table, listeners);
-    listeners.add(listener);
+    this.#listeners.set(table, listeners.add(listener));
     return () => void listeners.delete(listener);
-  }
-
-  /** Puts back what was saved, at its old revisions. Only for an empty store that nobody listens to yet. */
-  restore(revision: number, objects: Iterable<readonly [table: string, object: KubeObject]>): void {
-    if (this.#tables.size > 0) throw new Error('Cannot restore objects: expected an empty store');
-    for (const [table, object] of objects) {
-      this.#space(table, spaceOf(object)).set(object.metadata.name, deepFreeze(object));
-    }
-    this.#compacted = Math.max(revision, this.#compacted);
-  }
-
-  *entries(): Iterable<readonly [table: string, object: KubeObject]> {
-    for (const [table, spaces] of this.#tables) {
-      for (const space of spaces.values()) for (const object of space.values()) yield [table, object];
-    }
-  }
-
-  #space(table: string, namespace: string): Map<string, KubeObject> {
-    const spaces: Table = this.#tables.get(table) ?? new Map();
-    this.#tables.set(table, spaces);
-    const space = spaces.get(namespace) ?? new Map<string, KubeObject>();
-    spaces.set(namespace, space);
-    return space;
   }
 
   #stamp(object: KubeObject): KubeObject {
@@ -165,20 +118,17 @@ export class Store {
     return deepFreeze(object);
   }
 
-  #commit(change: Change): void {
+  #commit(type: ChangeType, table: string, object: KubeObject, previous: KubeObject | undefined): void {
+    const change: Change = { revision: this.revision + 1, type, table, object, previous };
     this.#history.push(change);
     // Trimmed in batches, so that a commit costs the same on average however long the history is.
-    if (this.#history.length > this.#options.historySize * 1.25 + 16) {
-      this.compact(this.revision - this.#options.historySize);
-    }
+    const { historySize } = this.#options;
+    if (this.#history.length > historySize * 1.25 + 16) this.compact(this.revision - historySize);
     this.#undelivered.push(change);
     if (this.#delivering) return;
     this.#delivering = true;
-    try {
-      for (let next = this.#undelivered.shift(); next; next = this.#undelivered.shift()) this.#deliver(next);
-    } finally {
-      this.#delivering = false;
-    }
+    for (let next = this.#undelivered.shift(); next; next = this.#undelivered.shift()) this.#deliver(next);
+    this.#delivering = false;
   }
 
   #deliver(change: Change): void {
@@ -197,6 +147,10 @@ export class Store {
 export const spaceOf = (object: KubeObject): string => object.metadata.namespace ?? '';
 export const keyOf = (object: KubeObject): string => `${spaceOf(object)}/${object.metadata.name}`;
 
+/** Of cluster-scoped objects with the namespace ''. */
+const isIn = (namespace: string | undefined) => (object: KubeObject) =>
+  namespace === undefined || spaceOf(object) === namespace;
+
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-const byName = (a: KubeObject, b: KubeObject) => compare(a.metadata.name, b.metadata.name);
-const byKey = (a: KubeObject, b: KubeObject) => compare(spaceOf(a), spaceOf(b)) || byName(a, b);
+const byKey = (a: KubeObject, b: KubeObject) =>
+  compare(spaceOf(a), spaceOf(b)) || compare(a.metadata.name, b.metadata.name);

@@ -65,7 +65,7 @@ describe('controllers', () => {
     const pod = api.operations.createObject(bound);
     api.operations.deleteObject(api.store.get(tables.namespaces, '', 'x') as KubeObject);
     await settled();
-    assert.equal(fieldAt(api.store.get(tables.namespaces, '', 'x'), ['status', 'phase']), 'Terminating');
+    assert.equal(fieldAt(api.store.get(tables.namespaces, '', 'x'), 'status.phase'), 'Terminating');
     assert.throws(() => api.operations.createObject(bound), /is being terminated/);
     api.operations.deleteObject(pod, { gracePeriodSeconds: 0 });
     await settled();
@@ -184,7 +184,7 @@ describe('controllers', () => {
     assert.ok(pod);
     makeReady(pod, '10.0.0.9');
     await settled();
-    const endpoint = () => fieldAt(slices()[0], ['endpoints']) as JsonObject[];
+    const endpoint = () => fieldAt(slices()[0], 'endpoints') as JsonObject[];
     assert.deepEqual(endpoint()[0]?.['addresses'], ['10.0.0.9']);
     assert.deepEqual(slices()[0]?.['ports'], [{ name: '', port: 8080, protocol: 'TCP' }]);
     api.operations.change(
@@ -195,7 +195,7 @@ describe('controllers', () => {
     assert.equal(endpoint()[0]?.['zone'], 'z');
     api.operations.deleteObject(get(tables.pods, pod.metadata.name));
     await settled();
-    const old = endpoint().find(({ targetRef }) => fieldAt(targetRef, ['name']) === pod.metadata.name);
+    const old = endpoint().find(({ targetRef }) => fieldAt(targetRef, 'name') === pod.metadata.name);
     assert.deepEqual(old?.['conditions'], { ready: false, serving: true, terminating: true });
     api.operations.deleteObject(get(tables.services, 'web'));
     await settled();

@@ -4,85 +4,61 @@
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import {
-  type Condition,
-  type Pod,
-  type PodTemplate,
-  tables,
-  type Workload,
-  type WorkloadStatus,
-} from '../api/kinds/typed.ts';
-import { controllerOf, draftOf, type OwnerReference, timestamp } from '../api/objects.ts';
+import { type Condition, type Pod, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
+import { controlledBy, controllerOf, isJsonObject, timestamp } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
 import { withCondition } from './conditions.ts';
+import { Controller } from './controller.ts';
 import { boundsOf, planRollout } from './rollout.ts';
-import { WorkQueue } from './work-queue.ts';
 
 const HASH = 'pod-template-hash';
 const REVISION = 'deployment.kubernetes.io/revision';
 
-export class DeploymentController {
-  readonly #operations: Operations;
-  readonly #queue: WorkQueue;
-  readonly #stops: readonly (() => void)[];
-
+export class DeploymentController extends Controller {
   constructor(operations: Operations, log: Logger) {
-    this.#operations = operations;
-    const { store } = operations;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), log);
-    this.#stops = [
-      store.subscribe(tables.deployments, ({ object }) => this.#queue.mark(keyOf(object))),
-      store.subscribe(tables.replicaSets, ({ object }) => {
-        const owner = controllerOf(object);
-        if (owner?.kind === 'Deployment') this.#queue.mark(`${spaceOf(object)}/${owner.name}`);
-      }),
+    super(operations, log);
+    this.follow(tables.deployments, ({ object }) => this.mark(keyOf(object)));
+    this.follow(tables.replicaSets, ({ object }) => this.#markOwnerOf(object as Workload));
+    this.follow(tables.pods, ({ type, object }) => {
       // Recreate waits for the last old pod.
-      store.subscribe(tables.pods, ({ type, object }) => {
-        if (type === 'DELETED') this.#markOwnerOf(object as Pod);
-      }),
-    ];
-    for (const deployment of store.all(tables.deployments)) this.#queue.mark(keyOf(deployment));
+      const owner = this.store.get(tables.replicaSets, spaceOf(object), controllerOf(object)?.name ?? '');
+      if (type === 'DELETED' && owner) this.#markOwnerOf(owner as Workload);
+    });
   }
 
-  close(): void {
-    for (const stop of this.#stops) stop();
-    this.#queue.close();
+  #markOwnerOf(set: Workload): void {
+    const owner = controllerOf(set);
+    if (owner?.kind === 'Deployment') this.mark(`${spaceOf(set)}/${owner.name}`);
   }
 
-  #markOwnerOf(pod: Pod): void {
-    const set = this.#operations.store.get(tables.replicaSets, spaceOf(pod), controllerOf(pod)?.name ?? '');
-    const owner = set && controllerOf(set);
-    if (owner?.kind === 'Deployment') this.#queue.mark(`${spaceOf(pod)}/${owner.name}`);
-  }
-
-  #reconcile(key: string): void {
+  protected reconcile(key: string): void {
     const [namespace = '', name = ''] = key.split('/');
-    const deployment = this.#operations.store.get(tables.deployments, namespace, name) as Workload | undefined;
+    const deployment = this.store.get(tables.deployments, namespace, name) as Workload | undefined;
     if (!deployment || deployment.metadata.deletionTimestamp !== undefined) return;
     const sets = this.#setsOf(deployment);
-    const hash = templateHash(deployment.spec.template);
+    const hash = hashOf(deployment.spec.template);
     const current = sets.find((set) => set.metadata.labels?.[HASH] === hash) ?? this.#createSet(deployment, hash, sets);
     if (!current) return;
     const old = sets.filter((set) => set.metadata.uid !== current.metadata.uid);
     const revised = this.#keepRevision(deployment, current, old);
     this.#roll(revised, current, old);
     this.#forgetHistory(deployment, old);
-    this.#writeStatus(revised, this.#setsOf(deployment), current.metadata.uid);
+    this.#writeStatus(revised, this.#setsOf(deployment), current.metadata.name);
   }
 
   #setsOf(deployment: Workload): Workload[] {
-    const sets = this.#operations.store.list(tables.replicaSets, spaceOf(deployment)) as Workload[];
+    const sets = this.store.list(tables.replicaSets, spaceOf(deployment)) as Workload[];
     return sets.filter((set) => controllerOf(set)?.uid === deployment.metadata.uid);
   }
 
   /** A paused Deployment starts no new rollout. */
   #createSet(deployment: Workload, hash: string, sets: readonly Workload[]): Workload | undefined {
-    if (deployment.spec.paused && sets.length > 0) return undefined;
     const { metadata, spec } = deployment;
-    const { metadata: templateMetadata = {}, spec: podSpec } = draftOf(spec.template);
-    const labels = { ...templateMetadata.labels, [HASH]: hash };
-    return this.#operations.createObject({
+    if (spec.paused && sets.length > 0) return undefined;
+    const { selector, template } = spec;
+    const labels = { ...template.metadata?.labels, [HASH]: hash };
+    return this.operations.createObject({
       apiVersion: 'apps/v1',
       kind: 'ReplicaSet',
       metadata: {
@@ -90,110 +66,86 @@ export class DeploymentController {
         namespace: spaceOf(deployment),
         labels,
         annotations: { [REVISION]: String(highestRevision(sets) + 1) },
-        ownerReferences: [ownerFor(deployment)],
+        ownerReferences: [controlledBy(deployment)],
       },
       spec: {
         replicas: 0,
-        selector: { ...spec.selector, matchLabels: { ...spec.selector.matchLabels, [HASH]: hash } },
-        template: { metadata: { ...templateMetadata, labels }, spec: podSpec },
+        selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH]: hash } },
+        template: { ...template, metadata: { ...template.metadata, labels } },
       },
     }) as Workload;
   }
 
   /** A template that was rolled back to becomes the newest revision again. */
   #keepRevision(deployment: Workload, current: Workload, old: readonly Workload[]): Workload {
-    const newest = highestRevision(old) + 1;
-    const own = revisionOf(current);
-    const revision = Math.max(own, newest);
+    const revision = Math.max(revisionOf(current), highestRevision(old) + 1);
     const annotate = ({ metadata }: Workload) => {
       metadata.annotations = { ...metadata.annotations, [REVISION]: String(revision) };
     };
-    if (own !== revision) this.#operations.change(current, annotate);
-    return revisionOf(deployment) === revision ? deployment : this.#operations.change(deployment, annotate);
+    this.operations.change(current, annotate);
+    return this.operations.change(deployment, annotate);
   }
 
   #roll(deployment: Workload, current: Workload, old: readonly Workload[]): void {
-    const { replicas } = planRollout(deployment, current, old, this.#podsLeft(deployment, old));
+    const uids = new Set(old.map(({ metadata }) => metadata.uid));
+    const pods = this.store.list(tables.pods, spaceOf(deployment)) as Pod[];
+    const podsLeft = pods.filter((pod) => uids.has(controllerOf(pod)?.uid ?? '')).length;
+    const plan = planRollout(deployment, current, old, podsLeft);
     for (const set of [current, ...old]) {
-      const count = replicas.get(set.metadata.name);
-      if (count === undefined) continue;
-      this.#operations.change(set, ({ spec }) => {
-        spec.replicas = count;
+      this.operations.change(set, (draft) => {
+        draft.spec.replicas = plan.get(set.metadata.name) ?? draft.spec.replicas ?? 0;
       });
     }
   }
 
-  #podsLeft(deployment: Workload, old: readonly Workload[]): number {
-    const uids = new Set(old.map(({ metadata }) => metadata.uid));
-    const pods = [...this.#operations.store.all(tables.pods, spaceOf(deployment))];
-    return pods.filter((pod) => uids.has(controllerOf(pod)?.uid ?? '')).length;
-  }
-
-  #forgetHistory({ spec }: Workload, old: readonly Workload[]): void {
+  #forgetHistory({ spec: { revisionHistoryLimit = 10 } }: Workload, old: readonly Workload[]): void {
     const ended = old.filter(({ spec, status }) => spec.replicas === 0 && !status.replicas);
-    const surplus = ended.length - (spec.revisionHistoryLimit ?? 10);
-    if (surplus <= 0) return;
-    const oldest = [...ended].sort((a, b) => revisionOf(a) - revisionOf(b)).slice(0, surplus);
-    for (const set of oldest) this.#operations.deleteObject(set);
+    const byAge = ended.sort((a, b) => revisionOf(a) - revisionOf(b));
+    for (const set of byAge.slice(0, Math.max(0, ended.length - revisionHistoryLimit)))
+      this.operations.deleteObject(set);
   }
 
-  #writeStatus(deployment: Workload, sets: readonly Workload[], currentUid: string): void {
-    const current = sets.find(({ metadata }) => metadata.uid === currentUid);
-    const total = (count: (status: WorkloadStatus) => number | undefined) =>
-      sets.reduce((sum, { status }) => sum + (count(status) ?? 0), 0);
-    const replicas = total((status) => status.replicas);
-    const availableReplicas = total((status) => status.availableReplicas);
+  #writeStatus(deployment: Workload, sets: readonly Workload[], name: string): void {
+    const total = (field: 'replicas' | 'readyReplicas' | 'availableReplicas') =>
+      sets.reduce((sum, { status }) => sum + (status[field] ?? 0), 0);
+    const availableReplicas = total('availableReplicas');
     const counts = {
       observedGeneration: deployment.metadata.generation ?? 0,
-      replicas,
-      updatedReplicas: current?.status.replicas ?? 0,
-      readyReplicas: total((status) => status.readyReplicas),
+      replicas: total('replicas'),
+      updatedReplicas: sets.find(({ metadata }) => metadata.name === name)?.status.replicas ?? 0,
+      readyReplicas: total('readyReplicas'),
       availableReplicas,
       unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 0) - availableReplicas),
     };
-    const now = timestamp(this.#operations.now());
-    this.#operations.change(
-      deployment,
-      (draft) => {
-        const conditions = conditionsFor(deployment, counts, current?.metadata.name ?? '').reduce(
-          (list, condition) => withCondition(list, condition, now),
-          draft.status.conditions ?? [],
-        );
-        draft.status = { ...counts, conditions };
-      },
-      { subresource: 'status' },
-    );
+    const now = timestamp(this.operations.now());
+    const count = (draft: Workload) => {
+      const conditions = conditionsFor(deployment, counts, name).reduce<Condition[]>(
+        (list, condition) => withCondition(list, condition, now),
+        draft.status.conditions ?? [],
+      );
+      draft.status = { ...counts, conditions };
+    };
+    this.operations.change(deployment, count, { subresource: 'status' });
   }
 }
 
-function conditionsFor(
-  deployment: Workload,
-  counts: Required<Pick<WorkloadStatus, 'replicas' | 'updatedReplicas' | 'availableReplicas'>>,
-  name: string,
-): Condition[] {
+function conditionsFor(deployment: Workload, counts: WorkloadStatus, name: string): Condition[] {
   const { desired, unavailable } = boundsOf(deployment);
-  const enough = counts.availableReplicas >= desired - unavailable;
-  const done =
-    counts.updatedReplicas === desired && counts.replicas === desired && counts.availableReplicas === desired;
+  const { replicas, updatedReplicas, availableReplicas = 0 } = counts;
+  const enough = availableReplicas >= desired - unavailable;
+  const done = [replicas, updatedReplicas, availableReplicas].every((number) => number === desired);
   return [
-    enough
-      ? {
-          type: 'Available',
-          status: 'True',
-          reason: 'MinimumReplicasAvailable',
-          message: 'Deployment has minimum availability.',
-        }
-      : {
-          type: 'Available',
-          status: 'False',
-          reason: 'MinimumReplicasUnavailable',
-          message: 'Deployment does not have minimum availability.',
-        },
+    {
+      type: 'Available',
+      status: enough ? 'True' : 'False',
+      reason: enough ? 'MinimumReplicasAvailable' : 'MinimumReplicasUnavailable',
+      message: `Deployment ${enough ? 'has' : 'does not have'} minimum availability.`,
+    },
     {
       type: 'Progressing',
       status: 'True',
       reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated',
-      message: done ? `ReplicaSet "${name}" has successfully progressed.` : `ReplicaSet "${name}" is progressing.`,
+      message: `ReplicaSet "${name}" ${done ? 'has successfully progressed' : 'is progressing'}.`,
     },
   ];
 }
@@ -202,26 +154,9 @@ const revisionOf = ({ metadata }: Workload): number => Number(metadata.annotatio
 const highestRevision = (sets: readonly Workload[]): number => Math.max(0, ...sets.map(revisionOf));
 
 /** The same for equal templates, whatever the order of their fields. */
-function templateHash(template: PodTemplate): string {
-  const digest = createHash('sha256').update(canonical(template)).digest();
+function hashOf(template: unknown): string {
+  const sorted = (_: string, value: unknown) =>
+    isJsonObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  const digest = createHash('sha256').update(JSON.stringify(template, sorted)).digest();
   return digest.readUInt32BE(0).toString(36);
 }
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined && inner !== null);
-  return `{${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`)
-    .join(',')}}`;
-}
-
-const ownerFor = ({ metadata }: Workload): OwnerReference => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  name: metadata.name,
-  uid: metadata.uid,
-  controller: true,
-  blockOwnerDeletion: true,
-});

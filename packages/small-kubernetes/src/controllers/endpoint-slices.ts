@@ -5,20 +5,11 @@
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type Pod, type Service, tables } from '../api/kinds/typed.ts';
 import { selectorOfMap } from '../api/label-selector.ts';
-import { draftOf, type JsonObject, type KubeObject, type OwnerReference, type StringMap } from '../api/objects.ts';
+import { controlledBy, draftOf, type KubeObject, type StringMap } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
-import { type Change, keyOf, spaceOf } from '../api/store.ts';
-import {
-  type AddressType,
-  addressTypesOf,
-  type Endpoint,
-  type EndpointPort,
-  endpointsOf,
-  type ServiceEndpoint,
-  subsetsOf,
-} from './service-endpoints.ts';
-import { type PlannedSlice, planSlices } from './slice-plan.ts';
-import { WorkQueue } from './work-queue.ts';
+import { keyOf, spaceOf } from '../api/store.ts';
+import { Controller } from './controller.ts';
+import { planSlices, type SliceContent, subsetsOf } from './service-endpoints.ts';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
@@ -26,159 +17,92 @@ const MANAGER = 'endpointslice-controller.k8s.io';
 const HEADLESS = 'service.kubernetes.io/headless';
 const ZONE = 'topology.kubernetes.io/zone';
 
-interface SliceObject extends KubeObject {
-  addressType: AddressType;
-  ports: EndpointPort[];
-  endpoints: Endpoint[];
-}
+type Slice = KubeObject & SliceContent;
 
-export class EndpointSliceController {
-  readonly #operations: Operations;
-  readonly #queue: WorkQueue;
-  readonly #stops: readonly (() => void)[];
-
+export class EndpointSliceController extends Controller {
   constructor(operations: Operations, log: Logger) {
-    this.#operations = operations;
-    const { store } = operations;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), log);
-    this.#stops = [
-      store.subscribe(tables.services, ({ object }) => this.#queue.mark(keyOf(object))),
-      store.subscribe(tables.pods, (change) => this.#hearPod(change)),
-      store.subscribe(tables.nodes, (change) => this.#hearNode(change)),
-      store.subscribe(tables.endpointSlices, ({ object }) => this.#hearSlice(object)),
-    ];
-    for (const service of store.all(tables.services)) this.#queue.mark(keyOf(service));
+    super(operations, log);
+    this.follow(tables.services, ({ object }) => this.mark(keyOf(object)));
+    this.follow(tables.pods, ({ object, previous }) => {
+      for (const service of this.store.list(tables.services, spaceOf(object))) {
+        const selects = selectorOfMap((service as Service).spec.selector);
+        if (selects(object.metadata.labels) || selects(previous?.metadata.labels)) this.mark(keyOf(service));
+      }
+    });
+    this.follow(tables.nodes, ({ type, object, previous }) => {
+      // Only the zone of a node shows in slices.
+      if (type === 'MODIFIED' && previous?.metadata.labels?.[ZONE] === object.metadata.labels?.[ZONE]) return;
+      for (const service of this.store.list(tables.services)) this.mark(keyOf(service));
+    });
+    // A slice that somebody changed or deleted is put right again.
+    this.follow(tables.endpointSlices, ({ object: { metadata } }) => {
+      if (metadata.labels?.[MANAGED_BY] === MANAGER)
+        this.mark(`${metadata.namespace}/${metadata.labels[SERVICE_NAME]}`);
+    });
   }
 
-  close(): void {
-    for (const stop of this.#stops) stop();
-    this.#queue.close();
-  }
-
-  #hearPod({ object, previous }: Change): void {
-    for (const service of this.#operations.store.all(tables.services, spaceOf(object))) {
-      const selects = selectorOfMap((service as Service).spec.selector);
-      if (selects(object.metadata.labels) || (previous && selects(previous.metadata.labels)))
-        this.#queue.mark(keyOf(service));
-    }
-  }
-
-  /** Only the zone of a node shows in slices. */
-  #hearNode({ type, object, previous }: Change): void {
-    if (type === 'MODIFIED' && previous?.metadata.labels?.[ZONE] === object.metadata.labels?.[ZONE]) return;
-    for (const pod of this.#operations.store.all(tables.pods)) {
-      if ((pod as Pod).spec.nodeName !== object.metadata.name) continue;
-      this.#hearPod({ type: 'MODIFIED', table: tables.pods, revision: 0, object: pod, previous: undefined });
-    }
-  }
-
-  /** A slice that somebody changed or deleted is put right again. */
-  #hearSlice({ metadata }: KubeObject): void {
-    const service = metadata.labels?.[SERVICE_NAME];
-    if (service !== undefined && metadata.labels?.[MANAGED_BY] === MANAGER)
-      this.#queue.mark(`${metadata.namespace}/${service}`);
-  }
-
-  #reconcile(key: string): void {
-    const { store } = this.#operations;
+  protected reconcile(key: string): void {
     const [namespace = '', name = ''] = key.split('/');
-    const service = store.get(tables.services, namespace, name) as Service | undefined;
-    const slices = [...store.all(tables.endpointSlices, namespace)].filter(
-      ({ metadata }) => metadata.labels?.[SERVICE_NAME] === name && metadata.labels[MANAGED_BY] === MANAGER,
-    ) as SliceObject[];
+    const service = this.store.get(tables.services, namespace, name) as Service | undefined;
+    const slices = this.store
+      .list(tables.endpointSlices, namespace)
+      .filter(({ metadata: { labels = {} } }) => labels[SERVICE_NAME] === name && labels[MANAGED_BY] === MANAGER);
     if (!service || !isSelecting(service) || service.metadata.deletionTimestamp !== undefined) {
-      for (const slice of slices) this.#operations.deleteObject(slice);
+      for (const slice of slices) this.operations.deleteObject(slice);
       return;
     }
-    const endpoints = this.#endpointsOf(service);
-    const existing = slices.map(({ metadata, addressType, ports, endpoints }) => ({
-      name: metadata.name,
-      addressType,
-      ports,
-      endpoints,
-    }));
-    const plan = planSlices(existing, endpoints, addressTypesOf(service));
-    for (const planned of plan.slices) this.#write(service, planned, slices);
-    for (const slice of slices) if (plan.remove.includes(slice.metadata.name)) this.#operations.deleteObject(slice);
-    this.#writeEndpoints(service, endpoints);
-  }
-
-  #endpointsOf(service: Service): ServiceEndpoint[] {
-    const { store } = this.#operations;
     const selects = selectorOfMap(service.spec.selector);
-    const pods = [...store.all(tables.pods, spaceOf(service))].filter(({ metadata }) =>
-      selects(metadata.labels),
-    ) as Pod[];
-    return endpointsOf(service, pods, (node) => store.get(tables.nodes, '', node)?.metadata.labels?.[ZONE]);
+    const pods = this.store.list(tables.pods, namespace).filter(({ metadata }) => selects(metadata.labels)) as Pod[];
+    const zoneOf = (node: string) => this.store.get(tables.nodes, '', node)?.metadata.labels?.[ZONE];
+    const planned = planSlices(service, pods, zoneOf);
+    this.#writeSlices(service, planned, slices as Slice[]);
+    this.#writeEndpoints(service, planned);
   }
 
-  #write(
-    service: Service,
-    { name, addressType, ports, endpoints }: PlannedSlice,
-    slices: readonly SliceObject[],
-  ): void {
-    const content = { addressType, ports, endpoints };
-    const existing = slices.find(({ metadata }) => metadata.name === name);
-    const metadata = { labels: labelsOf(service), ownerReferences: [ownerOf(service)] };
-    if (existing) {
-      this.#operations.change(existing, (draft) => {
-        Object.assign(draft, draftOf(content));
-        Object.assign(draft.metadata, metadata);
-      });
-      return;
+  /** A slice may pass to other ports or pods, but not to another family. */
+  #writeSlices(service: Service, planned: readonly SliceContent[], slices: readonly Slice[]): void {
+    const spare = new Set(slices);
+    const own = { labels: labelsOf(service), ownerReferences: [controlledBy(service)] };
+    for (const content of planned) {
+      const slice = [...spare].find(({ addressType }) => addressType === content.addressType);
+      if (slice) {
+        spare.delete(slice);
+        this.operations.change(slice, (draft) => {
+          Object.assign(draft, draftOf(content));
+          Object.assign(draft.metadata, own);
+        });
+      } else {
+        const metadata = { ...own, generateName: `${service.metadata.name}-`, namespace: spaceOf(service) };
+        this.operations.createObject({
+          apiVersion: 'discovery.k8s.io/v1',
+          kind: 'EndpointSlice',
+          metadata,
+          ...content,
+        });
+      }
     }
-    this.#operations.createObject({
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
-      metadata: { generateName: `${service.metadata.name}-`, namespace: spaceOf(service), ...metadata },
-      ...content,
-    });
+    for (const slice of spare) this.operations.deleteObject(slice);
   }
 
-  /** What kubectl describe shows, and what older programs read. */
-  #writeEndpoints(service: Service, endpoints: readonly ServiceEndpoint[]): void {
-    const { metadata } = service;
-    const subsets = subsetsOf(endpoints, addressTypesOf(service)[0] ?? 'IPv4');
-    const existing = this.#operations.store.get(tables.endpoints, spaceOf(service), metadata.name);
-    const content: JsonObject = subsets.length > 0 ? { subsets } : {};
-    if (existing) {
-      this.#operations.change(existing, (draft) => {
-        delete draft['subsets'];
-        Object.assign(draft, draftOf(content));
-      });
-      return;
+  /** What an old kubectl describes. */
+  #writeEndpoints(service: Service, planned: readonly SliceContent[]): void {
+    const { name, namespace = '', labels = {} } = service.metadata;
+    const subsets = subsetsOf(planned);
+    const existing = this.store.get(tables.endpoints, namespace, name);
+    if (existing) this.operations.change(existing, (draft) => void Object.assign(draft, { subsets }));
+    else {
+      const metadata = { name, namespace, labels, ownerReferences: [controlledBy(service)] };
+      this.operations.createObject({ apiVersion: 'v1', kind: 'Endpoints', metadata, subsets });
     }
-    this.#operations.createObject({
-      apiVersion: 'v1',
-      kind: 'Endpoints',
-      metadata: {
-        name: metadata.name,
-        namespace: spaceOf(service),
-        labels: { ...metadata.labels },
-        ownerReferences: [ownerOf(service)],
-      },
-      ...content,
-    });
   }
 }
 
 const isSelecting = ({ spec }: Service): boolean =>
-  spec.type !== 'ExternalName' && spec.selector !== undefined && Object.keys(spec.selector).length > 0;
+  spec.type !== 'ExternalName' && Object.keys(spec.selector ?? {}).length > 0;
 
-function labelsOf({ metadata, spec }: Service): StringMap {
-  return {
-    ...metadata.labels,
-    ...(spec.clusterIP === 'None' ? { [HEADLESS]: '' } : {}),
-    [SERVICE_NAME]: metadata.name,
-    [MANAGED_BY]: MANAGER,
-  };
-}
-
-const ownerOf = ({ metadata }: Service): OwnerReference => ({
-  apiVersion: 'v1',
-  kind: 'Service',
-  name: metadata.name,
-  uid: metadata.uid,
-  controller: true,
-  blockOwnerDeletion: true,
+const labelsOf = ({ metadata, spec }: Service): StringMap => ({
+  ...metadata.labels,
+  ...(spec.clusterIP === 'None' ? { [HEADLESS]: '' } : {}),
+  [SERVICE_NAME]: metadata.name,
+  [MANAGED_BY]: MANAGER,
 });

@@ -7,56 +7,35 @@ import { FOREGROUND, ORPHAN } from '../api/deletion.ts';
 import type { KubeObject } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import type { Change } from '../api/store.ts';
-import { WorkQueue } from './work-queue.ts';
+import { Controller } from './controller.ts';
 
-export class GarbageCollector {
-  readonly #operations: Operations;
-  readonly #queue: WorkQueue;
-  readonly #stop: () => void;
+export class GarbageCollector extends Controller {
   readonly #objects = new Map<string, KubeObject>();
   readonly #dependents = new Map<string, Set<string>>();
 
   constructor(operations: Operations, log: Logger) {
-    this.#operations = operations;
-    this.#queue = new WorkQueue((uid) => this.#look(uid), log);
-    this.#stop = operations.store.subscribe('*', (change) => this.#hear(change));
-    for (const [, object] of operations.store.entries()) this.#learn(object);
-    for (const uid of this.#objects.keys()) this.#queue.mark(uid);
-  }
-
-  close(): void {
-    this.#stop();
-    this.#queue.close();
+    super(operations, log);
+    this.follow('*', (change) => this.#hear(change));
   }
 
   #hear({ type, object, previous }: Change): void {
-    if (previous) this.#forget(previous);
-    if (type !== 'DELETED') this.#learn(object);
-    const { uid, ownerReferences, deletionTimestamp } = object.metadata;
+    const { uid, ownerReferences = [], deletionTimestamp } = object.metadata;
+    for (const owner of previous?.metadata.ownerReferences ?? []) this.#dependents.get(owner.uid)?.delete(uid);
     if (type === 'DELETED') {
-      for (const dependent of this.#dependents.get(uid) ?? []) this.#queue.mark(dependent);
-      for (const owner of ownerReferences ?? []) this.#queue.mark(owner.uid);
-    } else if (ownerReferences !== undefined || deletionTimestamp !== undefined) this.#queue.mark(uid);
-  }
-
-  #learn(object: KubeObject): void {
-    this.#objects.set(object.metadata.uid, object);
-    for (const { uid } of object.metadata.ownerReferences ?? []) {
-      const dependents = this.#dependents.get(uid) ?? new Set();
-      this.#dependents.set(uid, dependents.add(object.metadata.uid));
+      this.#objects.delete(uid);
+      for (const dependent of this.#dependents.get(uid) ?? []) this.mark(dependent);
+      this.#dependents.delete(uid);
+      for (const owner of ownerReferences) this.mark(owner.uid);
+      return;
     }
-  }
-
-  #forget({ metadata }: KubeObject): void {
-    this.#objects.delete(metadata.uid);
-    for (const { uid } of metadata.ownerReferences ?? []) {
-      const dependents = this.#dependents.get(uid);
-      dependents?.delete(metadata.uid);
-      if (dependents?.size === 0) this.#dependents.delete(uid);
+    this.#objects.set(uid, object);
+    for (const owner of ownerReferences) {
+      this.#dependents.set(owner.uid, (this.#dependents.get(owner.uid) ?? new Set()).add(uid));
     }
+    if (ownerReferences.length > 0 || deletionTimestamp !== undefined) this.mark(uid);
   }
 
-  #look(uid: string): void {
+  protected reconcile(uid: string): void {
     const object = this.#objects.get(uid);
     if (!object) return;
     const { deletionTimestamp, finalizers = [], ownerReferences = [] } = object.metadata;
@@ -66,7 +45,7 @@ export class GarbageCollector {
       return;
     }
     if (ownerReferences.length > 0 && ownerReferences.every((owner) => !this.#objects.has(owner.uid))) {
-      this.#operations.deleteObject(object, { propagationPolicy: 'Background' });
+      this.operations.deleteObject(object, { propagationPolicy: 'Background' });
     }
   }
 
@@ -76,10 +55,8 @@ export class GarbageCollector {
 
   #orphanDependents(owner: KubeObject): void {
     for (const dependent of this.#dependentsOf(owner)) {
-      this.#operations.change(dependent, ({ metadata }) => {
-        const rest = metadata.ownerReferences?.filter(({ uid }) => uid !== owner.metadata.uid) ?? [];
-        if (rest.length > 0) metadata.ownerReferences = rest;
-        else delete metadata.ownerReferences;
+      this.operations.change(dependent, ({ metadata }) => {
+        metadata.ownerReferences = (metadata.ownerReferences ?? []).filter(({ uid }) => uid !== owner.metadata.uid);
       });
     }
     this.#removeFinalizer(owner, ORPHAN);
@@ -88,7 +65,7 @@ export class GarbageCollector {
   #deleteDependents(owner: KubeObject): void {
     for (const dependent of this.#dependentsOf(owner)) {
       if (dependent.metadata.deletionTimestamp === undefined) {
-        this.#operations.deleteObject(dependent, { propagationPolicy: 'Foreground' });
+        this.operations.deleteObject(dependent, { propagationPolicy: 'Foreground' });
       }
     }
     const blocks = ({ metadata }: KubeObject) =>
@@ -97,7 +74,7 @@ export class GarbageCollector {
   }
 
   #removeFinalizer(object: KubeObject, finalizer: string): void {
-    this.#operations.change(object, ({ metadata }) => {
+    this.operations.change(object, ({ metadata }) => {
       metadata.finalizers = (metadata.finalizers ?? []).filter((name) => name !== finalizer);
     });
   }

@@ -7,66 +7,45 @@ import { tables } from '../api/kinds/typed.ts';
 import { isJsonObject, type KubeObject } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { tableOf } from '../api/resource.ts';
-import { type Change, spaceOf } from '../api/store.ts';
-import { WorkQueue } from './work-queue.ts';
+import { spaceOf } from '../api/store.ts';
+import { Controller } from './controller.ts';
 
 const ALWAYS_THERE = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
-export class NamespaceController {
-  readonly #operations: Operations;
-  readonly #queue: WorkQueue;
-  readonly #stop: () => void;
-
+export class NamespaceController extends Controller {
   constructor(operations: Operations, log: Logger) {
-    this.#operations = operations;
-    this.#queue = new WorkQueue((name) => this.#reconcile(name), log);
-    this.#stop = operations.store.subscribe('*', (change) => this.#hear(change));
-    for (const name of ALWAYS_THERE) this.#ensure({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-    // At once, so that pods can be created as soon as the server answers.
-    for (const { metadata } of operations.store.list(tables.namespaces)) this.#reconcile(metadata.name);
+    super(operations, log);
+    this.follow('*', ({ table, type, object }) => {
+      if (table === tables.namespaces) this.mark(object.metadata.name);
+      else if (type === 'DELETED' && spaceOf(object) !== '') this.mark(spaceOf(object));
+    });
+    for (const name of ALWAYS_THERE) {
+      operations.createObject({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+      this.reconcile(name); // At once, so that pods can be created as soon as the server answers.
+    }
   }
 
-  close(): void {
-    this.#stop();
-    this.#queue.close();
-  }
-
-  #hear({ table, type, object }: Change): void {
-    if (table === tables.namespaces) this.#queue.mark(object.metadata.name);
-    else if (type === 'DELETED' && spaceOf(object) !== '') this.#queue.mark(spaceOf(object));
-  }
-
-  #reconcile(name: string): void {
-    const namespace = this.#operations.store.get(tables.namespaces, '', name);
+  protected reconcile(name: string): void {
+    const namespace = this.store.get(tables.namespaces, '', name);
     if (!namespace) return;
-    if (namespace.metadata.deletionTimestamp === undefined) {
-      this.#ensure({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } });
-    } else this.#empty(namespace);
+    if (namespace.metadata.deletionTimestamp !== undefined) this.#empty(namespace);
+    else if (!this.store.get(tables.serviceAccounts, name, 'default')) {
+      const metadata = { name: 'default', namespace: name };
+      this.operations.createObject({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+    }
   }
 
   #empty(namespace: KubeObject): void {
-    const { store, registry } = this.#operations;
     const { name } = namespace.metadata;
-    const definitions = new Map(registry.all.filter((d) => d.namespaced).map((d) => [tableOf(d), d]));
-    let left = 0;
-    for (const [table, definition] of definitions) {
-      for (const object of store.list(table, name)) {
-        if (object.metadata.deletionTimestamp === undefined) {
-          this.#operations.delete(definition, name, object.metadata.name, { propagationPolicy: 'Background' });
-        }
-        if (store.get(table, name, object.metadata.name)) left++;
-      }
+    const namespaced = this.operations.registry.all.filter((definition) => definition.namespaced);
+    const contents = () => namespaced.flatMap((definition) => this.store.list(tableOf(definition), name));
+    for (const object of contents()) {
+      if (object.metadata.deletionTimestamp === undefined)
+        this.operations.deleteObject(object, { propagationPolicy: 'Background' });
     }
-    if (left > 0) return;
-    this.#operations.change(namespace, (draft) => {
-      if (isJsonObject(draft['spec'])) delete draft['spec']['finalizers'];
+    if (contents().length > 0) return;
+    this.operations.change(namespace, ({ spec }) => {
+      if (isJsonObject(spec)) delete spec['finalizers'];
     });
-  }
-
-  #ensure(object: { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } }): void {
-    const definition = this.#operations.registry.findKind(object.apiVersion, object.kind);
-    const { namespace = '', name } = object.metadata;
-    if (definition && !this.#operations.store.get(tableOf(definition), namespace, name))
-      this.#operations.createObject(object);
   }
 }

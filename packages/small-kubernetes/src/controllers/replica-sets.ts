@@ -1,108 +1,90 @@
 /** ReplicaSets: as many pods as asked for, and a status that counts them. Adopts pods that match and have no owner. */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { isTrue, type Pod, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
+import { isTrue, type Pod, tables, type Workload } from '../api/kinds/typed.ts';
 import { selectorOfSpec } from '../api/label-selector.ts';
-import { controllerOf, type OwnerReference } from '../api/objects.ts';
+import { controlledBy, controllerOf } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { type Change, keyOf, spaceOf } from '../api/store.ts';
-import { WorkQueue } from './work-queue.ts';
+import { Controller } from './controller.ts';
 
-export class ReplicaSetController {
-  readonly #operations: Operations;
-  readonly #queue: WorkQueue;
-  readonly #stops: readonly (() => void)[];
-
+export class ReplicaSetController extends Controller {
   constructor(operations: Operations, log: Logger) {
-    this.#operations = operations;
-    const { store } = operations;
-    this.#queue = new WorkQueue((key) => this.#reconcile(key), log);
-    this.#stops = [
-      store.subscribe(tables.replicaSets, ({ object }) => this.#queue.mark(keyOf(object))),
-      store.subscribe(tables.pods, (change) => this.#hearPod(change)),
-    ];
-    for (const set of store.all(tables.replicaSets)) this.#queue.mark(keyOf(set));
-  }
-
-  close(): void {
-    for (const stop of this.#stops) stop();
-    this.#queue.close();
+    super(operations, log);
+    this.follow(tables.replicaSets, ({ object }) => this.mark(keyOf(object)));
+    this.follow(tables.pods, (change) => this.#hearPod(change));
   }
 
   #hearPod({ object }: Change): void {
-    const owner = controllerOf(object);
-    if (owner) {
-      if (owner.kind === 'ReplicaSet') this.#queue.mark(`${spaceOf(object)}/${owner.name}`);
-      return;
-    }
-    for (const set of this.#operations.store.all(tables.replicaSets, spaceOf(object))) {
-      if (selectorOfSpec((set as Workload).spec.selector)(object.metadata.labels)) this.#queue.mark(keyOf(set));
+    for (const set of this.store.list(tables.replicaSets, spaceOf(object)) as Workload[]) {
+      const owner = controllerOf(object);
+      const isConcerned = owner
+        ? owner.uid === set.metadata.uid
+        : selectorOfSpec(set.spec.selector)(object.metadata.labels);
+      if (isConcerned) this.mark(keyOf(set));
     }
   }
 
-  #reconcile(key: string): void {
-    const { store } = this.#operations;
+  protected reconcile(key: string): void {
     const [namespace = '', name = ''] = key.split('/');
-    const set = store.get(tables.replicaSets, namespace, name) as Workload | undefined;
+    const set = this.store.get(tables.replicaSets, namespace, name) as Workload | undefined;
     if (!set) return;
     if (set.metadata.deletionTimestamp === undefined) this.#converge(set);
     this.#writeStatus(set);
   }
 
   #converge(set: Workload): void {
-    const pods = this.#podsOf(set, true);
+    const pods = this.#adoptPods(set);
     const missing = (set.spec.replicas ?? 0) - pods.length;
     for (let n = 0; n < missing; n++) this.#createPod(set);
-    if (missing >= 0) return;
-    for (const pod of [...pods].sort(dispensableFirst).slice(0, -missing)) this.#operations.deleteObject(pod);
+    const surplus = pods.sort(dispensableFirst).slice(0, Math.max(0, -missing));
+    for (const pod of surplus) this.operations.deleteObject(pod);
   }
 
   /** Those that count: neither ended nor on their way out. */
-  #podsOf(set: Workload, adopt = false): Pod[] {
+  #activePods(set: Workload): Pod[] {
+    return (this.store.list(tables.pods, spaceOf(set)) as Pod[]).filter(isActive);
+  }
+
+  #adoptPods(set: Workload): Pod[] {
     const selects = selectorOfSpec(set.spec.selector);
-    const active = ([...this.#operations.store.all(tables.pods, spaceOf(set))] as Pod[]).filter(isActive);
-    return active.flatMap((pod) => {
+    return this.#activePods(set).flatMap((pod) => {
       const owner = controllerOf(pod);
       if (owner) return owner.uid === set.metadata.uid ? [pod] : [];
-      if (!adopt || !selects(pod.metadata.labels)) return [];
-      return [
-        this.#operations.change(pod, ({ metadata }) => {
-          metadata.ownerReferences = [...(metadata.ownerReferences ?? []), ownerFor(set)];
-        }),
-      ];
+      if (!selects(pod.metadata.labels)) return [];
+      const adopt = ({ metadata }: Pod) => {
+        metadata.ownerReferences = [...(metadata.ownerReferences ?? []), controlledBy(set)];
+      };
+      return [this.operations.change(pod, adopt)];
     });
   }
 
   #createPod(set: Workload): void {
-    const { metadata = {}, spec } = set.spec.template;
-    this.#operations.createObject({
+    const { metadata, spec } = set.spec.template;
+    this.operations.createObject({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: {
+        ...metadata,
         generateName: `${set.metadata.name}-`,
         namespace: spaceOf(set),
-        ...(metadata.labels ? { labels: metadata.labels } : {}),
-        ...(metadata.annotations ? { annotations: metadata.annotations } : {}),
-        ownerReferences: [ownerFor(set)],
+        ownerReferences: [controlledBy(set)],
       },
       spec,
     });
   }
 
   #writeStatus(set: Workload): void {
-    const pods = this.#podsOf(set);
+    const pods = this.#activePods(set).filter((pod) => controllerOf(pod)?.uid === set.metadata.uid);
     const ready = pods.filter((pod) => isTrue(pod.status.conditions, 'Ready')).length;
-    const labels = Object.entries(set.spec.template.metadata?.labels ?? {});
-    const labelled = pods.filter((pod) => labels.every(([key, value]) => pod.metadata.labels?.[key] === value)).length;
-    const status: WorkloadStatus = {
+    const labelled = pods.filter(({ metadata }) => selectorOfSpec(set.spec.selector)(metadata.labels));
+    const status = {
       replicas: pods.length,
-      fullyLabeledReplicas: labelled,
+      fullyLabeledReplicas: labelled.length,
       readyReplicas: ready,
       availableReplicas: ready,
       observedGeneration: set.metadata.generation ?? 0,
     };
-    this.#operations.change(set, (draft) => Object.assign(draft, { status: { ...draft.status, ...status } }), {
-      subresource: 'status',
-    });
+    this.operations.change(set, (draft) => void Object.assign(draft, { status }), { subresource: 'status' });
   }
 }
 
@@ -117,12 +99,3 @@ function dispensableFirst(a: Pod, b: Pod): number {
     Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp)
   );
 }
-
-const ownerFor = ({ metadata }: Workload): OwnerReference => ({
-  apiVersion: 'apps/v1',
-  kind: 'ReplicaSet',
-  name: metadata.name,
-  uid: metadata.uid,
-  controller: true,
-  blockOwnerDeletion: true,
-});

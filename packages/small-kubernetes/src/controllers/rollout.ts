@@ -9,11 +9,6 @@ export interface RolloutBounds {
   readonly unavailable: number;
 }
 
-export interface Rollout {
-  /** Replicas by name of the ReplicaSet, for those that change. */
-  readonly replicas: ReadonlyMap<string, number>;
-}
-
 export function boundsOf({ spec }: Workload): RolloutBounds {
   const desired = spec.replicas ?? 0;
   const { maxSurge = '25%', maxUnavailable = '25%' } = spec.strategy?.rollingUpdate ?? {};
@@ -23,57 +18,38 @@ export function boundsOf({ spec }: Workload): RolloutBounds {
 }
 
 function countOf(value: number | string, desired: number, round: (n: number) => number): number {
-  if (typeof value === 'number') return value;
-  return value.endsWith('%') ? round((Number.parseFloat(value) * desired) / 100) : Number.parseInt(value, 10) || 0;
+  return typeof value === 'number' ? value : round((Number.parseFloat(value) * desired) / 100);
 }
 
-/** `oldPodsLeft` counts pods in termination too: Recreate waits for them. */
+/** Replicas by name of the ReplicaSet, for those that change. `podsLeft` of the old ones counts pods in termination. */
 export function planRollout(
   deployment: Workload,
   current: Workload,
   old: readonly Workload[],
-  oldPodsLeft: number,
-): Rollout {
+  podsLeft: number,
+): ReadonlyMap<string, number> {
   const bounds = boundsOf(deployment);
-  if (deployment.spec.strategy?.type === 'Recreate') return recreate(bounds, current, old, oldPodsLeft);
-  const replicas = new Map<string, number>();
-  const before = replicasOf(current);
-  const total = sum([current, ...old], replicasOf);
-  const grown = Math.max(before, Math.min(bounds.desired, before + bounds.desired + bounds.surge - total));
-  const next = before > bounds.desired ? bounds.desired : grown;
-  if (next !== before) replicas.set(current.metadata.name, next);
-  for (const [name, count] of scaleDownOld(bounds, current, old)) replicas.set(name, count);
-  return { replicas };
-}
-
-function recreate(
-  { desired }: RolloutBounds,
-  current: Workload,
-  old: readonly Workload[],
-  oldPodsLeft: number,
-): Rollout {
-  const replicas = new Map(old.filter((set) => replicasOf(set) > 0).map((set) => [set.metadata.name, 0]));
-  if (replicas.size === 0 && oldPodsLeft === 0 && replicasOf(current) !== desired)
-    replicas.set(current.metadata.name, desired);
-  return { replicas };
+  const { desired, surge } = bounds;
+  const [before, allOld] = [replicasOf(current), sum(old, replicasOf)];
+  const isRecreate = deployment.spec.strategy?.type === 'Recreate';
+  const room = isRecreate ? (allOld + podsLeft > 0 ? 0 : desired) : desired + surge - allOld;
+  const next = before > desired ? desired : Math.max(before, Math.min(desired, room));
+  const shrunk = isRecreate ? old.map((set) => [set, 0] as const) : shrinkOld(bounds, current, old);
+  const planned = [[current, next] as const, ...shrunk];
+  const changed = planned.filter(([set, count]) => replicasOf(set) !== count);
+  return new Map(changed.map(([set, count]) => [set.metadata.name, count]));
 }
 
 /** First the pods that are not available, of all sets, since they do not count; then as many others as may be missed. */
-function scaleDownOld(
-  { desired, unavailable }: RolloutBounds,
-  current: Workload,
-  old: readonly Workload[],
-): Map<string, number> {
+function shrinkOld({ desired, unavailable }: RolloutBounds, current: Workload, old: readonly Workload[]) {
   const least = desired - unavailable;
+  const all = [current, ...old];
   const newUnavailable = Math.max(0, replicasOf(current) - availableOf(current));
-  const unavailableBudget = sum([current, ...old], replicasOf) - least - newUnavailable;
-  const pruned = take(old, (set) => Math.max(0, replicasOf(set) - availableOf(set)), unavailableBudget);
-  const availableBudget = sum([current, ...old], availableOf) - least;
-  const missed = take(old, (set) => Math.min(replicasOf(set), availableOf(set)), availableBudget);
-  const left = old.map(
-    (set, at) => [set.metadata.name, replicasOf(set) - (pruned[at] ?? 0) - (missed[at] ?? 0)] as const,
-  );
-  return new Map(left.filter(([, count], at) => count !== replicasOf(old[at] ?? current)));
+  const unready = (set: Workload) => Math.max(0, replicasOf(set) - availableOf(set));
+  const pruned = take(old, unready, sum(all, replicasOf) - least - newUnavailable);
+  const ready = (set: Workload) => Math.min(replicasOf(set), availableOf(set));
+  const missed = take(old, ready, sum(all, availableOf) - least);
+  return old.map((set, at) => [set, replicasOf(set) - (pruned[at] ?? 0) - (missed[at] ?? 0)] as const);
 }
 
 /** How many each set gives, in order, until the budget is spent. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Pod, PodSpec, PodStatus, Service, ServiceSpec } from '../api/kinds/typed.ts';
 import type { Metadata } from '../api/objects.ts';
-import { endpointsOf, subsetsOf } from './service-endpoints.ts';
+import { planSlices, subsetsOf } from './service-endpoints.ts';
 
 const metadata = (name: string, more: Partial<Metadata> = {}): Metadata => ({
   name,
@@ -33,20 +33,25 @@ const pod = (name: string, status: PodStatus = {}, spec: Partial<PodSpec> = {}, 
 });
 
 const zoneOf = (node: string) => (node === 'n1' ? 'z1' : undefined);
-const one = (svc: Service, p: Pod) => endpointsOf(svc, [p], zoneOf)[0];
+const one = (svc: Service, p: Pod) => {
+  const [slice] = planSlices(svc, [p], zoneOf);
+  return slice && { ...slice, endpoint: slice.endpoints[0] };
+};
 
-describe('endpointsOf()', () => {
+describe('planSlices()', () => {
   it('tells address, resolved port, node, zone and pod', () => {
-    assert.deepEqual(one(service(), pod('a')), {
+    assert.deepEqual(planSlices(service(), [pod('a')], zoneOf)[0], {
       addressType: 'IPv4',
       ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-      endpoint: {
-        addresses: ['10.0.0.1'],
-        conditions: { ready: true, serving: true, terminating: false },
-        targetRef: { kind: 'Pod', namespace: 'x', name: 'a', uid: 'uid-a' },
-        nodeName: 'n1',
-        zone: 'z1',
-      },
+      endpoints: [
+        {
+          addresses: ['10.0.0.1'],
+          conditions: { ready: true, serving: true, terminating: false },
+          targetRef: { kind: 'Pod', namespace: 'x', name: 'a', uid: 'uid-a' },
+          nodeName: 'n1',
+          zone: 'z1',
+        },
+      ],
     });
   });
 
@@ -85,19 +90,21 @@ describe('endpointsOf()', () => {
     ],
   ];
   for (const [name, svc, p, expected] of conditions) {
-    it(`conditions of a pod ${name}`, () => assert.deepEqual(one(svc, p)?.endpoint.conditions, expected));
+    it(`conditions of a pod ${name}`, () => assert.deepEqual(one(svc, p)?.endpoint?.conditions, expected));
   }
 
   it('leaves out pods without address and pods that have ended', () => {
-    assert.equal(one(service(), pod('a', { podIPs: [] })), undefined);
-    assert.equal(one(service(), pod('a', { phase: 'Failed' })), undefined);
-    assert.equal(one(service(), pod('a', { phase: 'Succeeded' })), undefined);
+    for (const status of [{ podIPs: [] }, { phase: 'Failed' }, { phase: 'Succeeded' }]) {
+      assert.deepEqual(planSlices(service(), [pod('a', status)], zoneOf), [
+        { addressType: 'IPv4', ports: [], endpoints: [] },
+      ]);
+    }
   });
 
   it('gives each family its own endpoints', () => {
-    const both = endpointsOf(service({ ipFamilies: ['IPv6', 'IPv4'] }), [pod('a')], zoneOf);
+    const both = planSlices(service({ ipFamilies: ['IPv6', 'IPv4'] }), [pod('a')], zoneOf);
     assert.deepEqual(
-      both.map(({ addressType, endpoint }) => [addressType, endpoint.addresses[0]]),
+      both.map(({ addressType, endpoints }) => [addressType, endpoints[0]?.addresses[0]]),
       [
         ['IPv6', 'fd00::1'],
         ['IPv4', '10.0.0.1'],
@@ -129,17 +136,33 @@ describe('endpointsOf()', () => {
   });
 
   it('tells the hostname only under the subdomain of the Service', () => {
-    assert.equal(one(service(), pod('a', {}, { hostname: 'h', subdomain: 'web' }))?.endpoint.hostname, 'h');
-    assert.equal(one(service(), pod('a', {}, { hostname: 'h', subdomain: 'other' }))?.endpoint.hostname, undefined);
+    assert.equal(one(service(), pod('a', {}, { hostname: 'h', subdomain: 'web' }))?.endpoint?.hostname, 'h');
+    assert.equal(one(service(), pod('a', {}, { hostname: 'h', subdomain: 'other' }))?.endpoint?.hostname, undefined);
+  });
+
+  it('gives no slice more than a hundred', () => {
+    const pods = Array.from({ length: 201 }, (_, at) => pod(`p${at}`));
+    assert.deepEqual(
+      planSlices(service(), pods, zoneOf).map(({ endpoints }) => endpoints.length),
+      [100, 100, 1],
+    );
+  });
+
+  it('gives pods with other ports a slice of their own', () => {
+    const other = pod('b', {}, { containers: [{ name: 'c', ports: [{ name: 'http', containerPort: 9090 }] }] });
+    const slices = planSlices(service(), [pod('a'), other], zoneOf);
+    assert.deepEqual(
+      slices.map(({ ports, endpoints }) => [ports[0]?.port, endpoints[0]?.targetRef.name]),
+      [
+        [8080, 'a'],
+        [9090, 'b'],
+      ],
+    );
   });
 
   it('subsetsOf() keeps ready and not ready apart', () => {
-    const endpoints = endpointsOf(
-      service(),
-      [pod('a'), pod('b', { ...notReady, podIPs: [{ ip: '10.0.0.2' }] })],
-      zoneOf,
-    );
-    const [subset] = subsetsOf(endpoints, 'IPv4') as {
+    const slices = planSlices(service(), [pod('a'), pod('b', { ...notReady, podIPs: [{ ip: '10.0.0.2' }] })], zoneOf);
+    const [subset] = subsetsOf(slices) as {
       addresses: { ip: string }[];
       notReadyAddresses: { ip: string }[];
       ports: unknown;

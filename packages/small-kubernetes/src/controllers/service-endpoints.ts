@@ -1,11 +1,11 @@
 /**
- * Which pods are behind a Service, and at which ports: the facts that EndpointSlices and Endpoints are written from.
- * Pure. Named target ports are looked up in each pod, so pods of one Service may differ in their ports.
+ * Which pods are behind a Service, and at which ports: what its EndpointSlices and Endpoints shall be. Pure. Named
+ * target ports are looked up in each pod, so pods of one Service may differ in their ports, and then in their slice.
  */
 import { isTrue, type Pod, type Service, type ServicePort } from '../api/kinds/typed.ts';
 import type { JsonObject } from '../api/objects.ts';
 
-export type AddressType = 'IPv4' | 'IPv6';
+export const MOST_ENDPOINTS = 100;
 
 export interface EndpointPort {
   readonly name: string;
@@ -23,34 +23,39 @@ export interface Endpoint {
   readonly hostname?: string;
 }
 
-export interface ServiceEndpoint {
-  readonly addressType: AddressType;
+export interface SliceContent {
+  readonly addressType: string;
   readonly ports: readonly EndpointPort[];
-  readonly endpoint: Endpoint;
+  readonly endpoints: readonly Endpoint[];
 }
 
 export type ZoneOf = (nodeName: string) => string | undefined;
 
-/** In the order of pod names, family by family. */
-export function endpointsOf(service: Service, pods: readonly Pod[], zoneOf: ZoneOf): ServiceEndpoint[] {
-  const sorted = [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  return addressTypesOf(service).flatMap((addressType) =>
-    sorted.flatMap((pod) => {
+/** Family by family; without pods one empty slice of each, so that readers see that the Service was looked at. */
+export function planSlices(service: Service, pods: readonly Pod[], zoneOf: ZoneOf): SliceContent[] {
+  const running = pods.filter(({ status }) => status.phase !== 'Succeeded' && status.phase !== 'Failed');
+  return (service.spec.ipFamilies ?? ['IPv4']).flatMap((addressType) => {
+    const found = running.flatMap((pod) => {
       const address = addressOf(pod, addressType);
-      if (address === undefined || hasEnded(pod)) return [];
-      return [{ addressType, ports: portsOf(service, pod), endpoint: endpointOf(service, pod, address, zoneOf) }];
-    }),
+      if (address === undefined) return [];
+      return [{ ports: portsOf(service, pod), endpoint: endpointOf(service, pod, address, zoneOf) }];
+    });
+    const groups = Map.groupBy(found, ({ ports }) => JSON.stringify(ports));
+    if (groups.size === 0) return [{ addressType, ports: [], endpoints: [] }];
+    return [...groups.values()].flatMap((group) => {
+      const endpoints = group.map(({ endpoint }) => endpoint);
+      const ports = group[0]?.ports ?? [];
+      return chunksOf(endpoints).map((chunk) => ({ addressType, ports, endpoints: chunk }));
+    });
+  });
+}
+
+const chunksOf = (endpoints: readonly Endpoint[]): Endpoint[][] =>
+  Array.from({ length: Math.ceil(endpoints.length / MOST_ENDPOINTS) }, (_, at) =>
+    endpoints.slice(at * MOST_ENDPOINTS, (at + 1) * MOST_ENDPOINTS),
   );
-}
 
-export function addressTypesOf({ spec }: Service): AddressType[] {
-  const families = spec.ipFamilies ?? [];
-  return families.length === 0 ? ['IPv4'] : families.map((family) => (family === 'IPv6' ? 'IPv6' : 'IPv4'));
-}
-
-const hasEnded = ({ status }: Pod): boolean => status.phase === 'Succeeded' || status.phase === 'Failed';
-
-function addressOf({ status }: Pod, addressType: AddressType): string | undefined {
+function addressOf({ status }: Pod, addressType: string): string | undefined {
   const all = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
   return all.find((ip) => ip.includes(':') === (addressType === 'IPv6'));
 }
@@ -74,42 +79,32 @@ function endpointOf({ metadata, spec }: Service, pod: Pod, address: string, zone
 function portsOf({ spec }: Service, pod: Pod): EndpointPort[] {
   return (spec.ports ?? []).flatMap((servicePort) => {
     const port = targetPortOf(servicePort, pod);
-    if (port === undefined) return [];
     const { name = '', protocol = 'TCP', appProtocol } = servicePort;
-    return [{ name, port, protocol, ...(appProtocol === undefined ? {} : { appProtocol }) }];
+    return port === undefined ? [] : [{ name, port, protocol, ...(appProtocol === undefined ? {} : { appProtocol }) }];
   });
 }
 
 function targetPortOf({ targetPort, port, protocol = 'TCP' }: ServicePort, { spec }: Pod): number | undefined {
-  if (targetPort === undefined || targetPort === 0) return port;
-  if (typeof targetPort === 'number') return targetPort;
-  for (const container of spec.containers) {
-    const named = container.ports?.find((p) => p.name === targetPort && (p.protocol ?? 'TCP') === protocol);
-    if (named) return named.containerPort;
-  }
-  return undefined;
+  if (typeof targetPort !== 'string') return targetPort || port;
+  const ports = spec.containers.flatMap((container) => container.ports ?? []);
+  return ports.find((p) => p.name === targetPort && (p.protocol ?? 'TCP') === protocol)?.containerPort;
 }
 
-/** The `subsets` of the older Endpoints object: by ports, ready addresses apart from those that are not. */
-export function subsetsOf(endpoints: readonly ServiceEndpoint[], primary: AddressType): JsonObject[] {
-  const groups = new Map<string, { ports: readonly EndpointPort[]; ready: JsonObject[]; notReady: JsonObject[] }>();
-  for (const { addressType, ports, endpoint } of endpoints) {
-    if (addressType !== primary || (endpoint.conditions.terminating && !endpoint.conditions.ready)) continue;
-    const key = JSON.stringify(ports);
-    const group = groups.get(key) ?? { ports, ready: [], notReady: [] };
-    groups.set(key, group);
-    const { addresses, targetRef, nodeName, hostname } = endpoint;
-    const address = {
-      ip: addresses[0],
-      targetRef,
-      ...(nodeName ? { nodeName } : {}),
-      ...(hostname ? { hostname } : {}),
-    };
-    (endpoint.conditions.ready ? group.ready : group.notReady).push(address);
-  }
-  return [...groups.values()].map(({ ports, ready, notReady }) => ({
-    ...(ready.length > 0 ? { addresses: ready } : {}),
-    ...(notReady.length > 0 ? { notReadyAddresses: notReady } : {}),
-    ports: ports.map(({ name, ...port }) => (name === '' ? port : { name, ...port })),
-  }));
+/** The `subsets` of the older Endpoints object: the first family, ready addresses apart from those that are not. */
+export function subsetsOf(slices: readonly SliceContent[]): JsonObject[] {
+  const primary = slices.filter(({ addressType }) => addressType === slices[0]?.addressType);
+  return primary.flatMap(({ ports, endpoints }) => {
+    const addressesOf = (list: readonly Endpoint[]) =>
+      list.map(({ addresses: [ip], targetRef, nodeName }) => ({ ip, targetRef, ...(nodeName ? { nodeName } : {}) }));
+    const present = endpoints.filter(({ conditions }) => conditions.ready || !conditions.terminating);
+    const [ready, notReady] = [true, false].map((is) => addressesOf(present.filter((e) => e.conditions.ready === is)));
+    if (present.length === 0) return [];
+    return [
+      {
+        ...(ready?.length ? { addresses: ready } : {}),
+        ...(notReady?.length ? { notReadyAddresses: notReady } : {}),
+        ports: ports.map(({ name, ...port }) => (name === '' ? port : { name, ...port })),
+      },
+    ];
+  });
 }

@@ -1,7 +1,6 @@
-/** The controllers that run inside the development API server, each fed by the store's changes. */
+/** The controllers that run inside the small API server, each fed by the store's changes. */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Operations } from '../api/operations.ts';
-import { CustomResourceController } from './custom-resources.ts';
 import { DeploymentController } from './deployments.ts';
 import { EndpointSliceController } from './endpoint-slices.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -10,25 +9,20 @@ import { NodeController } from './nodes.ts';
 import { ReplicaSetController } from './replica-sets.ts';
 import { Scheduler } from './scheduler.ts';
 
-export interface Controller {
-  close(): void;
-}
+const CONTROLLERS = [
+  NamespaceController,
+  GarbageCollector,
+  NodeController,
+  Scheduler,
+  ReplicaSetController,
+  DeploymentController,
+  EndpointSliceController,
+];
 
-export function startControllers(operations: Operations, log: Logger): Controller {
-  const named = (controller: string) => log.child({ controller });
-  const controllers: Controller[] = [
-    new CustomResourceController(operations, named('custom-resources')),
-    new NamespaceController(operations, named('namespaces')),
-    new GarbageCollector(operations, named('garbage-collector')),
-    new NodeController(operations, named('nodes')),
-    new Scheduler(operations, named('scheduler')),
-    new ReplicaSetController(operations, named('replica-sets')),
-    new DeploymentController(operations, named('deployments')),
-    new EndpointSliceController(operations, named('endpoint-slices')),
-  ];
-  return {
-    close: () => {
-      for (const controller of controllers.toReversed()) controller.close();
-    },
+/** Answers with the way to stop them. */
+export function startControllers(operations: Operations, log: Logger): () => void {
+  const controllers = CONTROLLERS.map((Controller) => new Controller(operations, log));
+  return () => {
+    for (const controller of controllers) controller.close();
   };
 }

@@ -28,7 +28,7 @@ export class Kubelet {
   constructor(node: NodePlan, logger: Logger) {
     this.#node = node;
     this.#logger = logger;
-    this.#client = new KubernetesClient(node.apiSocket);
+    this.#client = new KubernetesClient(node.api);
     this.#addresses = new AddressPool(node.podCidr, node.podCidr6);
   }
 

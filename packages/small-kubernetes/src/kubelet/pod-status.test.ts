@@ -20,7 +20,7 @@ const node: NodePlan = {
   directory: '/t',
   agentSocket: '/t/agent.sock',
   bpfDirectory: '/t/bpf',
-  apiSocket: '/t/api.sock',
+  api: { socket: '/t/api.sock' },
 };
 
 const running = (ready: boolean): ContainerState => ({ kind: 'running', startedAt: 't0', ready });

@@ -11,22 +11,18 @@ import { wholeNumber } from './request.ts';
 export type ObjectPredicate = (object: KubeObject) => boolean;
 
 export function selectionOf(definition: ResourceDefinition, query: URLSearchParams): ObjectPredicate {
-  const labels = query.get('labelSelector');
-  const fields = query.get('fieldSelector');
-  const byLabels = labels ? matchesAll(parseLabelSelector(labels)) : undefined;
-  const terms = fields ? parseFieldSelector(fields, definition.selectableFields) : [];
-  return (object) =>
-    (byLabels === undefined || byLabels(object.metadata.labels)) &&
-    (terms.length === 0 || matchesFields(terms, object));
+  const byLabels = matchesAll(parseLabelSelector(query.get('labelSelector') ?? ''));
+  const fields = parseFieldSelector(query.get('fieldSelector') ?? '', definition.selectableFields);
+  return (object) => byLabels(object.metadata.labels) && matchesFields(fields, object);
 }
 
 export interface ListAnswer extends ListFacts {
   readonly objects: readonly KubeObject[];
 }
 
+/** `after` is the key of the last object of the page before. */
 interface Position {
   readonly revision: number;
-  /** Key of the last object of the page before. */
   readonly after: string;
 }
 
@@ -36,38 +32,37 @@ export function listObjects(
   namespace: string | undefined,
   query: URLSearchParams,
 ): ListAnswer {
-  const limit = wholeNumber(query, 'limit') ?? 0;
+  const limit = wholeNumber(query, 'limit') || Number.POSITIVE_INFINITY;
   const token = query.get('continue');
   const position = token ? decodePosition(token) : undefined;
   const revision = position?.revision ?? exactRevision(query) ?? store.revision;
   const all = store.listAt(revision, tableOf(definition), namespace);
-  if (all === undefined || revision > store.revision) {
-    throw expired(
-      'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
-    );
-  }
+  if (all === undefined) throw expired(position ? TOO_OLD_TO_CONTINUE : TOO_OLD);
   const rest = position ? all.slice(all.findIndex((object) => keyOf(object) === position.after) + 1) : all;
   const selected = rest.filter(selectionOf(definition, query));
-  const objects = limit > 0 ? selected.slice(0, limit) : selected;
-  const last = objects.at(-1);
+  const objects = selected.slice(0, limit);
   const remaining = selected.length - objects.length;
+  const last = objects.at(-1);
   if (remaining === 0 || last === undefined) return { objects, revision };
-  return { objects, revision, remaining, continueToken: encodePosition({ revision, after: keyOf(last) }) };
+  const continueToken = Buffer.from(JSON.stringify({ revision, after: keyOf(last) })).toString('base64url');
+  return { objects, revision, remaining, continueToken };
 }
+
+const TOO_OLD = 'The resourceVersion for the provided list is too old.';
+const TOO_OLD_TO_CONTINUE =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.';
 
 /** `resourceVersionMatch=Exact`. Otherwise every list is of now, which is never older than what was asked for. */
 function exactRevision(query: URLSearchParams): number | undefined {
   return query.get('resourceVersionMatch') === 'Exact' ? wholeNumber(query, 'resourceVersion') : undefined;
 }
 
-const encodePosition = (position: Position): string => Buffer.from(JSON.stringify(position)).toString('base64url');
-
 function decodePosition(token: string): Position {
   try {
-    const { revision, after } = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<Position>;
+    const { revision, after } = JSON.parse(Buffer.from(token, 'base64url').toString()) as Partial<Position>;
     if (Number.isSafeInteger(revision) && typeof after === 'string') return { revision: Number(revision), after };
   } catch {
     // Falls through: a token that is no JSON is as wrong as one of another shape.
   }
-  throw badRequest(`continue key is not valid: current value is ${JSON.stringify(token)}`);
+  throw badRequest('continue key is not valid');
 }

@@ -1,48 +1,31 @@
 /** Which kind of patch a PATCH request carries, as a function from the object before to the object after. */
-import { badRequest, unsupportedMediaType } from '../api-error.ts';
-import { isJsonObject, type JsonObject } from '../objects.ts';
-import { applyJsonPatch } from '../patch/json-patch.ts';
+import { applyPatch, type Patch as JsonPatch } from 'rfc6902';
+import { ApiError, badRequest, unsupportedMediaType } from '../api-error.ts';
+import { draftOf, isJsonObject, type JsonObject } from '../objects.ts';
+import type { MergeNode } from '../patch/merge-keys.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
-import { applyStrategicMerge, type MergeNode } from '../patch/strategic-merge.ts';
-import { parseJson } from './request.ts';
+import { applyStrategicMerge } from '../patch/strategic-merge.ts';
 
 export type Patch = (current: JsonObject) => JsonObject;
 
-const ACCEPTED = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-];
+export const APPLY = 'application/apply-patch+yaml';
 
-/** `merge` is undefined for custom resources, which have no strategic merge. */
-export function patchOf(type: string, text: string, merge: MergeNode | undefined): Patch {
-  switch (type) {
-    case 'application/json-patch+json': {
-      const operations = parseJson(text);
-      return (current) => applyJsonPatch(current, operations);
-    }
-    case 'application/merge-patch+json': {
-      const patch = patchObject(text);
-      return (current) => applyMergePatch(current, patch);
-    }
-    case 'application/strategic-merge-patch+json': {
-      if (!merge) break;
-      const patch = patchObject(text);
-      return (current) => applyStrategicMerge(current, patch, merge);
-    }
-    case 'application/apply-patch+yaml':
-      throw unsupportedMediaType(
-        'server-side apply is not supported by this development API server: use kubectl apply without --server-side',
-      );
-  }
-  const accepted = merge ? ACCEPTED : ACCEPTED.slice(0, 2);
-  throw unsupportedMediaType(
-    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}: current value is ${type}`,
-  );
+export function patchOf(type: string, body: unknown, merge: MergeNode): Patch {
+  if (type === 'application/json-patch+json') return (current) => applyJsonPatch(current, body);
+  if (!isJsonObject(body)) throw badRequest('Cannot apply patch: expected an object');
+  if (type === 'application/merge-patch+json') return (current) => applyMergePatch(current, body);
+  if (type === 'application/strategic-merge-patch+json') return (current) => applyStrategicMerge(current, body, merge);
+  throw unsupportedMediaType(`the body of the request was in an unknown format: ${type}`);
 }
 
-function patchObject(text: string): JsonObject {
-  const patch = parseJson(text);
-  if (!isJsonObject(patch)) throw badRequest('Cannot apply patch: expected an object');
-  return patch;
+function applyJsonPatch(current: JsonObject, patch: unknown): JsonObject {
+  if (!Array.isArray(patch)) throw badRequest('Cannot apply patch: expected a list of operations');
+  const result = draftOf(current);
+  const failure = applyPatch(result, patch as JsonPatch).find((outcome) => outcome !== null);
+  if (!failure) return result;
+  throw new ApiError(
+    422,
+    'Invalid',
+    `the server rejected our request due to an error in our request: ${failure.message}`,
+  );
 }

@@ -1,9 +1,9 @@
 /** What a URL of the Kubernetes API asks for, and the bodies that come with it. */
 import type { IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { parse as parseYaml } from 'yaml';
 import { badRequest, unsupportedMediaType } from '../api-error.ts';
-import { isJsonObject, type JsonObject } from '../objects.ts';
-import { decodeProtobufObject } from '../protobuf/decode.ts';
+import { decodeObject } from '../protobuf/messages.ts';
 
 export interface ResourcePath {
   readonly group: string;
@@ -17,20 +17,18 @@ export interface ResourcePath {
 
 /** `undefined` when the path is not one of a resource. */
 export function parseResourcePath(path: string): ResourcePath | undefined {
-  const steps = path.split('/').slice(1).map(decodeStep);
-  if (steps.at(-1) === '') steps.pop();
-  if (steps[0] === 'api' && steps[1] === 'v1') return resourceOf('', 'v1', steps.slice(2));
-  if (steps[0] === 'apis' && steps.length >= 4) return resourceOf(steps[1] ?? '', steps[2] ?? '', steps.slice(3));
-  return undefined;
+  const [root, ...steps] = path.split('/').slice(1).map(decodeStep);
+  if (root === 'api') return resourceOf('', steps[0], steps.slice(1));
+  return root === 'apis' ? resourceOf(steps[0], steps[1], steps.slice(2)) : undefined;
 }
 
-function resourceOf(group: string, version: string, steps: readonly string[]): ResourcePath | undefined {
+function resourceOf(group = '', version = '', steps: readonly string[] = []): ResourcePath | undefined {
   const [first, second, third] = steps;
   // /namespaces/x is a Namespace, /namespaces/x/status its subresource, /namespaces/x/pods a list.
   const inNamespace = first === 'namespaces' && third !== undefined && third !== 'status' && third !== 'finalize';
   const namespace = inNamespace ? second : undefined;
   const [resource, name, subresource, ...rest] = inNamespace ? steps.slice(2) : steps;
-  if (resource === undefined || resource === '' || rest.length > 0) return undefined;
+  if (!resource || rest.length > 0) return undefined;
   return { group, version, resource, namespace, name, subresource };
 }
 
@@ -45,74 +43,25 @@ function decodeStep(step: string): string {
 export const contentTypeOf = (request: IncomingMessage): string =>
   (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
 
-/** Larger than any object that etcd would take. */
-const LARGEST_BODY = 8 * 1024 * 1024;
-
-export const readBody = async (request: IncomingMessage): Promise<string> =>
-  (await readBytes(request)).toString('utf8');
-
-async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > LARGEST_BODY) throw badRequest(`Cannot read the body: expected at most ${LARGEST_BODY} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw badRequest(`Cannot read the body: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
-}
-
-function parseYamlObject(text: string): JsonObject {
-  let parsed: unknown;
-  try {
-    parsed = parseYaml(text);
-  } catch (cause) {
-    throw badRequest(`Cannot read the body: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
-  if (!isJsonObject(parsed)) throw badRequest('Cannot read the body: expected a YAML object');
-  return parsed;
-}
-
-/** An object of a create or a replace. */
-export async function readObject(request: IncomingMessage): Promise<unknown> {
+/** Undefined when there is none. YAML contains JSON. */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
   const type = contentTypeOf(request);
-  const bytes = await readBytes(request);
-  switch (type) {
-    case 'application/json':
-    case '*/*':
-      return parseJson(bytes.toString('utf8'));
-    case 'application/yaml':
-      return parseYamlObject(bytes.toString('utf8'));
-    case 'application/vnd.kubernetes.protobuf':
-      return decodeProtobufObject(bytes);
-    default:
-      throw unsupportedMediaType(
-        `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml: current value is ${type}`,
-      );
+  const bytes = await buffer(request);
+  if (bytes.length === 0) return undefined;
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeObject(bytes);
+  try {
+    if (type.endsWith('yaml')) return parseYaml(bytes.toString()) as unknown;
+    if (type.endsWith('json') || type === '*/*') return JSON.parse(bytes.toString()) as unknown;
+  } catch (cause) {
+    throw badRequest(`Cannot read the body: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
+  throw unsupportedMediaType(`the body of the request was in an unknown format: ${type}`);
 }
 
 export const isSet = (query: URLSearchParams, name: string): boolean => ['1', 'true'].includes(query.get(name) ?? '');
 
-export function isDryRun(query: URLSearchParams): boolean {
-  const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.some((value) => value !== 'All')) {
-    throw badRequest(`dryRun: expected "All": current value is ${JSON.stringify(values.join(','))}`);
-  }
-  return values.length > 0;
-}
-
 export function wholeNumber(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null || text === '') return undefined;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  const text = query.get(name) || undefined;
+  if (text === undefined || /^\d{1,15}$/.test(text)) return text === undefined ? undefined : Number(text);
   throw badRequest(`${name}: expected a whole number: current value is ${JSON.stringify(text)}`);
 }

@@ -1,50 +1,42 @@
-/** Requests for resources: from a parsed path, method and query to an operation and the text of the answer. */
+/** Requests for resources: from a parsed path, method and query to an operation and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { badRequest, methodNotAllowed, noSuchPath, notFound } from '../api-error.ts';
+import { badRequest, invalid, methodNotAllowed, noSuchPath, notFound, required } from '../api-error.ts';
 import type { DeleteOptions } from '../deletion.ts';
 import { fieldAt, isJsonObject, type JsonObject, type KubeObject } from '../objects.ts';
 import type { Operations, WriteOptions } from '../operations.ts';
-import { apiVersionOf, type ResourceDefinition } from '../resource.ts';
-import { applyScale, scaleOf } from '../scale.ts';
+import type { ResourceDefinition } from '../resource.ts';
 import { listObjects, selectionOf } from './list.ts';
-import { patchOf } from './patch-request.ts';
+import { APPLY, patchOf } from './patch-request.ts';
 import { negotiate, Representation } from './representation.ts';
-import {
-  contentTypeOf,
-  isDryRun,
-  isSet,
-  parseJson,
-  type ResourcePath,
-  readBody,
-  readObject,
-  wholeNumber,
-} from './request.ts';
+import { contentTypeOf, isSet, type ResourcePath, readBody, wholeNumber } from './request.ts';
+import { scaled, scaleOf } from './scale.ts';
 import { Watch } from './watch.ts';
 
 export interface Answer {
   readonly code: number;
-  readonly text: string;
-}
-
-export interface HandlerOptions {
-  readonly operations: Operations;
-  /** Told of each watch, to end it when the server closes. */
-  readonly onWatch: (watch: Watch, response: ServerResponse) => void;
+  readonly body: JsonObject;
 }
 
 interface Call {
   readonly definition: ResourceDefinition;
-  readonly path: ResourcePath;
+  readonly namespace: string | undefined;
   readonly query: URLSearchParams;
   readonly request: IncomingMessage;
   readonly representation: Representation;
 }
 
+/** A call about one object, or a part of it. */
+interface ObjectCall extends Call {
+  readonly at: readonly [definition: ResourceDefinition, namespace: string, name: string];
+  readonly options: WriteOptions;
+}
+
 export class ResourceHandler {
   readonly #operations: Operations;
-  readonly #onWatch: HandlerOptions['onWatch'];
+  readonly #onWatch: (watch: Watch, response: ServerResponse) => void;
 
-  constructor({ operations, onWatch }: HandlerOptions) {
+  /** `onWatch` is told of each watch, to end it when the server closes. */
+  constructor(operations: Operations, onWatch: (watch: Watch, response: ServerResponse) => void) {
     this.#operations = operations;
     this.#onWatch = onWatch;
   }
@@ -53,207 +45,126 @@ export class ResourceHandler {
   async handle(
     request: IncomingMessage,
     response: ServerResponse,
-    path: ResourcePath,
+    { group, version, resource, namespace, name, subresource }: ResourcePath,
     query: URLSearchParams,
   ): Promise<Answer | undefined> {
-    const definition = this.#operations.registry.find(path.group, path.version, path.resource);
-    if (!definition) throw noSuchPath();
-    if (path.namespace !== undefined && !definition.namespaced) throw noSuchPath();
-    const form = negotiate(request.headers.accept, query);
-    const call = {
-      definition,
-      path,
-      query,
-      request,
-      representation: new Representation(definition, form, this.#operations.now),
-    };
-    if (path.subresource !== undefined) return this.#subresource(call, path.subresource);
-    if (path.name !== undefined && !isSet(query, 'watch')) return this.#object(call, path.name);
-    return this.#collection(call, response);
+    const definition = this.#operations.registry.find(group, version, resource);
+    if (!definition || (namespace !== undefined && !definition.namespaced)) throw noSuchPath();
+    const representation = new Representation(definition, negotiate(request.headers.accept), this.#operations.now);
+    const call = { definition, namespace, query, request, representation };
+    if (isSet(query, 'watch')) return this.#watch(call, name, response);
+    if (name === undefined) return this.#collection(call);
+    if (definition.namespaced && namespace === undefined) throw notFound(definition, name);
+    if (subresource !== undefined && !this.#hasSubresource(definition, subresource)) throw noSuchPath();
+    const options = writeOptions(call, subresource as WriteOptions['subresource']);
+    return this.#object({ ...call, at: [definition, namespace ?? '', name], options });
   }
 
-  async #collection(call: Call, response: ServerResponse): Promise<Answer | undefined> {
-    switch (call.request.method) {
-      case 'GET':
-        if (isSet(call.query, 'watch')) return this.#watch(call, response);
-        return this.#list(call);
-      case 'POST':
-        return this.#create(call);
-      case 'DELETE':
-        return this.#deleteAll(call);
+  #hasSubresource({ hasStatus, hasScale }: ResourceDefinition, name: string): boolean {
+    return (name === 'status' && hasStatus) || (name === 'scale' && hasScale);
+  }
+
+  async #collection(call: Call): Promise<Answer> {
+    const { definition, namespace, query, request, representation } = call;
+    const list = () => listObjects(this.#operations.store, definition, namespace, query);
+    switch (request.method) {
+      case 'GET': {
+        const { objects, ...facts } = list();
+        return { code: 200, body: representation.list(objects, facts) };
+      }
+      case 'POST': {
+        const body = await readBody(request);
+        if (definition.namespaced && namespace === undefined) throw methodNotAllowed();
+        const created = this.#operations.create(definition, namespace ?? '', body, writeOptions(call));
+        return { code: 201, body: representation.one(created) };
+      }
+      case 'DELETE': {
+        const options = await deleteOptions(call);
+        const { objects, ...facts } = list();
+        for (const object of objects) this.#operations.deleteObject(object, options);
+        return { code: 200, body: representation.list(objects, facts) };
+      }
       default:
         throw methodNotAllowed();
     }
   }
 
-  #list({ definition, path, query, representation }: Call): Answer {
-    const { objects, ...facts } = listObjects(this.#operations.store, definition, path.namespace, query);
-    return { code: 200, text: representation.list(objects, facts) };
-  }
-
-  #watch({ definition, path, query, representation }: Call, response: ServerResponse): undefined {
+  #watch({ definition, namespace, query, representation }: Call, name: string | undefined, response: ServerResponse) {
     const since = wholeNumber(query, 'resourceVersion') ?? 0;
     const initial = isSet(query, 'sendInitialEvents');
-    const { name } = path;
     const selection = selectionOf(definition, query);
-    const watch = new Watch(
-      this.#operations.store,
-      {
-        definition,
-        namespace: path.namespace,
-        selected: (object) => (name === undefined || object.metadata.name === name) && selection(object),
-        representation,
-        since: initial || since === 0 ? undefined : since,
-        marksInitialEnd: initial,
-        bookmarks: isSet(query, 'allowWatchBookmarks'),
-        timeoutSeconds: wholeNumber(query, 'timeoutSeconds') || 1800 + Math.floor(Math.random() * 1800),
-      },
-      response,
-    );
-    this.#onWatch(watch, response);
+    const selected = (object: KubeObject) => (name === undefined || object.metadata.name === name) && selection(object);
+    const request = {
+      ...{ definition, namespace, representation, selected },
+      since: initial || since === 0 ? undefined : since,
+      marksInitialEnd: initial,
+      bookmarks: isSet(query, 'allowWatchBookmarks'),
+      timeoutSeconds: wholeNumber(query, 'timeoutSeconds') || 1800 + Math.floor(Math.random() * 1800),
+    };
+    this.#onWatch(new Watch(this.#operations.store, request, response), response);
     return undefined;
   }
 
-  async #create(call: Call): Promise<Answer> {
-    const { definition, path, representation } = call;
-    const body = await readObject(call.request);
-    if (definition.namespaced && path.namespace === undefined) throw methodNotAllowed();
-    const created = this.#operations.create(definition, path.namespace ?? '', body, writeOptions(call));
-    return { code: 201, text: representation.one(created) };
-  }
-
-  async #deleteAll(call: Call): Promise<Answer> {
-    const { definition, path, query, representation } = call;
-    const options = await deleteOptions(call);
-    const { objects, revision } = listObjects(this.#operations.store, definition, path.namespace, query);
-    for (const { metadata } of objects) {
-      this.#operations.delete(definition, metadata.namespace ?? '', metadata.name, options);
-    }
-    return { code: 200, text: representation.list(objects, { revision }) };
-  }
-
-  async #object(call: Call, name: string): Promise<Answer> {
-    const { definition, path, request, representation } = call;
-    const namespace = this.#namespaceOf(call);
+  async #object(call: ObjectCall): Promise<Answer> {
+    const { at, options, request, representation } = call;
+    const inForm = options.subresource === 'scale' ? scaleOf : (object: KubeObject) => representation.one(object);
     switch (request.method) {
       case 'GET':
-        return { code: 200, text: representation.one(this.#operations.get(definition, namespace, name)) };
-      case 'PUT': {
-        const body = await readObject(request);
-        return {
-          code: 200,
-          text: representation.one(this.#operations.update(definition, namespace, name, body, writeOptions(call))),
-        };
+        return { code: 200, body: inForm(this.#operations.get(...at)) };
+      case 'PUT':
+      case 'PATCH': {
+        const { object, created } = await this.#write(call);
+        return { code: created ? 201 : 200, body: inForm(object) };
       }
-      case 'PATCH':
-        return { code: 200, text: representation.one(await this.#patch(call, namespace, name)) };
       case 'DELETE':
-        return this.#delete(call, namespace, name);
-      case 'POST':
-        throw path.name === undefined ? noSuchPath() : methodNotAllowed();
-      default:
-        throw methodNotAllowed();
+        if (options.subresource === undefined) return this.#delete(call);
     }
+    throw methodNotAllowed();
   }
 
-  async #patch(call: Call, namespace: string, name: string, subresource?: 'status'): Promise<KubeObject> {
-    const { definition, request } = call;
-    const text = await readBody(request);
-    const patch = patchOf(contentTypeOf(request), text, definition.merge);
-    const options = { ...writeOptions(call), ...(subresource ? { subresource } : {}) };
-    return this.#operations.patch(
-      definition,
-      namespace,
-      name,
-      (current) => patch(servedAs(definition, current)),
-      options,
-    );
+  async #write({ at, options, request, query }: ObjectCall): Promise<{ object: KubeObject; created: boolean }> {
+    const type = contentTypeOf(request);
+    const [definition] = at;
+    const body = await readBody(request);
+    if (request.method === 'PATCH' && type === APPLY) {
+      if (!query.get('fieldManager')) throw NO_FIELD_MANAGER;
+      return this.#operations.apply(...at, body, { ...options, force: isSet(query, 'force') });
+    }
+    const patch = request.method === 'PATCH' ? patchOf(type, body, definition.merge) : () => body;
+    const change = (current: KubeObject) =>
+      options.subresource === 'scale' ? scaled(definition, current, patch(scaleOf(current))) : patch(current);
+    return { object: this.#operations.patch(...at, change, options), created: false };
   }
 
-  async #delete(call: Call, namespace: string, name: string): Promise<Answer> {
-    const { definition, representation } = call;
-    const { removed, object } = this.#operations.delete(definition, namespace, name, await deleteOptions(call));
-    if (!removed) return { code: 200, text: representation.one(object) };
-    const { group, resource } = definition;
+  async #delete(call: ObjectCall): Promise<Answer> {
+    const [{ group, resource }, , name] = call.at;
+    const { removed, object } = this.#operations.delete(...call.at, await deleteOptions(call));
+    if (!removed) return { code: 200, body: call.representation.one(object) };
     const details = { name, ...(group === '' ? {} : { group }), kind: resource, uid: object.metadata.uid };
-    return {
-      code: 200,
-      text: JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }),
-    };
-  }
-
-  async #subresource(call: Call, subresource: string): Promise<Answer> {
-    const { definition, path, request, representation } = call;
-    const namespace = this.#namespaceOf(call);
-    const name = path.name ?? '';
-    if (subresource === 'scale' && definition.scale) return this.#scale(call, namespace, name);
-    if (subresource !== 'status' || !definition.hasStatus) throw noSuchPath();
-    switch (request.method) {
-      case 'GET':
-        return { code: 200, text: representation.one(this.#operations.get(definition, namespace, name)) };
-      case 'PUT': {
-        const body = await readObject(request);
-        const options = { ...writeOptions(call), subresource } as const;
-        return {
-          code: 200,
-          text: representation.one(this.#operations.update(definition, namespace, name, body, options)),
-        };
-      }
-      case 'PATCH':
-        return { code: 200, text: representation.one(await this.#patch(call, namespace, name, subresource)) };
-      default:
-        throw methodNotAllowed();
-    }
-  }
-
-  async #scale(call: Call, namespace: string, name: string): Promise<Answer> {
-    const { definition, request } = call;
-    const paths = definition.scale;
-    if (!paths) throw noSuchPath();
-    const answer = (object: KubeObject): Answer => ({ code: 200, text: JSON.stringify(scaleOf(object, paths)) });
-    if (request.method === 'GET') return answer(this.#operations.get(definition, namespace, name));
-    if (request.method !== 'PUT' && request.method !== 'PATCH') throw methodNotAllowed();
-    const given = request.method === 'PUT' ? await readObject(request) : undefined;
-    const patch = given === undefined ? patchOf(contentTypeOf(request), await readBody(request), {}) : undefined;
-    const change = (draft: KubeObject) =>
-      applyScale(definition, paths, draft, patch ? patch(scaleOf(draft, paths)) : given);
-    return answer(this.#operations.patch(definition, namespace, name, change, writeOptions(call)));
-  }
-
-  #namespaceOf({ definition, path }: Call): string {
-    if (definition.namespaced && path.namespace === undefined) throw notFound(definition, path.name ?? '');
-    return path.namespace ?? '';
+    return { code: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };
   }
 }
 
-const servedAs = (definition: ResourceDefinition, object: KubeObject): JsonObject => ({
-  ...object,
-  apiVersion: apiVersionOf(definition),
-});
+const NO_FIELD_MANAGER = invalid({ group: 'meta.k8s.io', resource: '', kind: 'PatchOptions' }, '', [
+  required('fieldManager', 'is required for apply patch'),
+]);
 
-const writeOptions = ({ query }: Call): WriteOptions => ({ dryRun: isDryRun(query) });
-
-async function deleteOptions({ request, query }: Call): Promise<DeleteOptions> {
-  const text = await readBody(request);
-  const body = text === '' ? {} : parseJson(text);
-  if (!isJsonObject(body)) throw badRequest('Cannot delete: expected DeleteOptions in the body');
-  const grace = body['gracePeriodSeconds'] ?? wholeNumber(query, 'gracePeriodSeconds');
-  const policy = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
-  const orphan = body['orphanDependents'];
-  const dryRun = isDryRun(query) || (Array.isArray(body['dryRun']) && body['dryRun'].includes('All'));
-  const preconditions = fieldAt(body, ['preconditions']);
+function writeOptions({ query, request }: Call, subresource?: WriteOptions['subresource']): WriteOptions {
+  const program = request.headers['user-agent']?.split('/')[0];
   return {
-    dryRun,
-    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
-    ...(policy === undefined ? {} : { propagationPolicy: checkedPolicy(policy) }),
-    ...(orphan === true ? { propagationPolicy: 'Orphan' as const } : {}),
-    ...(isJsonObject(preconditions) ? { preconditions } : {}),
+    dryRun: query.get('dryRun') === 'All',
+    manager: query.get('fieldManager') || program || 'unknown',
+    ...(subresource && { subresource }),
   };
 }
 
-function checkedPolicy(policy: unknown): NonNullable<DeleteOptions['propagationPolicy']> {
-  if (policy === 'Background' || policy === 'Foreground' || policy === 'Orphan') return policy;
-  throw badRequest(
-    `propagationPolicy: expected Background, Foreground or Orphan: current value is ${JSON.stringify(policy)}`,
-  );
+async function deleteOptions({ request, query }: Call): Promise<DeleteOptions> {
+  const body = (await readBody(request)) ?? {};
+  if (!isJsonObject(body)) throw badRequest('Cannot delete: expected DeleteOptions in the body');
+  const gracePeriodSeconds = body['gracePeriodSeconds'] ?? wholeNumber(query, 'gracePeriodSeconds');
+  const policy = body['orphanDependents'] === true ? 'Orphan' : body['propagationPolicy'];
+  const propagationPolicy = policy ?? query.get('propagationPolicy') ?? undefined;
+  const dryRun = query.get('dryRun') === 'All' || JSON.stringify(body['dryRun']) === '["All"]';
+  const preconditions = fieldAt(body, 'preconditions') ?? {};
+  return { dryRun, gracePeriodSeconds, propagationPolicy, preconditions } as DeleteOptions;
 }

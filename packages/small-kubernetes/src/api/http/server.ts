@@ -28,7 +28,7 @@ export class ApiServer {
   constructor({ operations, log, bookmarkIntervalMs }: ApiServerOptions) {
     this.#operations = operations;
     this.#log = log;
-    this.#handler = new ResourceHandler({ operations, onWatch: (watch, response) => this.#keep(watch, response) });
+    this.#handler = new ResourceHandler(operations, (watch, response) => this.#keep(watch, response));
     this.#bookmarks = setInterval(() => {
       for (const watch of this.#watches) watch.bookmark();
     }, bookmarkIntervalMs).unref();
@@ -75,13 +75,13 @@ export class ApiServer {
         `http://${request.headers.host ?? 'localhost'}`,
       );
       const path = pathname.replace(/\/$/, '');
-      const { method = 'GET', headers } = request;
-      const side = answerSidePath({ method, path, accept: headers.accept ?? '', host }, this.#operations);
+      const { method = 'GET' } = request;
+      const side = answerSidePath({ method, path, host }, this.#operations);
       if (side) return send(response, 200, side.body, side.type);
       const resource = parseResourcePath(path);
       if (!resource) throw noSuchPath();
       const answer = await this.#handler.handle(request, response, resource, searchParams);
-      if (answer) send(response, answer.code, answer.text);
+      if (answer) send(response, answer.code, JSON.stringify(answer.body));
     } catch (error) {
       this.#fail(request, response, error);
     }

@@ -1,30 +1,30 @@
 /** Pods and the pod templates of workloads: defaults, obvious errors, and how long a deletion waits for the kubelet. */
-import { type Cause, duplicate, invalidValue, required } from '../api-error.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Cause, invalidValue, required } from '../api-error.ts';
+import { selectorOfSpec } from '../label-selector.ts';
 import type { KubeObject } from '../objects.ts';
-import type { Pod, PodSpec } from './typed.ts';
+import type { Pod, PodSpec, Workload } from './typed.ts';
 
 const DEFAULT_GRACE_SECONDS = 30;
 
-export function defaultPod(draft: KubeObject, old: KubeObject | undefined): void {
+export function defaultPod(draft: KubeObject): void {
   const pod = draft as Pod;
   defaultPodSpec(pod.spec);
-  if (pod.spec) pod.spec.serviceAccountName ??= 'default';
-  if (!old) pod.status = { phase: 'Pending', qosClass: 'BestEffort' };
-  pod.status ??= { phase: 'Pending' };
+  pod.status ??= { phase: 'Pending', qosClass: 'BestEffort' };
 }
 
-export function defaultPodSpec(spec: PodSpec | undefined): void {
+function defaultPodSpec(spec: PodSpec | undefined): void {
   if (!spec) return;
-  spec.restartPolicy ??= 'Always';
+  spec['restartPolicy'] ??= 'Always';
   spec.terminationGracePeriodSeconds ??= DEFAULT_GRACE_SECONDS;
-  spec.dnsPolicy ??= 'ClusterFirst';
-  spec.schedulerName ??= 'default-scheduler';
-  spec.securityContext ??= {};
+  spec['dnsPolicy'] ??= 'ClusterFirst';
+  spec['schedulerName'] ??= 'default-scheduler';
+  spec['securityContext'] ??= {};
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
-    container.resources ??= {};
-    container.imagePullPolicy ??= /:(?!latest$)[^/]+$/.test(container.image ?? '') ? 'IfNotPresent' : 'Always';
-    container.terminationMessagePath ??= '/dev/termination-log';
-    container.terminationMessagePolicy ??= 'File';
+    container['resources'] ??= {};
+    container['imagePullPolicy'] ??= /:(?!latest$)[^/]+$/.test(container.image ?? '') ? 'IfNotPresent' : 'Always';
+    container['terminationMessagePath'] ??= '/dev/termination-log';
+    container['terminationMessagePolicy'] ??= 'File';
     for (const port of container.ports ?? []) port.protocol ??= 'TCP';
   }
 }
@@ -32,31 +32,26 @@ export function defaultPodSpec(spec: PodSpec | undefined): void {
 export function validatePod(object: KubeObject, old: KubeObject | undefined): Cause[] {
   const { spec } = object as Pod;
   const before = (old as Pod | undefined)?.spec.nodeName;
+  const moved = before && spec?.nodeName !== before;
+  const why = 'may not change once the pod is assigned to a node';
   return [
     ...validatePodSpec(spec, 'spec'),
-    ...(before && spec?.nodeName !== before
-      ? [invalidValue('spec.nodeName', spec?.nodeName ?? '', 'may not change once the pod is assigned to a node')]
-      : []),
+    ...(moved ? [invalidValue('spec.nodeName', spec?.nodeName ?? '', why)] : []),
   ];
 }
 
-export function validatePodSpec(spec: PodSpec | undefined, field: string): Cause[] {
+function validatePodSpec(spec: PodSpec | undefined, field: string): Cause[] {
   if (!spec?.containers?.length) return [required(`${field}.containers`)];
-  const names = new Set<string>();
-  return spec.containers.flatMap(({ name, image, ports }, at) => {
-    const causes: Cause[] = [];
+  return spec.containers.flatMap(({ name, image, ports = [] }, at) => {
     const here = `${field}.containers[${at}]`;
-    if (!name) causes.push(required(`${here}.name`));
-    else if (names.has(name)) causes.push(duplicate(`${here}.name`, name));
-    if (!image) causes.push(required(`${here}.image`));
-    names.add(name);
-    for (const [index, { containerPort }] of (ports ?? []).entries()) {
-      if (Number.isInteger(containerPort) && containerPort >= 1 && containerPort <= 65535) continue;
-      causes.push(
-        invalidValue(`${here}.ports[${index}].containerPort`, containerPort, 'must be between 1 and 65535, inclusive'),
-      );
-    }
-    return causes;
+    const wrong = ports.filter(({ containerPort: port }) => !(Number.isInteger(port) && port >= 1 && port <= 65535));
+    return [
+      ...(name ? [] : [required(`${here}.name`)]),
+      ...(image ? [] : [required(`${here}.image`)]),
+      ...wrong.map(({ containerPort }) =>
+        invalidValue(`${here}.ports.containerPort`, containerPort, 'must be between 1 and 65535, inclusive'),
+      ),
+    ];
   });
 }
 
@@ -65,4 +60,45 @@ export function podGracePeriod(object: KubeObject): number {
   const { spec, status } = object as Pod;
   if (!spec.nodeName || status.phase === 'Succeeded' || status.phase === 'Failed') return 0;
   return spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+}
+
+export function defaultReplicaSet(draft: KubeObject): void {
+  const workload = draft as Workload;
+  workload.status ??= { replicas: 0 };
+  if (!workload.spec) return;
+  workload.spec.replicas ??= 1;
+  defaultPodSpec(workload.spec.template?.spec);
+}
+
+export function defaultDeployment(draft: KubeObject): void {
+  const { spec } = draft as Workload;
+  defaultReplicaSet(draft);
+  if (!spec) return;
+  spec.strategy ??= {};
+  spec.strategy.type ??= 'RollingUpdate';
+  if (spec.strategy.type === 'RollingUpdate') {
+    spec.strategy.rollingUpdate = { maxSurge: '25%', maxUnavailable: '25%', ...spec.strategy.rollingUpdate };
+  }
+  spec.revisionHistoryLimit ??= 10;
+  spec.progressDeadlineSeconds ??= 600;
+}
+
+export function validateWorkload(object: KubeObject, old: KubeObject | undefined): Cause[] {
+  const { spec } = object as Workload;
+  if (!spec?.selector) return [required('spec.selector')];
+  const labels = spec.template?.metadata?.labels ?? {};
+  const { selector } = (old as Workload | undefined)?.spec ?? spec;
+  const replicas = spec.replicas ?? 1;
+  return [
+    ...validatePodSpec(spec.template?.spec, 'spec.template.spec'),
+    ...(selectorOfSpec(spec.selector)(labels)
+      ? []
+      : [invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')]),
+    ...(isDeepStrictEqual(selector, spec.selector)
+      ? []
+      : [invalidValue('spec.selector', spec.selector, 'field is immutable')]),
+    ...(Number.isInteger(replicas) && replicas >= 0
+      ? []
+      : [invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0')]),
+  ];
 }

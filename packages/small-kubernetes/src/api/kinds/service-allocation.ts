@@ -1,16 +1,11 @@
 /** Cluster addresses, families and node ports that a Service gets when it is created or changes its type. */
 import { type Cause, invalidValue } from '../api-error.ts';
 import type { KubeObject } from '../objects.ts';
-import type { AllocationContext } from '../resource.ts';
 import { nodePortKey, type ServiceAddresses } from '../service-addresses.ts';
 import { usesNodePorts } from './service.ts';
 import type { Service, ServiceSpec } from './typed.ts';
 
-export function allocateService(
-  draft: KubeObject,
-  _old: KubeObject | undefined,
-  { addresses }: AllocationContext,
-): Cause[] {
+export function allocateService(draft: KubeObject, addresses: ServiceAddresses): Cause[] {
   const { spec, metadata } = draft as Service;
   if (spec.type === 'ExternalName') {
     for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) delete spec[field];
@@ -25,27 +20,19 @@ function allocateAddresses(spec: ServiceSpec, uid: string, addresses: ServiceAdd
   if (typeof families === 'string') return [invalidValue('spec.ipFamilies', spec.ipFamilies ?? [], families)];
   spec.ipFamilies = families.map((family) => `IPv${family}`);
   spec.ipFamilyPolicy ??= families.length > 1 ? 'PreferDualStack' : 'SingleStack';
-  if (wanted[0] === 'None') {
-    spec.clusterIP = 'None';
-    spec.clusterIPs = ['None'];
-    return [];
-  }
   const causes: Cause[] = [];
+  const refuse = (why: string) => void causes.push(invalidValue('spec.clusterIPs', wanted, why));
   const chosen = families.map((family) => {
     const asked = wanted.find((address) => address.includes(':') === (family === 6));
-    if (asked !== undefined) {
-      const refusal = addresses.refusal(asked, uid);
-      if (refusal !== undefined) causes.push(invalidValue('spec.clusterIPs', wanted, refusal));
-      return asked;
-    }
-    const address = addresses.nextAddress(family);
-    if (address === undefined)
-      causes.push(invalidValue('spec.clusterIPs', wanted, `no free IPv${family} address is left`));
+    const address = asked ?? addresses.nextAddress(family);
+    const refusal = asked && addresses.refusal(asked, uid);
+    if (address === undefined) refuse(`no free IPv${family} address is left`);
+    else if (refusal) refuse(refusal);
     return address ?? '';
   });
-  spec.clusterIP = chosen[0] ?? '';
-  spec.clusterIPs = chosen;
-  return causes;
+  spec.clusterIPs = wanted[0] === 'None' ? ['None'] : chosen;
+  spec.clusterIP = spec.clusterIPs[0] ?? '';
+  return wanted[0] === 'None' ? [] : causes;
 }
 
 /** In order; a sentence when they cannot be had. */
@@ -74,17 +61,10 @@ function allocateNodePorts(spec: ServiceSpec, uid: string, addresses: ServiceAdd
   if (!usesNodePorts(spec)) return [];
   const taken = new Set<string>();
   return (spec.ports ?? []).flatMap((port, at) => {
-    const protocol = port.protocol ?? 'TCP';
-    const field = `spec.ports[${at}].nodePort`;
-    if (port.nodePort) {
-      taken.add(nodePortKey(protocol, port.nodePort));
-      const refusal = addresses.nodePortRefusal(protocol, port.nodePort, uid);
-      return refusal === undefined ? [] : [invalidValue(field, port.nodePort, refusal)];
-    }
-    const free = addresses.nextNodePort(protocol, taken);
-    if (free === undefined) return [invalidValue(field, 0, 'no free node port is left')];
-    port.nodePort = free;
-    taken.add(nodePortKey(protocol, free));
-    return [];
+    const { protocol = 'TCP', nodePort = addresses.nextNodePort(protocol, taken) } = port;
+    const refusal = addresses.nodePortRefusal(protocol, nodePort, uid);
+    port.nodePort = nodePort;
+    taken.add(nodePortKey(protocol, nodePort));
+    return refusal === undefined ? [] : [invalidValue(`spec.ports[${at}].nodePort`, nodePort, refusal)];
   });
 }

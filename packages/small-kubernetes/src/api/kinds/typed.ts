@@ -7,7 +7,6 @@ export interface Condition {
   reason?: string;
   message?: string;
   lastTransitionTime?: string;
-  lastUpdateTime?: string;
 }
 
 export interface ServicePort {
@@ -41,20 +40,11 @@ export interface Service extends KubeObject {
   spec: ServiceSpec;
 }
 
-export interface ContainerPort {
-  name?: string;
-  containerPort: number;
-  protocol?: string;
-}
-
 export interface Container {
   name: string;
   image?: string;
-  ports?: ContainerPort[];
-  resources?: unknown;
-  imagePullPolicy?: string;
-  terminationMessagePath?: string;
-  terminationMessagePolicy?: string;
+  ports?: { name?: string; containerPort: number; protocol?: string }[];
+  [field: string]: unknown;
 }
 
 export interface PodSpec {
@@ -64,16 +54,8 @@ export interface PodSpec {
   nodeSelector?: StringMap;
   hostname?: string;
   subdomain?: string;
-  hostNetwork?: boolean;
-  restartPolicy?: string;
   terminationGracePeriodSeconds?: number;
-  dnsPolicy?: string;
-  schedulerName?: string;
-  serviceAccountName?: string;
-  serviceAccount?: string;
-  securityContext?: unknown;
-  enableServiceLinks?: boolean;
-  tolerations?: { key?: string; operator?: string; effect?: string; value?: string }[];
+  [field: string]: unknown;
 }
 
 export interface PodStatus {
@@ -81,7 +63,6 @@ export interface PodStatus {
   reason?: string;
   podIP?: string;
   podIPs?: { ip: string }[];
-  hostIP?: string;
   conditions?: Condition[];
   containerStatuses?: { name: string; ready?: boolean; restartCount?: number; state?: unknown }[];
   qosClass?: string;
@@ -93,12 +74,7 @@ export interface Pod extends KubeObject {
 }
 
 export interface Node extends KubeObject {
-  spec: {
-    unschedulable?: boolean;
-    podCIDR?: string;
-    podCIDRs?: string[];
-    taints?: { key: string; effect: string; value?: string }[];
-  };
+  spec: { unschedulable?: boolean; podCIDR?: string; podCIDRs?: string[] };
   status?: { conditions?: Condition[]; addresses?: { type: string; address: string }[]; nodeInfo?: StringMap };
 }
 
@@ -115,9 +91,6 @@ export interface WorkloadSpec {
   revisionHistoryLimit?: number;
   progressDeadlineSeconds?: number;
   paused?: boolean;
-  serviceName?: string;
-  podManagementPolicy?: string;
-  updateStrategy?: unknown;
 }
 
 export interface WorkloadStatus {
@@ -131,7 +104,7 @@ export interface WorkloadStatus {
   conditions?: Condition[];
 }
 
-/** Deployment, ReplicaSet and StatefulSet. */
+/** Deployment and ReplicaSet. */
 export interface Workload extends KubeObject {
   spec: WorkloadSpec;
   status: WorkloadStatus;
@@ -148,7 +121,6 @@ export const tables = {
   deployments: 'apps/deployments',
   replicaSets: 'apps/replicasets',
   endpointSlices: 'discovery.k8s.io/endpointslices',
-  customResources: 'apiextensions.k8s.io/customresourcedefinitions',
 } as const;
 
 export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>

@@ -1,31 +1,40 @@
-/** Which lists of the built-in kinds merge, and by which key: the facts behind strategic merge patches. */
-import type { MergeNode } from './strategic-merge.ts';
+/**
+ * How the fields of the built-in kinds merge: which lists merge, and by which key, and which maps are one value. The
+ * facts behind strategic merge patches and server-side apply.
+ */
+export interface MergeNode {
+  /** A list of objects that merges by this field of its items. */
+  readonly key?: string;
+  /** Tells items with equal keys apart when both sides name it (ports of one number and two protocols). */
+  readonly tieBreaker?: string;
+  /** A list of plain values that merges as a set. */
+  readonly set?: true;
+  /** A map that has one owner in server-side apply; strategic merge patches still merge it. */
+  readonly atomic?: true;
+  readonly fields?: { readonly [field: string]: MergeNode };
+}
 
-const by = (key: string, fields?: MergeNode['fields']): MergeNode => (fields ? { key, fields } : { key });
+const by = (key: string, fields: MergeNode['fields'] = {}): MergeNode => ({ key, fields });
 const map = (fields: NonNullable<MergeNode['fields']>): MergeNode => ({ fields });
 const set: MergeNode = { set: true };
+const atomic: MergeNode = { atomic: true };
 
 const metadata = map({ finalizers: set, ownerReferences: by('uid') });
 const conditions = by('type');
 
 const container = by('name', {
   env: by('name'),
-  ports: by('containerPort'),
+  ports: { key: 'containerPort', tieBreaker: 'protocol' },
   volumeMounts: by('mountPath'),
-  volumeDevices: by('devicePath'),
 });
 
 const podSpec = map({
   containers: container,
   initContainers: container,
-  ephemeralContainers: container,
   volumes: by('name'),
   imagePullSecrets: by('name'),
-  hostAliases: by('ip'),
-  topologySpreadConstraints: by('topologyKey'),
+  nodeSelector: atomic,
 });
-
-const template = map({ metadata, spec: podSpec });
 
 export const plainMerge: MergeNode = map({ metadata });
 
@@ -37,7 +46,7 @@ export const podMerge: MergeNode = map({
 
 export const serviceMerge: MergeNode = map({
   metadata,
-  spec: map({ ports: { key: 'port', tieBreaker: 'protocol' } }),
+  spec: map({ ports: { key: 'port', tieBreaker: 'protocol' }, selector: atomic }),
   status: map({ conditions }),
 });
 
@@ -49,10 +58,8 @@ export const nodeMerge: MergeNode = map({
 
 export const workloadMerge: MergeNode = map({
   metadata,
-  spec: map({ template }),
+  spec: map({ template: map({ metadata, spec: podSpec }), selector: atomic }),
   status: map({ conditions }),
 });
-
-export const serviceAccountMerge: MergeNode = map({ metadata, secrets: by('name') });
 
 export const namespaceMerge: MergeNode = map({ metadata, spec: map({ finalizers: set }), status: map({ conditions }) });

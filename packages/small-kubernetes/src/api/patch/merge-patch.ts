@@ -2,12 +2,11 @@
 import { isJsonObject, type JsonObject } from '../objects.ts';
 
 export function applyMergePatch(target: JsonObject, patch: JsonObject): JsonObject {
-  const result = new Map(Object.entries(target));
+  const result = { ...target };
   for (const [key, value] of Object.entries(patch)) {
-    const old = result.get(key);
-    if (value === null) result.delete(key);
-    else if (isJsonObject(value)) result.set(key, applyMergePatch(isJsonObject(old) ? old : {}, value));
-    else result.set(key, value);
+    const old = result[key];
+    if (value === null) delete result[key];
+    else result[key] = isJsonObject(value) ? applyMergePatch(isJsonObject(old) ? old : {}, value) : value;
   }
-  return Object.fromEntries(result);
+  return result;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JsonObject } from '../objects.ts';
-import { nodeMerge, plainMerge, podMerge, serviceMerge, workloadMerge } from './merge-keys.ts';
-import { applyStrategicMerge, type MergeNode } from './strategic-merge.ts';
+import { type MergeNode, nodeMerge, plainMerge, podMerge, serviceMerge, workloadMerge } from './merge-keys.ts';
+import { applyStrategicMerge } from './strategic-merge.ts';
 
 interface Case {
   readonly name: string;

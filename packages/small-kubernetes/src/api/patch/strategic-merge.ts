@@ -6,16 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { badRequest } from '../api-error.ts';
 import { isJsonObject, type JsonObject } from '../objects.ts';
-
-export interface MergeNode {
-  /** A list of objects that merges by this field of its items. */
-  readonly key?: string;
-  /** Tells items with equal keys apart when both sides name it (ports of one number and two protocols). */
-  readonly tieBreaker?: string;
-  /** A list of plain values that merges as a set. */
-  readonly set?: true;
-  readonly fields?: { readonly [field: string]: MergeNode };
-}
+import type { MergeNode } from './merge-keys.ts';
 
 const ORDER = '$setElementOrder/';
 const DELETE_VALUES = '$deleteFromPrimitiveList/';

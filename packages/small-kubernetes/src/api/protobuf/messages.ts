@@ -1,141 +1,56 @@
 /**
- * Protobuf layouts of the objects that a current kubectl creates in that format (`kubectl create namespace`, `create
- * deployment` and their like): field number → name and type. `[]` is a list, `?` a field of which zero is a value, not
- * an absence. Kinds and fields that kubectl has no flags for are left out; they are refused by name, not dropped.
+ * Bodies in protobuf: what kubectl creates, in Kubernetes' envelope, as the JSON that it stands for; and what the
+ * server answers to those who take nothing else. Answers about objects are always JSON, which every client takes.
  */
-export type Message = { readonly [field: number]: string };
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import protobuf from 'protobufjs';
+import { badRequest, unsupportedMediaType } from '../api-error.ts';
+import { isJsonObject, type JsonObject } from '../objects.ts';
 
-export const messages: { readonly [name: string]: Message } = {
-  Unknown: { 1: 'typeMeta TypeMeta', 2: 'raw bytes', 3: 'contentEncoding string', 4: 'contentType string' },
-  TypeMeta: { 1: 'apiVersion string', 2: 'kind string' },
-  ObjectMeta: {
-    1: 'name string',
-    2: 'generateName string',
-    3: 'namespace string',
-    4: 'selfLink string',
-    5: 'uid string',
-    6: 'resourceVersion string',
-    7: 'generation int',
-    8: 'creationTimestamp time',
-    11: 'labels map',
-    12: 'annotations map',
-    13: 'ownerReferences OwnerReference[]',
-    14: 'finalizers string[]',
-  },
-  OwnerReference: {
-    1: 'kind string',
-    3: 'name string',
-    4: 'uid string',
-    5: 'apiVersion string',
-    6: 'controller bool?',
-    7: 'blockOwnerDeletion bool?',
-  },
-  Namespace: { 1: 'metadata ObjectMeta', 2: 'spec NamespaceSpec', 3: 'status NamespaceStatus' },
-  NamespaceSpec: { 1: 'finalizers string[]' },
-  NamespaceStatus: { 1: 'phase string' },
-  ConfigMap: { 1: 'metadata ObjectMeta', 2: 'data map', 3: 'binaryData bytesMap', 4: 'immutable bool?' },
-  Secret: {
-    1: 'metadata ObjectMeta',
-    2: 'data bytesMap',
-    3: 'type string',
-    4: 'stringData map',
-    5: 'immutable bool?',
-  },
-  ServiceAccount: { 1: 'metadata ObjectMeta', 4: 'automountServiceAccountToken bool?' },
-  Service: { 1: 'metadata ObjectMeta', 2: 'spec ServiceSpec', 3: 'status ServiceStatus' },
-  ServiceSpec: {
-    1: 'ports ServicePort[]',
-    2: 'selector map',
-    3: 'clusterIP string',
-    4: 'type string',
-    5: 'externalIPs string[]',
-    7: 'sessionAffinity string',
-    8: 'loadBalancerIP string',
-    9: 'loadBalancerSourceRanges string[]',
-    10: 'externalName string',
-    11: 'externalTrafficPolicy string',
-    12: 'healthCheckNodePort int',
-    13: 'publishNotReadyAddresses bool',
-    17: 'ipFamilyPolicy string',
-    18: 'clusterIPs string[]',
-    19: 'ipFamilies string[]',
-    20: 'allocateLoadBalancerNodePorts bool?',
-    21: 'loadBalancerClass string',
-    22: 'internalTrafficPolicy string',
-    23: 'trafficDistribution string',
-  },
-  ServicePort: {
-    1: 'name string',
-    2: 'protocol string',
-    3: 'port int',
-    4: 'targetPort intOrString',
-    5: 'nodePort int',
-    6: 'appProtocol string',
-  },
-  ServiceStatus: { 1: 'loadBalancer Empty' },
-  Empty: {},
-  Deployment: { 1: 'metadata ObjectMeta', 2: 'spec DeploymentSpec', 3: 'status DeploymentStatus' },
-  DeploymentStatus: {
-    1: 'observedGeneration int',
-    2: 'replicas int',
-    3: 'updatedReplicas int',
-    4: 'availableReplicas int',
-    5: 'unavailableReplicas int',
-    7: 'readyReplicas int',
-  },
-  DeploymentSpec: {
-    1: 'replicas int?',
-    2: 'selector LabelSelector',
-    3: 'template PodTemplateSpec',
-    4: 'strategy DeploymentStrategy',
-    5: 'minReadySeconds int',
-    6: 'revisionHistoryLimit int?',
-    7: 'paused bool',
-    9: 'progressDeadlineSeconds int?',
-  },
-  DeploymentStrategy: { 1: 'type string', 2: 'rollingUpdate RollingUpdate' },
-  RollingUpdate: { 1: 'maxUnavailable intOrString', 2: 'maxSurge intOrString' },
-  LabelSelector: { 1: 'matchLabels map', 2: 'matchExpressions LabelSelectorRequirement[]' },
-  LabelSelectorRequirement: { 1: 'key string', 2: 'operator string', 3: 'values string[]' },
-  PodTemplateSpec: { 1: 'metadata ObjectMeta', 2: 'spec PodSpec' },
-  PodSpec: {
-    2: 'containers Container[]',
-    3: 'restartPolicy string',
-    4: 'terminationGracePeriodSeconds int?',
-    6: 'dnsPolicy string',
-    7: 'nodeSelector map',
-    8: 'serviceAccountName string',
-    9: 'serviceAccount string',
-    10: 'nodeName string',
-    11: 'hostNetwork bool',
-    12: 'hostPID bool',
-    13: 'hostIPC bool',
-    16: 'hostname string',
-    17: 'subdomain string',
-    19: 'schedulerName string',
-  },
-  Container: {
-    1: 'name string',
-    2: 'image string',
-    3: 'command string[]',
-    4: 'args string[]',
-    5: 'workingDir string',
-    6: 'ports ContainerPort[]',
-    7: 'env EnvVar[]',
-    8: 'resources Empty',
-    13: 'terminationMessagePath string',
-    14: 'imagePullPolicy string',
-    16: 'stdin bool',
-    17: 'stdinOnce bool',
-    18: 'tty bool',
-    20: 'terminationMessagePolicy string',
-  },
-  ContainerPort: {
-    1: 'name string',
-    2: 'hostPort int',
-    3: 'containerPort int',
-    4: 'protocol string',
-    5: 'hostIP string',
-  },
-  EnvVar: { 1: 'name string', 2: 'value string' },
-};
+const MAGIC = Buffer.from('k8s\0');
+const { root } = protobuf.parse(readFileSync(join(import.meta.dirname, 'kubernetes.proto'), 'utf8'), {
+  keepCase: true,
+});
+
+export const encodeMessage = (type: string, message: JsonObject): Buffer =>
+  Buffer.from(root.lookupType(type).encode(message).finish());
+
+export function decodeObject(body: Buffer): JsonObject {
+  if (!body.subarray(0, 4).equals(MAGIC)) throw badRequest('the body of the request was not in Kubernetes’ envelope');
+  const { typeMeta, raw = Buffer.alloc(0) } = decode('Unknown', body.subarray(4)) as {
+    readonly typeMeta?: JsonObject;
+    readonly raw?: Buffer;
+  };
+  const kind = String(typeMeta?.['kind']);
+  if (!(root.get(kind) instanceof protobuf.Type)) throw unsupported(kind);
+  return { ...typeMeta, ...(plain(decode(kind, raw)) as JsonObject | undefined) };
+}
+
+function decode(kind: string, bytes: Buffer): unknown {
+  const type = root.lookupType(kind);
+  try {
+    const message = type.decode(bytes);
+    // What is not in our schema was skipped: better refused than lost.
+    if (type.encode(message).finish().length !== bytes.length) throw unsupported(`all fields of this ${kind}`);
+    return type.toObject(message, { longs: Number });
+  } catch (cause) {
+    if (cause instanceof RangeError) throw badRequest(`Cannot read the body: ${cause.message}`);
+    throw cause;
+  }
+}
+
+const unsupported = (what: string) =>
+  unsupportedMediaType(`this small API server does not read ${what} as protobuf: send a manifest as JSON or YAML`);
+
+/** As JSON has it. Go writes fields out even when they are empty; only of replicas is zero a value of its own. */
+function plain(value: unknown, field = ''): unknown {
+  if (field === 'creationTimestamp') return undefined;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((item) => plain(item));
+  if (!isJsonObject(value))
+    return value === '' || (value === 0 && field !== 'replicas') ? undefined : value || undefined;
+  if ('intVal' in value) return value['type'] ? value['strVal'] : value['intVal'];
+  const fields = Object.entries(value).map(([name, inner]) => [name, plain(inner, name)] as const);
+  return Object.fromEntries(fields.filter(([, inner]) => inner !== undefined));
+}
