@@ -1,0 +1,168 @@
+/**
+ * The rights that the chart gives to each program, on a real API server: with all of them it is ready and is refused
+ * nothing; without any single one it says what it may not do.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
+import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
+import { followLocalCluster } from '@tombolo/node-agent/table/local-cluster.ts';
+import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
+import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
+import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
+import { HealthTree } from '@tombolo/shared/process/health.ts';
+import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
+import { EtcdServer, until } from '../etcd/etcd-server.ts';
+import { EAST, type Manifest, template } from './helm.ts';
+
+interface Right {
+  readonly group: string;
+  readonly resource: string;
+  readonly verb: string;
+}
+
+/** A program at work with the rights of one ServiceAccount. */
+interface Running {
+  isReady(): Promise<boolean>;
+  stop(): Promise<void>;
+}
+
+type Start = (kubeconfig: string, log: Logger) => Promise<Running>;
+
+const EAST_ID = { name: 'east' as ClusterName, id: 1 };
+
+describe('the rights of the programs', () => {
+  let kubernetes: LoopbackControlPlane;
+  let etcd: EtcdServer;
+  let directory: string;
+  let manifests: readonly Manifest[];
+  let accounts = 0;
+
+  before(async () => {
+    manifests = await template(EAST);
+    kubernetes = await startLoopbackControlPlane({ name: 'trights' });
+    etcd = await EtcdServer.start();
+    directory = await mkdtemp(join(tmpdir(), 'tbl-rights-'));
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } };
+    await kubernetes.controlPlane.client().create(node);
+  });
+  after(async () => {
+    await kubernetes?.close();
+    await etcd?.stop();
+    if (directory) await rm(directory, { recursive: true });
+  });
+
+  const PROGRAMS: Readonly<Record<string, Start>> = {
+    'tombolo-node-agent': async (kubeconfig, log) => {
+      const client = connectKubernetes({ kubeconfig });
+      const stop = new AbortController();
+      const table = new ServiceTable(EAST_ID, 'node-a');
+      const options = {
+        client,
+        table,
+        nodeName: 'node-a',
+        health: new HealthTree(),
+        log,
+        changed: () => {},
+        nodeChanged: () => {},
+      };
+      const local = followLocalCluster(options, stop.signal);
+      let isReady = false;
+      void local.synced.then(() => {
+        isReady = true;
+      });
+      return {
+        isReady: async () => isReady,
+        stop: async () => {
+          stop.abort();
+          await local.ended;
+          client.close();
+        },
+      };
+    },
+    'tombolo-clustermesh-apiserver': async (kubeconfig, log) => {
+      const flags = ['--cluster-name=east', '--cluster-id=1', '--health-port=0', `--kubeconfig=${kubeconfig}`];
+      const config = parseApiserverConfig([...flags, `--etcd-endpoints=${etcd.endpoint}`], {});
+      assert(config !== 'help' && config.ok);
+      const apiserver = await startApiserver(config.value, log);
+      const readiness = `http://127.0.0.1:${apiserver.healthPort}/readyz`;
+      return { isReady: async () => (await fetch(readiness)).ok, stop: () => apiserver.stop() };
+    },
+  };
+
+  const kubectl = (...words: readonly string[]) =>
+    promisify(execFile)(kubernetes.kubectl, [`--kubeconfig=${kubernetes.kubeconfig}`, ...words]);
+
+  function rightsOf(program: string): readonly Right[] {
+    const role = manifests.find(({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === program);
+    const rules = role?.['rules'] as readonly Readonly<Record<'apiGroups' | 'resources' | 'verbs', string[]>>[];
+    return rules.flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb })))),
+    );
+  }
+
+  /** The kubeconfig of a new ServiceAccount that has these rights and no others. */
+  async function accountWith(rights: readonly Right[]): Promise<string> {
+    const name = `account-${++accounts}`;
+    const rules = rights.map(({ group, resource, verb }) => ({
+      apiGroups: [group],
+      resources: [resource],
+      verbs: [verb],
+    }));
+    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name }, rules };
+    const file = join(directory, `${name}.json`);
+    await writeFile(file, JSON.stringify(role));
+    await kubectl('apply', '-f', file);
+    await kubectl('create', 'serviceaccount', name);
+    await kubectl('create', 'clusterrolebinding', name, `--clusterrole=${name}`, `--serviceaccount=default:${name}`);
+    const { stdout: token } = await kubectl('create', 'token', name);
+    const admin = JSON.parse((await kubectl('config', 'view', '--raw', '--flatten', '-o', 'json')).stdout);
+    const kubeconfig = join(directory, `${name}.kubeconfig`);
+    const users = admin.users.map((user: { name: string }) => ({ name: user.name, user: { token: token.trim() } }));
+    await writeFile(kubeconfig, JSON.stringify({ ...admin, users }));
+    return kubeconfig;
+  }
+
+  /** Collects what the API server forbids, as `verb group/resource`. */
+  function refusals(): { readonly log: Logger; readonly seen: Set<string> } {
+    const seen = new Set<string>();
+    const note = ({ error }: LogFields): void => {
+      const message = error instanceof Error ? error.message : '';
+      const refused = /cannot (\w+) resource "(\w+)" in API group "([\w.]*)"/.exec(message);
+      if (refused) seen.add(nameOf({ verb: refused[1] ?? '', resource: refused[2] ?? '', group: refused[3] ?? '' }));
+    };
+    const log: Logger = { debug: note, info: note, warn: note, error: note, child: () => log };
+    return { log, seen };
+  }
+
+  for (const [program, start] of Object.entries(PROGRAMS)) {
+    it(`suffice for ${program}`, async () => {
+      const { log, seen } = refusals();
+      const running = await start(await accountWith(rightsOf(program)), log);
+      await until('ready', () => running.isReady()).finally(() => running.stop());
+      assert.deepEqual([...seen], []);
+    });
+
+    it(`are each needed by ${program}`, async () => {
+      for (const right of rightsOf(program)) {
+        const rest = rightsOf(program).filter((other) => nameOf(other) !== nameOf(right));
+        const { log, seen } = refusals();
+        const running = await start(await accountWith(rest), log);
+        try {
+          await until(`${program} misses: ${nameOf(right)}`, () => seen.size > 0);
+          assert.deepEqual([...seen], [nameOf(right)]);
+          if (right.verb === 'list') assert.equal(await running.isReady(), false);
+        } finally {
+          await running.stop();
+        }
+      }
+    });
+  }
+});
+
+const nameOf = ({ verb, group, resource }: Right): string => `${verb} ${group === '' ? 'core' : group}/${resource}`;
