@@ -8,7 +8,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TlsFiles } from './kubeconfig.ts';
-import { isReady, type KubernetesObject, type Manifest } from './objects.ts';
+import { isReady, type KubernetesObject, type Manifest, type Node } from './objects.ts';
 import { collectionPath, type ObjectAddress, objectPath } from './resource-path.ts';
 
 export class ApiError extends Error {
@@ -167,9 +167,12 @@ export class KubernetesClient {
     throw new Error(`Cannot go on: waited ${timeoutMs} ms for ${address.kind} ${name}: it is ${state} now`);
   }
 
+  /** Ready, and free of the taints that keep pods away from a new node. */
   async nodesReady(names: readonly string[]): Promise<void> {
-    const node = (name: string): ObjectAddress => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
-    await Promise.all(names.map((name) => this.waitFor(node(name), (found) => found !== undefined && isReady(found))));
+    const address = (name: string): ObjectAddress => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    await Promise.all(
+      names.map((name) => this.waitFor<Node>(address(name), (node) => node !== undefined && isUsable(node))),
+    );
   }
 
   /** Returns when the stream ends and should be taken up again after a new listing. */
@@ -211,6 +214,8 @@ export class KubernetesClient {
     });
   }
 }
+
+const isUsable = (node: Node): boolean => isReady(node) && (node.spec.taints ?? []).length === 0;
 
 const readTls = ({ ca, cert, key }: TlsFiles) => ({
   ca: readFileSync(ca),

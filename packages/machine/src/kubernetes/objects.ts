@@ -80,6 +80,10 @@ export interface Service extends KubernetesObject {
   };
 }
 
+export interface Node extends KubernetesObject {
+  readonly spec: { readonly taints?: readonly { readonly key: string }[] };
+}
+
 /** Of a Pod or a Node. */
 export function isReady(object: KubernetesObject & { readonly status?: unknown }): boolean {
   const { conditions } = (object.status ?? {}) as { readonly conditions?: readonly PodCondition[] };
