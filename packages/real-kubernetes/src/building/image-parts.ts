@@ -30,7 +30,7 @@ export async function buildLabImages(pause: string): Promise<string> {
 export async function buildTestImage(version: KubernetesVersion, e2e: string, agnhost: string): Promise<string> {
   return makeOnce(await testImageName(version), async (directory) => {
     const list = (await command([e2e, '--list-images'])).trim().split('\n');
-    const names = list.filter((name) => /\/agnhost:/.test(name));
+    const names = list.filter((name) => /\/(agnhost|busybox|glibc-dns-testing|jessie-dnsutils):/.test(name));
     await writeTestImages(agnhost, names, join(directory, 'images.tar'), join(directory, 'work'));
   });
 }
