@@ -134,11 +134,11 @@ describe('followCollection()', () => {
     return api.next();
   }
 
-  /** The server says how far it has come before the watch is opened again. */
-  async function reopened(revision: string): Promise<Call> {
+  /** The server shows the object that changed last, and how far it has come, before the watch is opened again. */
+  async function reopened(revision: string, witness?: unknown): Promise<Call> {
     const proof = await api.next();
-    assert.deepEqual(Object.fromEntries(proof.url.searchParams), { labelSelector: 'a=b', limit: '1' });
-    proof.answer(list([], revision));
+    assert.equal(proof.url.searchParams.get('limit'), '1');
+    proof.answer(list(witness === undefined ? [] : [witness], revision));
     return api.next();
   }
 
@@ -225,7 +225,7 @@ describe('followCollection()', () => {
       heardNow();
       watch.fail(error);
       for (let i = 0; i < 2; i++) (await api.next()).fail(error);
-      const back = await reopened('7');
+      const back = await reopened('7', thing('a', '1'));
       assert.equal(back.url.searchParams.get('resourceVersion'), '7');
       back.open();
       assert.deepEqual(
@@ -265,7 +265,8 @@ describe('followCollection()', () => {
     heardNow();
     watch.end();
     const proof = await api.next();
-    proof.answer(list([thing('a', '1')], '9'));
+    assert.equal(proof.url.searchParams.get('fieldSelector'), 'metadata.name=b,metadata.namespace=n');
+    proof.answer(list([thing('b', '2')], '11'));
     const again = await api.next();
     assert.ok(isListing(again));
     // By now it has come further than before; a revision means something else than it did.
@@ -273,6 +274,15 @@ describe('followCollection()', () => {
     const back = await api.next();
     assert.deepEqual(heardNow(), ['n/a=another A', 'n/b=b', 'n/phantom=gone', 'synced']);
     assert.equal(back.url.searchParams.get('resourceVersion'), '11');
+  });
+
+  it('lists again when what changed last is not there any more: it may have been deleted, or never have been', async () => {
+    (await listed([thing('a', '1'), thing('b', '2')], '7')).end();
+    const again = await reopened('9');
+    assert.ok(isListing(again));
+    again.answer(list([thing('a', '1', 'not looked at')], '9'));
+    await api.next();
+    assert.deepEqual(heardNow(), ['n/a=a', 'n/b=b', 'synced', 'n/b=gone', 'synced']);
   });
 
   it('notices the same in a listing, and in a watch', async () => {
@@ -287,8 +297,8 @@ describe('followCollection()', () => {
   });
 
   it('concludes nothing from revisions that are no numbers', async () => {
-    (await listed([], 'b')).end();
-    assert.equal((await reopened('a')).url.searchParams.get('resourceVersion'), 'b');
+    (await listed([thing('a', 'x')], 'b')).end();
+    assert.equal((await reopened('a', thing('a', 'y'))).url.searchParams.get('resourceVersion'), 'b');
   });
 
   it('lists again when a watch ends and the last listing is old', async () => {

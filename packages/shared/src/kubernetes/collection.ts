@@ -7,9 +7,8 @@
  * C2 An event is handed on in the tick in which it arrives.
  * C3 A refused object leaves the last good value of its key in force; its neighbours go on.
  * C4 After anything that could have lost an event (410 Gone, an undecodable line) a new listing is made.
- * C5 A watch goes on where the last one ended only if the server has come at least that far. One whose history went
- *    backwards (its etcd was restored to an older copy) has nothing to say of what we know from the history that was
- *    given up, and would be silent. It is listed anew, and what we knew counts for nothing.
+ * C5 A watch goes on where the last one ended only if the server is still in the history that we know (`history.ts`).
+ *    Another one is listed anew, and what we knew counts for nothing.
  * C6 Whatever slips through all this is found by a new listing now and then.
  * C7 A server in trouble is asked once in a while, and not before the time that it asks for.
  */
@@ -19,9 +18,17 @@ import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import type { Convert } from './conversion.ts';
+import { History, latestOf } from './history.ts';
 import type { ChangeHandler } from './informer.ts';
 import { Listing, ObjectCache } from './object-cache.ts';
-import { decodeListPage, decodeWatchEvent, type ListPage, LostTrack, type WatchEvent } from './watch-event.ts';
+import {
+  decodeListPage,
+  decodeWatchEvent,
+  type ListPage,
+  LostTrack,
+  type RawObject,
+  type WatchEvent,
+} from './watch-event.ts';
 
 export interface WatchOptions {
   /** Told when the API server answers (`ok`) and when it fails (`degraded`). */
@@ -45,13 +52,8 @@ export interface Collection<T> {
   readonly convert: Convert<T>;
 }
 
-type Watch = {
-  readonly kind: 'watch';
-  readonly from: string;
-  /** The server may have become another one since we came so far (C5). */
-  readonly again: boolean;
-};
-type Next = { readonly kind: 'list' } | Watch;
+/** `again`: the server may have become another one since we came so far (C5). */
+type Next = { readonly kind: 'list' } | { readonly kind: 'watch'; readonly again: boolean };
 
 /** A watch that held for so long was good, even if it brought nothing. */
 const HELD_MS = 5000;
@@ -82,9 +84,8 @@ class CollectionFollower<T> {
   readonly #options: WatchOptions;
   readonly #random: () => number;
   readonly #now: () => number;
+  readonly #history = new History();
   #next: Next = { kind: 'list' };
-  /** How far in the server's history we have come; empty at first. */
-  #reached = '';
   /** The next listing is compared as if nothing of what we know were true. */
   #distrusts = false;
   #listingDueAt = 0;
@@ -114,7 +115,8 @@ class CollectionFollower<T> {
     while (!signal.aborted) {
       try {
         if (this.#next.kind === 'list') await this.#list(signal);
-        else wait = (await this.#watch(this.#next, signal)) ? first : await pause(wait, signal);
+        else if (this.#next.again) await this.#proveHistory(signal);
+        else wait = (await this.#watch(signal)) ? first : await pause(wait, signal);
       } catch (error) {
         if (this.#bug) throw this.#bug.error;
         if (signal.aborted) return;
@@ -128,41 +130,58 @@ class CollectionFollower<T> {
     let listing = new Listing<T>();
     let pageSize = this.#options.pageSize ?? 500;
     let page: ListPage | undefined;
+    let latest: RawObject | undefined;
     do {
       const received = await this.#page(pageSize, page?.next ?? '', signal);
       if (signal.aborted) return;
       if (received === 'expired') {
         // The listing took longer than the server keeps its revision: begin again, in one piece.
         pageSize = 0;
-        page = undefined;
+        page = latest = undefined;
         listing = new Listing();
         continue;
       }
       page = received;
-      if (isBefore(page.resourceVersion, this.#reached)) this.#rewound(page.resourceVersion);
+      if (this.#history.isAhead(page.resourceVersion)) this.#rewound(page.resourceVersion);
       if (this.#distrusts) this.#cache.distrust();
+      latest = latestOf([latest, ...received.items]);
       this.#cache.collect(listing, received.items);
     } while (page?.next !== '');
     this.#deliver(() => this.#cache.replace(listing));
     this.#distrusts = false;
-    this.#reached = page.resourceVersion;
-    this.#next = { kind: 'watch', from: page.resourceVersion, again: false };
+    this.#history.begin(page.resourceVersion, latest);
+    this.#next = { kind: 'watch', again: false };
     this.#listingDueAt = performance.now() + (this.#options.relistMs ?? RELIST_MS) * (0.75 + 0.5 * this.#random());
     this.#works();
+  }
+
+  /** The object that changed last is asked for (C5). */
+  async #proveHistory(signal: AbortSignal): Promise<void> {
+    const page = await this.#page(1, '', signal, this.#history.witness);
+    const verdict = page === 'expired' ? 'unclear' : this.#history.judge(page);
+    if (page !== 'expired' && verdict === 'another') this.#rewound(page.resourceVersion);
+    this.#next = verdict === 'same' ? { kind: 'watch', again: false } : { kind: 'list' };
   }
 
   /** Equal revisions of an object mean an equal object in one history only. */
   #rewound(now: string): void {
     if (!this.#distrusts)
-      this.#log.warn({ reached: this.#reached, now }, 'The history of the Kubernetes API went backwards; listing anew');
+      this.#log.warn(
+        { reached: this.#history.reached, now },
+        'The history of the Kubernetes API went backwards; listing anew',
+      );
     this.#distrusts = true;
-    this.#next = { kind: 'list' };
   }
 
-  async #page(limit: number, token: string, signal: AbortSignal): Promise<ListPage | 'expired'> {
+  async #page(
+    limit: number,
+    token: string,
+    signal: AbortSignal,
+    fields: readonly string[] = [],
+  ): Promise<ListPage | 'expired'> {
     const query = { ...(limit > 0 && { limit: `${limit}` }), ...(token !== '' && { continue: token }) };
     try {
-      return decodeListPage(await this.#client.get(this.#path(query), signal));
+      return decodeListPage(await this.#client.get(this.#path(query, fields), signal));
     } catch (error) {
       if (error instanceof ApiError && error.status === 410 && token !== '') return 'expired';
       throw error;
@@ -170,7 +189,7 @@ class CollectionFollower<T> {
   }
 
   /** True when the watch held for a while. */
-  async #watch({ from, again }: Watch, signal: AbortSignal): Promise<boolean> {
+  async #watch(signal: AbortSignal): Promise<boolean> {
     let openedAt = Number.POSITIVE_INFINITY;
     let events = 0;
     const handler = {
@@ -188,12 +207,11 @@ class CollectionFollower<T> {
     const query = {
       watch: 'true',
       allowWatchBookmarks: 'true',
-      resourceVersion: from,
+      resourceVersion: this.#history.reached,
       timeoutSeconds: `${300 + Math.floor(300 * this.#random())}`,
     };
-    this.#next = { kind: 'watch', from, again: true };
+    this.#next = { kind: 'watch', again: true };
     try {
-      if (again) await this.#proveHistory(signal);
       await this.#client.stream(this.#path(query), handler, signal, this.#options.idleMs ?? IDLE_MS);
     } catch (error) {
       if (needsListing(error)) this.#next = { kind: 'list' };
@@ -204,43 +222,32 @@ class CollectionFollower<T> {
     return held();
   }
 
-  /** One object is asked for; its listing tells how far the server has come (C5). */
-  async #proveHistory(signal: AbortSignal): Promise<void> {
-    const page = await this.#page(1, '', signal);
-    if (page !== 'expired') this.#advance(page.resourceVersion);
-  }
-
+  /** How far we have come is noted after the fact was handed on. */
   #event(event: WatchEvent): void {
     switch (event.kind) {
       case 'present':
+        this.#expectProgress(event.raw.resourceVersion);
         this.#deliver(() => this.#cache.present(event.raw));
-        this.#goTo(event.raw.resourceVersion);
+        this.#history.event(event.raw, false);
         break;
       case 'gone':
+        this.#expectProgress(event.raw.resourceVersion);
         this.#deliver(() => this.#cache.gone(event.raw.key));
-        this.#goTo(event.raw.resourceVersion);
+        this.#history.event(event.raw, true);
         break;
       case 'bookmark':
-        this.#goTo(event.resourceVersion);
+        this.#expectProgress(event.resourceVersion);
+        this.#history.bookmark(event.resourceVersion);
         break;
       case 'error':
         throw event.code === 410 ? new LostTrack(event.message) : new ApiError(event.code, event.message);
     }
   }
 
-  /** After the fact of that revision was handed on. */
-  #goTo(resourceVersion: string): void {
-    if (resourceVersion === '') return;
-    this.#advance(resourceVersion);
-    this.#reached = resourceVersion;
-    this.#next = { kind: 'watch', from: resourceVersion, again: true };
-  }
-
-  /** Throws when the server is where we have been already. */
-  #advance(now: string): void {
-    if (!isBefore(now, this.#reached)) return;
-    this.#rewound(now);
-    throw new LostTrack(`its history went backwards, from revision ${this.#reached} to ${now}`);
+  #expectProgress(revision: string): void {
+    if (!this.#history.isAhead(revision)) return;
+    this.#rewound(revision);
+    throw new LostTrack(`Watch went backwards, from revision ${this.#history.reached} to ${revision}`);
   }
 
   #deliver(act: () => void): void {
@@ -252,9 +259,13 @@ class CollectionFollower<T> {
     }
   }
 
-  #path(query: Readonly<Record<string, string>>): string {
-    const all = new URLSearchParams({ ...this.#collection.selectors, ...query }).toString();
-    return all === '' ? this.#collection.path : `${this.#collection.path}?${all}`;
+  /** `fields` are selected besides those of the collection. */
+  #path(query: Readonly<Record<string, string>>, fields: readonly string[] = []): string {
+    const { path, selectors } = this.#collection;
+    const fieldSelector = [selectors?.['fieldSelector'] ?? [], fields].flat().join(',');
+    const all = { ...selectors, ...query, ...(fieldSelector !== '' && { fieldSelector }) };
+    const text = new URLSearchParams(all).toString();
+    return text === '' ? path : `${path}?${text}`;
   }
 
   #works(): void {
@@ -289,9 +300,4 @@ async function pause(wait: Backoff, signal: AbortSignal, atLeastMs = 0): Promise
   const delay = Math.max(wait.delay, Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
   await sleep(delay, undefined, { signal }).catch(() => {});
   return wait.next();
-}
-
-/** Revisions are numbers (KEP 5504); of a server that has others nothing is concluded. */
-function isBefore(revision: string, other: string): boolean {
-  return /^\d+$/.test(revision) && /^\d+$/.test(other) && BigInt(revision) < BigInt(other);
 }

@@ -28,6 +28,13 @@ export class HealthTree {
     return [...this.#parts].filter(([, health]) => health.kind === 'starting').map(([name]) => name);
   }
 
+  /** One sentence for each part that is not well, while the program does what it can. */
+  get complaints(): readonly string[] {
+    return [...this.#parts].flatMap(([name, health]) =>
+      health.kind === 'degraded' ? [`${name}: ${health.reason}`] : [],
+    );
+  }
+
   get parts(): ReadonlyMap<string, Health> {
     return this.#parts;
   }

@@ -1,4 +1,7 @@
-/** Serving HTTP: `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them, and anything. */
+/**
+ * Serving HTTP: `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them, and anything. What
+ * is not well is told to whoever reads the answer; a program that serves what it knows is ready all the same.
+ */
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
@@ -26,7 +29,7 @@ export function serveHealth({ host, port, health, metrics }: HealthServerOptions
         return answer(response, 200, 'ok\n');
       case '/readyz':
         return health.ready
-          ? answer(response, 200, 'Ready\n')
+          ? answer(response, 200, ['Ready', ...health.complaints, ''].join('\n'))
           : answer(response, 503, `Waiting for: ${health.waitingFor.join(', ')}\n`);
       case '/metrics':
         return void metrics.metrics().then(

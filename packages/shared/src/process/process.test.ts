@@ -58,6 +58,8 @@ describe('serveHealth()', () => {
       assert.deepEqual(await get('/healthz'), [200, 'ok\n']);
       assert.deepEqual(await get('/readyz'), [503, 'Waiting for: table\n']);
       health.report('table', { kind: 'degraded', reason: 'slow' });
+      assert.deepEqual(await get('/readyz'), [200, 'Ready\ntable: slow\n']);
+      health.report('table', { kind: 'ok' });
       assert.deepEqual(await get('/readyz'), [200, 'Ready\n']);
       assert.equal((await get('/metrics'))[0], 200);
       assert.equal((await get('/other'))[0], 404);
