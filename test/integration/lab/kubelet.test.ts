@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
-import { cgroupProcesses } from '@tombolo/machine/cgroup.ts';
+import { kubeletSpec } from '@tombolo/lab/mesh/programs.ts';
+import { cgroupProcesses, killCgroup } from '@tombolo/machine/cgroup.ts';
 import type { Manifest, Pod } from '@tombolo/machine/kubernetes/objects.ts';
 import { isReady } from '@tombolo/machine/kubernetes/objects.ts';
 import { listNetns } from '@tombolo/machine/netns.ts';
+import { Program } from '@tombolo/machine/program.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { podPlaces } from '@tombolo/small-kubernetes/kubelet/pod-places.ts';
 
@@ -164,8 +166,8 @@ describe('lab kubelet', () => {
 
   it('starts its pods anew after it was killed itself, and ends those that were deleted meanwhile', async () => {
     const before = await cluster.pod('tcp');
-    const { kubelet } = cluster.node(1);
-    await kubelet.kill();
+    const kubelet = new Program(kubeletSpec(cluster.node(1).plan));
+    await killCgroup(kubelet.spec.cgroup);
     await cluster.kubectl(['delete', 'pod', 'yes', '--wait=false']);
     await kubelet.start();
     await wait('tcp', (pod) => pod !== undefined && isReady(pod) && pod.status?.podIP !== undefined);
@@ -176,8 +178,8 @@ describe('lab kubelet', () => {
   it('registers again with an API server that was restarted', async () => {
     await cluster.kubernetes.kill();
     await cluster.kubernetes.start();
-    await cluster.kubernetesReady();
-    await cluster.nodesReady();
+    await cluster.kubernetes.ready();
+    await cluster.kubernetes.nodesReady();
     assert.match(await cluster.kubectl(['get', 'nodes']), /solo-1\s+Ready[\s\S]*solo-2\s+Ready/);
   });
 
