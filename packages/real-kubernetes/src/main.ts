@@ -95,7 +95,10 @@ async function buildAll(versions: readonly KubernetesVersion[], tests: boolean, 
   if (tests)
     for (const version of versions) {
       const directory = cached(await cacheNameOf(testsPart(version)));
-      await buildTestImage(version, namedBinary('e2e.test') ?? `${directory}/e2e.test`, `${directory}/agnhost`);
+      await buildTestImage(version, namedBinary('e2e.test') ?? `${directory}/e2e.test`, {
+        agnhost: `${directory}/agnhost`,
+        coredns: (await kubernetesBinaries(version)).coredns,
+      });
     }
   for (const version of versions) await kubernetesBinaries(version); // All of it is there, and fit.
   progress.say(`ready after ${elapsed(performance.now() - start)}, in ${CACHE}`);

@@ -5,8 +5,8 @@ import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import { cacheNameOf } from './build-part.ts';
 import { digestOf, makeOnce } from './cache.ts';
-import { writeLabImages, writeTestImages } from './images.ts';
-import { type KubernetesVersion, PAUSE, testsPart } from './parts.ts';
+import { type TestPrograms, writeLabImages, writeTestImages } from './images.ts';
+import { COREDNS, type KubernetesVersion, PAUSE, testsPart } from './parts.ts';
 
 const OWN_SOURCES = globSync('image*.ts', { cwd: import.meta.dirname }).map((name) => join(import.meta.dirname, name));
 
@@ -17,7 +17,7 @@ export async function labImagesName(): Promise<string> {
 }
 
 export async function testImageName(version: KubernetesVersion): Promise<string> {
-  return `test-images-${version}-${await digestOf(OWN_SOURCES, await cacheNameOf(testsPart(version)))}`;
+  return `test-images-${version}-${await digestOf(OWN_SOURCES, await cacheNameOf(testsPart(version)), await cacheNameOf(COREDNS))}`;
 }
 
 export async function buildLabImages(pause: string): Promise<string> {
@@ -27,10 +27,10 @@ export async function buildLabImages(pause: string): Promise<string> {
 }
 
 /** Under every name by which the tests ask for agnhost, or for another image that it can stand for. */
-export async function buildTestImage(version: KubernetesVersion, e2e: string, agnhost: string): Promise<string> {
+export async function buildTestImage(version: KubernetesVersion, e2e: string, programs: TestPrograms): Promise<string> {
   return makeOnce(await testImageName(version), async (directory) => {
     const list = (await command([e2e, '--list-images'])).trim().split('\n');
     const names = list.filter((name) => /\/(agnhost|busybox|glibc-dns-testing|jessie-dnsutils):/.test(name));
-    await writeTestImages(agnhost, names, join(directory, 'images.tar'), join(directory, 'work'));
+    await writeTestImages(programs, names, join(directory, 'images.tar'), join(directory, 'work'));
   });
 }

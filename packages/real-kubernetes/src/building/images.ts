@@ -34,15 +34,21 @@ export async function writeLabImages(pause: string, file: string, work: string):
 /** What the tests call `wget`, `nc` and `sh` must not be busybox's, which differ from what they expect. */
 const TOOLS = ['bash', 'curl', 'dig', 'host', 'ip', 'nc.openbsd', 'nslookup', 'socat', 'ss', 'wget'];
 
+export interface TestPrograms {
+  readonly agnhost: string;
+  /** It serves names in pods of the DNS tests. */
+  readonly coredns: string;
+}
+
 /** agnhost, under the names by which the tests ask for it. */
 export async function writeTestImages(
-  agnhost: string,
+  { agnhost, coredns }: TestPrograms,
   names: readonly string[],
   file: string,
   work: string,
 ): Promise<void> {
   const root = `${work}/agnhost`;
-  await addFiles(root, { [agnhost]: '/agnhost' });
+  await addFiles(root, { [agnhost]: '/agnhost', [coredns]: '/coredns' });
   await symlink('agnhost', `${root}/agnhost-2`);
   await addBusybox(root, ['sh', 'nc', 'ip', 'wget', 'nslookup', 'bash', 'ss']);
   await addPrograms(root, { '/bin/dash': '/bin/sh' });
