@@ -21,12 +21,12 @@ export const hasFinalizers = ({ metadata }: KubeObject): boolean => (metadata.fi
 
 export function preconditionFailure({ metadata }: KubeObject, { preconditions }: DeleteOptions): string | undefined {
   const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = preconditions ?? {};
-  const failed = (field: string, wanted: string, is: string) =>
-    `Precondition failed: ${field} in precondition: ${wanted}, ${field} in object meta: ${is}`;
-  if (uid !== metadata.uid) return failed('UID', uid, metadata.uid);
-  if (resourceVersion !== metadata.resourceVersion)
-    return failed('ResourceVersion', resourceVersion, metadata.resourceVersion);
-  return undefined;
+  const failed = (field: string, wanted: string, is: string, more: string) =>
+    `the ${field} in the precondition (${wanted}) does not match the ${field} in record (${is}). ${more}`;
+  if (uid !== metadata.uid)
+    return failed('UID', uid, metadata.uid, 'The object might have been deleted and then recreated');
+  if (resourceVersion === metadata.resourceVersion) return undefined;
+  return failed('ResourceVersion', resourceVersion, metadata.resourceVersion, 'The object might have been modified');
 }
 
 export function finalizersFor({ metadata }: KubeObject, { propagationPolicy }: DeleteOptions): string[] {

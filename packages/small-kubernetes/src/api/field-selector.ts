@@ -16,7 +16,10 @@ export function parseFieldSelector(text: string, selectable: readonly string[]):
   return terms.map((term) => {
     const [, path = '', operator = '', value = ''] = /^(.+?)(==|!=|=)(.*)$/.exec(term) ?? [];
     if (path === '') throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
-    if (!ALWAYS.includes(path) && !selectable.includes(path)) throw badRequest(`field label not supported: ${path}`);
+    if (!ALWAYS.includes(path) && !selectable.includes(path)) {
+      const only = `"${path}" is not a known field selector: only "metadata.name", "metadata.namespace"`;
+      throw badRequest(selectable.length === 0 ? only : `field label not supported: ${path}`);
+    }
     return { path, equal: operator !== '!=', value };
   });
 }

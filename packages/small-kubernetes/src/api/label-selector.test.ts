@@ -43,7 +43,7 @@ describe('label selectors', () => {
 
   for (const text of ['a=b=c', 'a in b', '=x', 'a in (b', 'a!b', '-a', 'a=b/c']) {
     it(`parseLabelSelector() refuses ${JSON.stringify(text)}`, () => {
-      assert.throws(() => parseLabelSelector(text), /expected a label selector/);
+      assert.throws(() => parseLabelSelector(text), /expected/);
     });
   }
 

@@ -37,6 +37,7 @@ export const isLabelValue = (text: string): boolean => VALUE.test(text);
 export function parseLabelSelector(text: string): Requirement[] {
   // At commas, but not at those inside parentheses.
   const terms = text.split(/,(?![^(]*\))/).map((term) => term.trim());
+  if (terms.some((term) => /=[^=]+=/.test(term))) throw badRequest("found '=', expected: ',' or 'end of string'");
   return terms.filter((term) => term !== '').map((term) => checked(parseTerm(term), text));
 }
 

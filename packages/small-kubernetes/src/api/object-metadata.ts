@@ -1,13 +1,26 @@
 /** Metadata that the server itself fills in and guards: names, namespaces, uids, generations. */
 import { randomInt, randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { badRequest, type Cause, conflict, invalidValue, MODIFIED_MEANWHILE, required } from './api-error.ts';
+import {
+  ApiError,
+  badRequest,
+  type Cause,
+  conflict,
+  invalid,
+  invalidValue,
+  MODIFIED_MEANWHILE,
+  required,
+} from './api-error.ts';
 import { isLabelKey, isLabelValue } from './label-selector.ts';
 import { draftOf, isJsonObject, type JsonObject, type KubeObject, type Metadata, timestamp } from './objects.ts';
 import { apiVersionOf, type ResourceDefinition } from './resource.ts';
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const LABEL_RULE =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const SUBDOMAIN_RULE =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 /** Without vowels and look-alikes, as Kubernetes does. */
 const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
@@ -34,7 +47,8 @@ export function draftFromBody(definition: ResourceDefinition, namespace: string,
 /** Fills in what a new object gets. `taken` says which names are in use. */
 export function stampNew(draft: KubeObject, now: Date, taken: (name: string) => boolean): void {
   const { metadata } = draft;
-  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (metadata.resourceVersion)
+    throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
   if (!metadata.name && metadata.generateName) {
     do metadata.name = `${metadata.generateName.slice(0, 58)}${suffix()}`;
     while (taken(metadata.name));
@@ -48,6 +62,11 @@ export function stampNew(draft: KubeObject, now: Date, taken: (name: string) => 
 
 const suffix = () => Array.from({ length: 5 }, () => SUFFIX_LETTERS[randomInt(SUFFIX_LETTERS.length)]).join('');
 
+export function checkName({ metadata: { name = '' } }: { metadata: Partial<Metadata> }, url: string): void {
+  if (name === '' || name === url) return;
+  throw badRequest(`the name of the object (${name}) does not match the name on the URL (${url})`);
+}
+
 /** Fields of the metadata that no request changes. */
 const GUARDED = [
   ...['namespace', 'uid', 'creationTimestamp', 'generation', 'resourceVersion'],
@@ -58,15 +77,20 @@ const GUARDED = [
 export function carryMetadata(definition: ResourceDefinition, draft: KubeObject, current: KubeObject): void {
   const { name, uid, resourceVersion } = current.metadata;
   const given: Partial<Metadata> = draft.metadata;
-  if (given.name !== undefined && given.name !== name) {
-    throw badRequest(`the name of the object (${given.name}) does not match the name on the URL (${name})`);
-  }
+  checkName(draft, name);
   if (given.uid && given.uid !== uid) {
     const why = `Precondition failed: UID in precondition: ${given.uid}, UID in object meta: ${uid}`;
     throw conflict(definition, name, why);
   }
   if (given.resourceVersion && given.resourceVersion !== resourceVersion) {
     throw conflict(definition, name, MODIFIED_MEANWHILE);
+  }
+  const { deletionTimestamp, finalizers: before = [] } = current.metadata;
+  const more = (given.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
+  if (deletionTimestamp !== undefined && more.length > 0) {
+    const found = `[]string{${more.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`;
+    const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${found}`;
+    throw invalid(definition, name, [{ field: 'metadata.finalizers', reason: 'FieldValueForbidden', message }]);
   }
   for (const field of GUARDED) delete given[field];
   const kept = GUARDED.filter((field) => current.metadata[field] !== undefined);
@@ -88,8 +112,7 @@ export function validateMetadata({ group, resource }: ResourceDefinition, { meta
   const wrong = (field: string, value: unknown, why: string) => causes.push(invalidValue(field, value, why));
   const isShort = group === '' && ['services', 'namespaces'].includes(resource);
   if (!(isShort ? LABEL : SUBDOMAIN).test(name)) {
-    const what = isShort ? 'a lowercase RFC 1123 label' : 'a lowercase RFC 1123 subdomain';
-    wrong('metadata.name', name, `${what} must consist of lower case alphanumeric characters or '-'`);
+    wrong('metadata.name', name, isShort ? LABEL_RULE : SUBDOMAIN_RULE);
   }
   const keyRule = "name part must consist of alphanumeric characters, '-', '_' or '.'";
   const valueRule = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'";

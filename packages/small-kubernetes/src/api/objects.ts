@@ -99,3 +99,7 @@ export const controlledBy = ({ apiVersion, kind, metadata: { name, uid } }: Kube
 
 /** Kubernetes writes times in whole seconds. */
 export const timestamp = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`;
+
+/** Go leaves numbers out of a status that are zero. */
+export const withoutZeros = (counts: { readonly [field: string]: number }): { [field: string]: number } =>
+  Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));

@@ -85,7 +85,7 @@ describe('Operations', () => {
     ['a bad label', configMaps, { metadata: { name: 'a', labels: { a: 'b c' } } }, 422, /a valid label/],
     ['another kind', configMaps, { kind: 'Secret', metadata: { name: 'a' } }, 400, /cannot be handled as a ConfigMap/],
     ['another namespace', configMaps, { metadata: { name: 'a', namespace: 'y' } }, 400, /does not match the namespace/],
-    ['a resourceVersion', configMaps, { metadata: { name: 'a', resourceVersion: '1' } }, 400, /should not be set/],
+    ['a resourceVersion', configMaps, { metadata: { name: 'a', resourceVersion: '1' } }, 500, /should not be set/],
     ['a body that is no object', configMaps, [], 400, /not a JSON or YAML object/],
     ['no containers', pods, { metadata: { name: 'a' } }, 422, /spec.containers: Required/],
     ['a bad port', services, service('a', { ports: [{ port: 0 }] }), 422, /spec.ports\[0\].port: Invalid value: 0/],

@@ -15,7 +15,14 @@ import {
   withDeletion,
 } from './deletion.ts';
 import { tables } from './kinds/typed.ts';
-import { carryMetadata, countGeneration, draftFromBody, stampNew, validateMetadata } from './object-metadata.ts';
+import {
+  carryMetadata,
+  checkName,
+  countGeneration,
+  draftFromBody,
+  stampNew,
+  validateMetadata,
+} from './object-metadata.ts';
 import { draftOf, type KubeObject, listAt, type ManagedFields, type NewObject, timestamp } from './objects.ts';
 import { type Registry, type ResourceDefinition, tableOf } from './resource.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
@@ -91,7 +98,7 @@ export class Operations {
     const live = this.store.get(tableOf(definition), namespace, name);
     const config = draftFromBody(definition, namespace, body);
     config.metadata.name ??= name;
-    if (config.metadata.name !== name) throw badRequest('the name of the object does not match the name on the URL');
+    checkName(config, name);
     if (config.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil');
     if (definition.hasStatus && options.subresource !== 'status') delete config['status'];
     const writer = { ...this.#writer(options), force };
@@ -114,7 +121,7 @@ export class Operations {
   delete(definition: ResourceDefinition, namespace: string, name: string, options: DeleteOptions = {}): DeleteOutcome {
     const current = this.get(definition, namespace, name);
     const failure = preconditionFailure(current, options);
-    if (failure !== undefined) throw conflict(definition, name, failure);
+    if (failure !== undefined) throw conflict({ ...definition, resource: definition.kind }, name, failure);
     const longest = definition.gracePeriod?.(current) ?? 0;
     const grace = longest === 0 ? 0 : Math.max(0, options.gracePeriodSeconds ?? longest);
     const finalizers = finalizersFor(current, options);
@@ -180,7 +187,10 @@ export class Operations {
     const draft = definition.hasStatus ? withStatus(given, current, subresource === 'status') : given;
     this.#complete(definition, draft, current, books);
     if (isDeepStrictEqual(draft, current)) return current;
-    return dryRun ? draft : this.#finishDeletion(definition, this.store.put(tableOf(definition), draft));
+    if (dryRun) return draft;
+    const { namespace = '', name } = draft.metadata;
+    const table = tableOf(definition);
+    return (isEnded(draft) && this.store.remove(table, namespace, name)) || this.store.put(table, draft);
   }
 
   #complete(definition: ResourceDefinition, draft: KubeObject, current: KubeObject | undefined, books: Books): void {
@@ -204,15 +214,14 @@ export class Operations {
     const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
     throw forbidden(definition, name, why);
   }
-
-  /** The last finalizer of an object in deletion was removed: then it goes. */
-  #finishDeletion(definition: ResourceDefinition, stored: KubeObject): KubeObject {
-    const { deletionTimestamp, deletionGracePeriodSeconds = 0, namespace = '', name } = stored.metadata;
-    if (deletionTimestamp === undefined || hasFinalizers(stored) || hasNamespaceFinalizer(stored)) return stored;
-    if (deletionGracePeriodSeconds > 0) return stored;
-    return this.store.remove(tableOf(definition), namespace, name) ?? stored;
-  }
 }
+
+/** The last finalizer of an object in deletion was removed: then it goes. */
+const isEnded = (object: KubeObject): boolean =>
+  object.metadata.deletionTimestamp !== undefined &&
+  !object.metadata.deletionGracePeriodSeconds &&
+  !hasFinalizers(object) &&
+  !hasNamespaceFinalizer(object);
 
 /** The status of one side and all else of the other. */
 function withStatus(given: KubeObject, current: KubeObject, onlyStatus: boolean): KubeObject {

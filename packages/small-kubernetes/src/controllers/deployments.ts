@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type Condition, type Pod, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
-import { controlledBy, controllerOf, isJsonObject, timestamp } from '../api/objects.ts';
+import { controlledBy, controllerOf, isJsonObject, timestamp, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
 import { withCondition } from './conditions.ts';
@@ -123,7 +123,7 @@ export class DeploymentController extends Controller {
         (list, condition) => withCondition(list, condition, now),
         draft.status.conditions ?? [],
       );
-      draft.status = { ...counts, conditions };
+      draft.status = { ...withoutZeros(counts), conditions };
     };
     this.operations.change(deployment, count, { subresource: 'status' });
   }

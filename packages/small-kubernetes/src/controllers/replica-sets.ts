@@ -2,7 +2,7 @@
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { isTrue, type Pod, tables, type Workload } from '../api/kinds/typed.ts';
 import { selectorOfSpec } from '../api/label-selector.ts';
-import { controlledBy, controllerOf } from '../api/objects.ts';
+import { controlledBy, controllerOf, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { type Change, keyOf, spaceOf } from '../api/store.ts';
 import { Controller } from './controller.ts';
@@ -77,14 +77,16 @@ export class ReplicaSetController extends Controller {
     const pods = this.#activePods(set).filter((pod) => controllerOf(pod)?.uid === set.metadata.uid);
     const ready = pods.filter((pod) => isTrue(pod.status.conditions, 'Ready')).length;
     const labelled = pods.filter(({ metadata }) => selectorOfSpec(set.spec.selector)(metadata.labels));
-    const status = {
-      replicas: pods.length,
+    const counts = {
       fullyLabeledReplicas: labelled.length,
       readyReplicas: ready,
       availableReplicas: ready,
       observedGeneration: set.metadata.generation ?? 0,
     };
-    this.operations.change(set, (draft) => void Object.assign(draft, { status }), { subresource: 'status' });
+    const count = (draft: Workload) => {
+      draft.status = { replicas: pods.length, ...withoutZeros(counts) };
+    };
+    this.operations.change(set, count, { subresource: 'status' });
   }
 }
 

@@ -58,9 +58,10 @@ export function applied(
   const current = live ? fieldsOf(live, node) : new Map<FieldPath, string>();
   const others = ownersOf(books).filter(({ entry }) => !isBy(entry, writer, 'Apply'));
   const contested = [...wanted].filter(([path, value]) => current.has(path) && current.get(path) !== value);
-  for (const { fields } of refuseUnlessForced(others, contested, writer.force)) {
-    for (const [path] of contested) fields.delete(path);
-  }
+  // What kubectl applied in its older way it may go on with in this one.
+  const strangers = others.filter(({ entry }) => !(writer.manager === 'kubectl' && entry.manager === CLIENT_SIDE));
+  if (!writer.force) refuseConflicts(strangers, contested);
+  for (const { fields } of others) for (const [path] of contested) fields.delete(path);
   const before = ownersOf(books).find(({ entry }) => isBy(entry, writer, 'Apply'))?.fields ?? [];
   const kept = others.flatMap(({ fields }) => [...fields]);
   const dropped = [...before].filter((path) => !wanted.has(path) && !kept.some((other) => other.startsWith(path)));
@@ -70,11 +71,13 @@ export function applied(
   return { object, managedFields: write([...others, own], books, writer) };
 }
 
-function refuseUnlessForced(owners: Owner[], contested: readonly (readonly [FieldPath, string])[], force: boolean) {
+const CLIENT_SIDE = 'kubectl-client-side-apply';
+
+function refuseConflicts(owners: readonly Owner[], contested: readonly (readonly [FieldPath, string])[]): void {
   const conflicts = owners.flatMap(({ entry, fields }) =>
     contested.filter(([path]) => fields.has(path)).map(([path]) => ({ who: nameOf(entry), field: wordsFor(path) })),
   );
-  if (conflicts.length === 0 || force) return owners;
+  if (conflicts.length === 0) return;
   const groups = [...Map.groupBy(conflicts, ({ who }) => who)].sort(([a], [b]) => (a < b ? -1 : 1));
   const text =
     conflicts.length === 1

@@ -21,11 +21,6 @@ export function patchOf(type: string, body: unknown, merge: MergeNode): Patch {
 function applyJsonPatch(current: JsonObject, patch: unknown): JsonObject {
   if (!Array.isArray(patch)) throw badRequest('Cannot apply patch: expected a list of operations');
   const result = draftOf(current);
-  const failure = applyPatch(result, patch as JsonPatch).find((outcome) => outcome !== null);
-  if (!failure) return result;
-  throw new ApiError(
-    422,
-    'Invalid',
-    `the server rejected our request due to an error in our request: ${failure.message}`,
-  );
+  if (applyPatch(result, patch as JsonPatch).every((outcome) => outcome === null)) return result;
+  throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request');
 }

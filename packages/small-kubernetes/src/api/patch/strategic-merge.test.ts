@@ -19,7 +19,7 @@ const cases: readonly Case[] = [
     node: podMerge,
     target: pod({ name: 'a', image: '1', command: ['x'] }, { name: 'b', image: '1' }),
     patch: pod({ name: 'a', image: '2' }, { name: 'c', image: '3' }),
-    result: pod({ name: 'a', image: '2', command: ['x'] }, { name: 'b', image: '1' }, { name: 'c', image: '3' }),
+    result: pod({ name: 'a', image: '2', command: ['x'] }, { name: 'c', image: '3' }, { name: 'b', image: '1' }),
   },
   {
     name: 'merges env inside containers of a template',
@@ -72,7 +72,7 @@ const cases: readonly Case[] = [
         containers: [{ name: 'c' }],
       },
     },
-    result: pod({ name: 'a' }, { name: 'c' }, { name: 'b' }, { name: 'sidecar' }),
+    result: pod({ name: 'c' }, { name: 'a' }, { name: 'b' }, { name: 'sidecar' }),
   },
   {
     name: 'replaces a whole list',

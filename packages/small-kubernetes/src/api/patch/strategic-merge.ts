@@ -3,7 +3,6 @@
  * `$patch` (replace, delete, merge) in maps and list items, `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`
  * and `$retainKeys`. Which lists merge, and by which key, comes in as a `MergeNode`; unknown lists are replaced whole.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { badRequest } from '../api-error.ts';
 import { isJsonObject, type JsonObject } from '../objects.ts';
 import type { MergeNode } from './merge-keys.ts';
@@ -32,11 +31,12 @@ export function applyStrategicMerge(target: JsonObject, patch: JsonObject, node:
       else result.set(key, merged);
     }
   }
-  for (const [key, order] of Object.entries(patch)) {
-    if (!key.startsWith(ORDER) || !Array.isArray(order)) continue;
-    const list = key.slice(ORDER.length);
-    const items = result.get(list);
-    if (Array.isArray(items)) result.set(list, ordered(items, order, node.fields?.[list] ?? {}));
+  for (const key of Object.keys(patch)) {
+    const list = key.startsWith(ORDER) ? key.slice(ORDER.length) : key;
+    const order = patch[ORDER + list] ?? patch[list];
+    const [items, inner] = [result.get(list), node.fields?.[list] ?? {}];
+    if (Array.isArray(items) && Array.isArray(order) && (inner.key || inner.set))
+      result.set(list, ordered(items, order, target[list], inner));
   }
   return Object.fromEntries(result);
 }
@@ -83,18 +83,19 @@ function indexOfItem(list: readonly unknown[], wanted: JsonObject, { key = '', t
   return same.find(({ item }) => item[tieBreaker] === undefined)?.at ?? -1;
 }
 
-/** Items that the order names come in its order; others keep their place behind the item that they followed. */
-function ordered(items: readonly unknown[], order: readonly unknown[], { key }: MergeNode): unknown[] {
+/** Those that the order names in its order, others in theirs before; where two meet, what is new goes first. */
+function ordered(items: readonly unknown[], order: readonly unknown[], before: unknown, { key }: MergeNode): unknown[] {
   const idOf = (item: unknown) => (key !== undefined && isJsonObject(item) ? item[key] : item);
-  const wanted = order.map(idOf);
-  const rankOf = (item: unknown) => wanted.findIndex((id) => isDeepStrictEqual(id, idOf(item)));
-  let rank = -1;
-  const ranked = items.map((item, at) => {
-    const own = rankOf(item);
-    if (own >= 0) rank = own;
-    return { item, at, rank: own >= 0 ? own : rank };
-  });
-  return ranked.sort((a, b) => a.rank - b.rank || a.at - b.at).map(({ item }) => item);
+  const rankIn = (list: unknown, item: unknown) => (Array.isArray(list) ? list.map(idOf).indexOf(idOf(item)) : -1);
+  const others = items.filter((item) => rankIn(order, item) < 0);
+  const named = items.filter((item) => rankIn(order, item) >= 0);
+  named.sort((a, b) => rankIn(order, a) - rankIn(order, b));
+  const result: unknown[] = [];
+  while (others.length > 0 && named.length > 0) {
+    const [other, next] = [rankIn(before, others[0]), rankIn(before, named[0])];
+    result.push(next >= 0 && other < next ? others.shift() : named.shift());
+  }
+  return [...result, ...others, ...named];
 }
 
 function retained(target: JsonObject, keys: unknown): Map<string, unknown> {

@@ -48,8 +48,8 @@ function plain(value: unknown, field = ''): unknown {
   if (field === 'creationTimestamp') return undefined;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((item) => plain(item));
-  if (!isJsonObject(value))
-    return value === '' || (value === 0 && field !== 'replicas') ? undefined : value || undefined;
+  if (value === '' || value === false || (value === 0 && field !== 'replicas')) return undefined;
+  if (!isJsonObject(value)) return value;
   if ('intVal' in value) return value['type'] ? value['strVal'] : value['intVal'];
   const fields = Object.entries(value).map(([name, inner]) => [name, plain(inner, name)] as const);
   return Object.fromEntries(fields.filter(([, inner]) => inner !== undefined));
