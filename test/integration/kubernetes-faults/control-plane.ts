@@ -1,0 +1,127 @@
+/** A real control plane without nodes that goes through what operators do to theirs, with someone allowed what we are. */
+import { cp, readFile, rm } from 'node:fs/promises';
+import { command } from '@tombolo/machine/command.ts';
+import type { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
+import { Program } from '@tombolo/machine/program.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
+import type { ControlPlane } from '@tombolo/real-kubernetes/run/control-plane.ts';
+import { writeKubeconfig } from '@tombolo/real-kubernetes/run/credentials.ts';
+import {
+  type LoopbackControlPlane,
+  type LoopbackOptions,
+  startLoopbackControlPlane,
+} from '@tombolo/real-kubernetes/run/loopback.ts';
+import type { Upstream } from './fault-proxy.ts';
+
+const READABLE = 'services,namespaces,nodes,pods,endpointslices.discovery.k8s.io';
+
+export class TroubledControlPlane {
+  readonly loopback: LoopbackControlPlane;
+  apiserver: Program;
+  /** Of an administrator. */
+  api: KubernetesClient;
+
+  private constructor(loopback: LoopbackControlPlane) {
+    this.loopback = loopback;
+    this.apiserver = loopback.controlPlane.apiserver;
+    this.api = loopback.controlPlane.client();
+  }
+
+  static async start(options: LoopbackOptions): Promise<TroubledControlPlane> {
+    const started = new TroubledControlPlane(await startLoopbackControlPlane(options));
+    await started.grant();
+    return started;
+  }
+
+  async grant(): Promise<void> {
+    await this.kubectl('create', 'clusterrole', 'tombolo', '--verb=get,list,watch', `--resource=${READABLE}`);
+    await this.kubectl('create', 'clusterrolebinding', 'tombolo', '--clusterrole=tombolo', '--user=tombolo');
+  }
+
+  get controlPlane(): ControlPlane {
+    return this.loopback.controlPlane;
+  }
+
+  get directory(): string {
+    return this.loopback.directory;
+  }
+
+  kubectl(...args: readonly string[]): Promise<string> {
+    return command([this.loopback.kubectl, '--kubeconfig', this.loopback.kubeconfig, ...args]);
+  }
+
+  /** A kubeconfig of one who may do what our programs may, by a role: while the API server does not know it yet, nothing. */
+  async kubeconfig(): Promise<string> {
+    const { pki } = this.controlPlane.credentials;
+    const tls = { ca: pki.ca, ...(await pki.issue('tombolo')) };
+    return writeKubeconfig(`${this.directory}/tombolo.kubeconfig`, 'east', this.controlPlane.server, tls);
+  }
+
+  async upstream(): Promise<Upstream> {
+    const { ca, cert, key } = this.controlPlane.credentials.admin;
+    const [caText, certText, keyText] = await Promise.all([ca, cert, key].map((file) => readFile(file)));
+    if (!caText || !certText || !keyText) throw new Error('Cannot read the certificates of the administrator');
+    return { server: this.controlPlane.server, ca: caText, cert: certText, key: keyText };
+  }
+
+  /** Starts the API server again, if told with flags of its own or as another program, and waits until it is ready. */
+  async restartApiserver(change: (argv: readonly string[]) => readonly string[] = (argv) => argv): Promise<void> {
+    await this.apiserver.kill();
+    this.apiserver = new Program({ ...this.apiserver.spec, argv: change(this.apiserver.spec.argv) });
+    await this.apiserver.start();
+    await this.ready();
+  }
+
+  async ready(): Promise<void> {
+    const isReady = async () => (await this.api.getText('/readyz')) === 'ok';
+    await waitUntil('the API server to be ready', isReady, { timeoutMs: 90_000, everyMs: 50 });
+  }
+
+  async revision(): Promise<number> {
+    const list = await this.api.get<{ readonly metadata: { readonly resourceVersion: string } }>('/api/v1/nodes');
+    return Number(list.metadata.resourceVersion);
+  }
+
+  /** What etcd has at this moment, as a copy of its disk has it. */
+  async backUpEtcd(): Promise<void> {
+    const { etcd } = this.controlPlane;
+    etcd.signal('SIGSTOP');
+    const stopped = async () => /\) T /.test(await readFile(`/proc/${etcd.pid}/stat`, 'utf8'));
+    await waitUntil('etcd to stand still', stopped);
+    await rm(this.#backup, { recursive: true, force: true });
+    await cp(this.#data, this.#backup, { recursive: true });
+    etcd.signal('SIGCONT');
+  }
+
+  /** The API server, too, is started again, as Kubernetes demands it. */
+  async restoreEtcd(): Promise<void> {
+    await this.withEtcdDown(async () => {
+      await rm(this.#data, { recursive: true });
+      await cp(this.#backup, this.#data, { recursive: true });
+    });
+  }
+
+  async emptyEtcd(): Promise<void> {
+    await this.withEtcdDown(() => rm(this.#data, { recursive: true }));
+  }
+
+  get #data(): string {
+    return `${this.controlPlane.plan.directory}/etcd`;
+  }
+
+  get #backup(): string {
+    return `${this.controlPlane.plan.directory}/etcd-backup`;
+  }
+
+  async withEtcdDown(act: () => Promise<void>): Promise<void> {
+    await this.apiserver.kill();
+    await this.controlPlane.etcd.kill();
+    await act();
+    await this.controlPlane.etcd.start();
+    await this.restartApiserver();
+  }
+
+  close(): Promise<void> {
+    return this.loopback.close();
+  }
+}
