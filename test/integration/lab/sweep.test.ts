@@ -7,12 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { MeshOptions } from '@tombolo/lab/mesh/mesh.ts';
 import { type MeshPlan, planMesh } from '@tombolo/lab/mesh/plan.ts';
+import { realKubernetes } from '@tombolo/lab/mesh/real-kubernetes.ts';
 import { cgroup2Mount, cgroupProcesses } from '@tombolo/machine/cgroup.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { type MeshPlaces, meshName, meshPlaces } from '@tombolo/machine/names.ts';
 import { removeMesh, sweepAbandoned } from '@tombolo/machine/sweep.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
-import { realKubernetes } from '../../mesh.ts';
+
 import { containersIn, leftoversOf, sharedPlacesOf, shimSocket } from './leftovers.ts';
 
 const POD = {
