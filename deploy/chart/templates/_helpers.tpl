@@ -68,10 +68,6 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{- define "tombolo.anyHost" -}}
-{{ ternary "[::]" "0.0.0.0" .Values.ipv6 }}
-{{- end }}
-
 {{/* What the schema cannot say, or not in words. */}}
 {{- define "tombolo.check" -}}
 {{- with .Values }}

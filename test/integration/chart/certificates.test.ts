@@ -77,6 +77,7 @@ for (const [maker, make] of Object.entries(MAKERS))
           .replace('/var/lib/etcd', directory)
           .replace('$(POD_UID)', 'a-pod')
           .replace('0.0.0.0', '127.0.0.1')
+          .replace('$(POD_IP)', '127.0.0.1')
           .replace(':2379', `:${ports.client}`)
           .replace(':2380', `:${ports.peer}`)
           .replace(':2381', `:${ports.metrics}`),

@@ -60,7 +60,6 @@ const POLICY: Choice = {
 };
 const REPLICAS: Choice = { 'one replica': {}, 'three replicas': { 'clustermeshApiserver.replicas': 3 } };
 const EXPORTER: Choice = { exports: {}, 'only imports': { 'clustermeshApiserver.enabled': false } };
-const FAMILY: Choice = { IPv4: {}, IPv6: { ipv6: true } };
 const UNINSTALL: Choice = { uninstalls: {}, 'leaves traces': { 'nodeAgent.uninstall.enabled': false } };
 const OTHERS: Choice = {
   'others by hand': {},
@@ -73,8 +72,9 @@ const OTHERS: Choice = {
   'others in a Secret': { 'clustermesh.existingSecret': 'ours' },
 };
 
-/** What changes how pods look, each with each; and the rest, each with each. */
+/** Choices that meet in one object, each with each. */
 export const CHARTS: readonly Combination[] = [
-  ...combinations([PRIVILEGES, PROXY, METRICS, STORAGE, SERVICE, CERTIFICATES]),
-  ...combinations([EXPORTER, POLICY, REPLICAS, FAMILY, UNINSTALL, OTHERS]),
+  ...combinations([PRIVILEGES, PROXY, STORAGE, SERVICE, CERTIFICATES]),
+  ...combinations([EXPORTER, POLICY, REPLICAS, METRICS, STORAGE]),
+  ...combinations([PRIVILEGES, PROXY, UNINSTALL, OTHERS]),
 ];

@@ -16,7 +16,9 @@ describe('the chart, rendered', () => {
     assert.ok(ok, stdout + stderr);
   });
 
-  it('keeps to its rules in every combination of its main values', async () => {
+  it('keeps to its rules in every combination of its main values', async function () {
+    // Helm starts for each: seconds where the machine has nothing else to do.
+    this.timeout(900_000);
     const problems: string[] = [];
     const queue = [...CHARTS];
     const work = async (): Promise<void> => {
@@ -29,7 +31,7 @@ describe('the chart, rendered', () => {
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
     assert.deepEqual(problems, []);
-    assert.equal(CHARTS.length, 360);
+    assert.equal(CHARTS.length, 168);
   });
 
   it('gives the agent three capabilities, and the API server rights that are the sum of what is watched', async () => {

@@ -114,12 +114,17 @@ describe('the rights of the programs', () => {
       resources: [resource],
       verbs: [verb],
     }));
-    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name }, rules };
+    const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name } };
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
+    const subjects = [{ kind: 'ServiceAccount', name, namespace: 'default' }];
+    const items = [
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'default' } },
+      { ...rbac, kind: 'ClusterRole', rules },
+      { ...rbac, kind: 'ClusterRoleBinding', roleRef, subjects },
+    ];
     const file = join(directory, `${name}.json`);
-    await writeFile(file, JSON.stringify(role));
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
     await kubectl('apply', '-f', file);
-    await kubectl('create', 'serviceaccount', name);
-    await kubectl('create', 'clusterrolebinding', name, `--clusterrole=${name}`, `--serviceaccount=default:${name}`);
     const { stdout: token } = await kubectl('create', 'token', name);
     const admin = JSON.parse((await kubectl('config', 'view', '--raw', '--flatten', '-o', 'json')).stdout);
     const kubeconfig = join(directory, `${name}.kubeconfig`);

@@ -24,6 +24,7 @@ describe('the chart on a real API server', () => {
     directory = await mkdtemp(join(tmpdir(), 'tbl-chart-'));
     kubernetes = await startLoopbackControlPlane({ name: 'tchart' });
     const client = kubernetes.controlPlane.client();
+    await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
     for (const [name, address] of [
       ['node-a', '192.0.2.10'],
       ['node-b', '192.0.2.11'],
@@ -70,7 +71,7 @@ describe('the chart on a real API server', () => {
 
   const VARIANTS: readonly Values[] = [
     {},
-    { 'clustermeshApiserver.etcd.storage.type': 'volume', 'clustermeshApiserver.replicas': 3, ipv6: true },
+    { 'clustermeshApiserver.etcd.storage.type': 'volume', 'clustermeshApiserver.replicas': 3 },
     { 'nodeAgent.privileged': true, 'metrics.enabled': true, 'clustermeshApiserver.service.type': 'LoadBalancer' },
     {
       'nodeAgent.services': 'all',
@@ -81,10 +82,9 @@ describe('the chart on a real API server', () => {
   ];
   for (const values of VARIANTS) {
     it(`is taken by a dry run: ${JSON.stringify(values)}`, async () => {
-      const dry = ['install', 'tombolo', CHART, '--dry-run=server', '--create-namespace'];
+      const dry = ['install', 'tombolo', CHART, '--dry-run=server'];
       const made = await run(dry, { ...EAST, ...values });
       assert.match(made, /kind: DaemonSet/);
-      await kubectl('kubectl create namespace tombolo --dry-run=client -o yaml | kubectl apply -f -');
       // Helm asks the server about the form only: here admission looks at each object, too.
       const rendered = join(directory, 'rendered.yaml');
       await writeFile(rendered, await run(['template', 'tombolo', CHART, '--no-hooks'], { ...EAST, ...values }));
@@ -99,7 +99,7 @@ describe('the chart on a real API server', () => {
   });
 
   it('keeps certificates, and what was handed over, in upgrade and rollback', async () => {
-    await run(['install', 'tombolo', CHART, '--create-namespace'], EAST);
+    await run(['install', 'tombolo', CHART], EAST);
     const installed = await certificates();
     for (const [name, data] of Object.entries(installed)) assert.ok(Object.keys(data).length >= 2, name);
     assert.match(await clusterFile(), /- https:\/\/east\.mesh\.cilium\.io:32379\n/);
