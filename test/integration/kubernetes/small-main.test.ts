@@ -1,4 +1,4 @@
-/** The development API server as a program: prints its URL, stops on SIGTERM, and stays off networks with a way out. */
+/** The small API server as a program: prints its URL, stops on SIGTERM, and stays off networks with a way out. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 const MAIN = join(import.meta.dirname, '../../../packages/small-kubernetes/src/api/main.ts');
 const ADDRESS = '10.77.0.1';
 
-describe('kubernetes-api/main.ts', () => {
+describe('small-kubernetes/src/api/main.ts', () => {
   const children: ChildProcess[] = [];
 
   function start(command: string, args: readonly string[]) {
