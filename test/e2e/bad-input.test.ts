@@ -35,7 +35,7 @@ describe('bad input', () => {
       ],
     });
     [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
-    all = (await Promise.all(mesh.clusters.map(deployWeb))).flat().map(({ address }) => address);
+    all = (await Promise.all(mesh.clusters.map((cluster) => deployWeb(cluster)))).flat().map(({ address }) => address);
     await east.apply([clientPod('east-1')]);
     client = await east.pod('client');
   });

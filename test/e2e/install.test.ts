@@ -10,6 +10,7 @@ import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { NodeHandle } from '@tombolo/lab/mesh/node.ts';
 import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
+import { loadImages } from '@tombolo/lab/mesh/real-kubernetes.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import { byCluster } from '@tombolo/machine/programs/request-log.ts';
@@ -46,7 +47,7 @@ describe('an installation', () => {
     [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
     ({ first, second } = await buildReleases(`${mesh.plan.directory}/releases`));
     installation = new Installation(mesh);
-    await installation.importImages([first, second]);
+    await loadImages(mesh.plan, [first.image, second.image]);
   });
 
   after(() => mesh?.close());

@@ -5,8 +5,7 @@ import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
-import { helmBinary, kubernetesBinaries } from '@tombolo/real-kubernetes/building/built.ts';
-import { importImages } from '@tombolo/real-kubernetes/run/node.ts';
+import { helmBinary } from '@tombolo/real-kubernetes/building/built.ts';
 import { NODE_CGROUP } from '@tombolo/real-kubernetes/run/node-mounts.ts';
 
 const CHART = join(REPOSITORY, 'deploy/chart');
@@ -43,13 +42,6 @@ export class Installation {
     this.#mesh = mesh;
   }
 
-  async importImages(releases: readonly Release[]): Promise<void> {
-    const { ctr } = await kubernetesBinaries();
-    const archives = releases.map(({ image }) => image);
-    for (const { nodes } of this.#mesh.clusters)
-      await Promise.all(nodes.map(({ plan }) => importImages(plan, ctr, archives)));
-  }
-
   async install({ name, plan }: ClusterHandle, { chart }: Release): Promise<string> {
     const values = [`cluster.name=${name}`, `cluster.id=${plan.id}`, `nodeAgent.cgroupPath=${NODE_CGROUP}`];
     const flags = ['--namespace', NAMESPACE, '--create-namespace', '--wait', '--timeout', '3m'];
@@ -58,7 +50,7 @@ export class Installation {
 
   /** With --wait it returns when the pods of the new version are ready. */
   async upgrade({ name }: ClusterHandle, { chart }: Release): Promise<void> {
-    const flags = ['--namespace', NAMESPACE, '--reuse-values', '--wait', '--timeout', '5m'];
+    const flags = ['--namespace', NAMESPACE, '--reset-then-reuse-values', '--wait', '--timeout', '5m'];
     await this.helm(name, ['upgrade', 'tombolo', chart, ...flags]);
   }
 

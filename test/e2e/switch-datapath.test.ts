@@ -27,7 +27,9 @@ describe('an agent with another datapath', () => {
   it('takes over without losing a request, there and back', async () => {
     const east = mesh.cluster('east');
     const node = east.node(1);
-    const all = (await Promise.all(mesh.clusters.map(deployWeb))).flat().map(({ address }) => address);
+    const all = (await Promise.all(mesh.clusters.map((cluster) => deployWeb(cluster))))
+      .flat()
+      .map(({ address }) => address);
     await east.apply([clientPod('east-1')]);
     const client = await east.pod('client');
     await uses(node, all);

@@ -46,10 +46,13 @@ export const clientPod = (nodeName: string): Manifest => ({
   spec: { nodeName, containers: [{ name: 'client', image: 'client:1' }] },
 });
 
-/** A `web` Service with one pod on each node, named after it, and all of them ready. */
-export async function deployWeb(cluster: ClusterHandle): Promise<readonly PodHandle[]> {
-  await cluster.apply([webService(), ...cluster.nodes.map(({ name }) => webPod(`web-${name}`, name))]);
-  return Promise.all(cluster.nodes.map(({ name }) => cluster.pod(`web-${name}`)));
+/** A `web` Service with pods `web-CLUSTER-1`, …, spread over the nodes, and all of them ready; one a node unless told. */
+export async function deployWeb(cluster: ClusterHandle, count = cluster.nodes.length): Promise<readonly PodHandle[]> {
+  const pods = Array.from({ length: count }, (_, index) =>
+    webPod(`web-${cluster.name}-${index + 1}`, cluster.node((index % cluster.nodes.length) + 1).name),
+  );
+  await cluster.apply([webService(), ...pods]);
+  return Promise.all(pods.map(({ metadata }) => cluster.pod(metadata.name)));
 }
 
 interface ListedBackend {
