@@ -6,10 +6,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { command } from '@tombolo/machine/command.ts';
 import { programEnvironment } from '@tombolo/machine/environment.ts';
 import { placed } from '@tombolo/machine/placement.ts';
-import { kubernetesBinaries, type TestBinaries, testBinaries } from '@tombolo/real-kubernetes/building/built.ts';
-import { importImages } from '@tombolo/real-kubernetes/run/node.ts';
+import { type TestBinaries, testBinaries } from '@tombolo/real-kubernetes/building/built.ts';
 import { type Mesh, startMesh } from '../mesh/mesh.ts';
-import { realKubernetes } from '../mesh/real-kubernetes.ts';
+import { loadImages, realKubernetes } from '../mesh/real-kubernetes.ts';
 import { MAKE_GLOBAL } from './make-global.ts';
 import { readReport, type SpecResult } from './results.ts';
 import type { Setting } from './settings.ts';
@@ -36,9 +35,8 @@ export async function runSetting(setting: Setting, options: RunOptions): Promise
   });
   try {
     const tests = await testBinaries(version);
-    const { ctr } = await kubernetesBinaries(version);
     const east = mesh.cluster('east');
-    for (const { plan } of east.nodes) await importImages(plan, ctr, [tests.image]);
+    await loadImages(mesh.plan, [tests.image]);
     if (setting.allGlobal)
       await east.kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(listOf(MAKE_GLOBAL)));
     await runGinkgo(mesh, setting, tests, options);

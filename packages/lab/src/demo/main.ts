@@ -64,7 +64,7 @@ async function demo(narrator: Narrator, { places, keep, datapath, kubernetes }: 
 async function leave(mesh: Mesh, narrator: Narrator, keep: boolean): Promise<void> {
   if (keep) {
     await mesh.keep();
-    narrator.say(keptMeshHelp(mesh.plan, `scripts/demo${flag(mesh.plan.name)} --down`));
+    narrator.say(keptMeshHelp(mesh.plan, { down: `scripts/demo${flag(mesh.plan.name)} --down` }));
   } else {
     await mesh.close();
     if (!isInterrupted()) narrator.say('Every namespace, process, control group, mount and file of the demo is gone.');

@@ -3,6 +3,7 @@
  * down. Works on any mesh that was kept, the demo's too.
  */
 import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { createCgroup } from '@tombolo/machine/cgroup.ts';
 import { programEnvironment } from '@tombolo/machine/environment.ts';
 import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
@@ -12,12 +13,13 @@ import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { knownMeshes, readState } from '@tombolo/machine/owner.ts';
 import { type Placement, placed } from '@tombolo/machine/placement.ts';
 import { removeMesh } from '@tombolo/machine/sweep.ts';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { keptMeshHelp } from './kept.ts';
 import { podPlacesOf } from './kubernetes.ts';
 import { startMesh } from './mesh.ts';
 import { allNodes, type ClusterPlan, type MeshPlan } from './plan.ts';
 import { typescript } from './programs.ts';
+import { loadImages, realKubernetes } from './real-kubernetes.ts';
 
 const program = new Command('scripts/dev')
   .description('A mesh of clusters on this machine, in network namespaces')
@@ -27,13 +29,34 @@ const program = new Command('scripts/dev')
 program
   .command('up')
   .description('start east and west with two nodes each, and leave them running')
-  .action(async () => {
+  .addOption(
+    new Option('--kubernetes <kind>', 'small, or Kubernetes itself').choices(['small', 'real']).default('small'),
+  )
+  .option('--bare', 'without Tombolo, which is then yours to install; real Kubernetes with kube-proxy')
+  .action(async ({ kubernetes, bare }: { kubernetes: 'small' | 'real'; bare?: true }) => {
     const name = program.opts<{ mesh: string }>().mesh;
     const clusters = ['east', 'west'].map((cluster, index) => ({ name: cluster, id: index + 1, nodes: 2 }));
-    const mesh = await startMesh({ name, clusters });
+    const mesh = await startMesh({
+      name,
+      clusters,
+      kubernetes: kubernetes === 'real' ? realKubernetes(bare && 'nftables') : { kind: 'small' },
+      ...(bare && { without: 'apiservers and agents' }),
+    });
     await mesh.keep();
-    console.log(keptMeshHelp(mesh.plan));
+    console.log(keptMeshHelp(mesh.plan, { bare }));
   });
+
+program
+  .command('load <archive...>')
+  .description(
+    'bring the images of OCI archives to every node of a real Kubernetes: scripts/dev load build/image/….tar',
+  )
+  .action(async (archives: string[]) =>
+    loadImages(
+      await plan(),
+      archives.map((archive) => resolve(archive)),
+    ),
+  );
 
 program
   .command('down')

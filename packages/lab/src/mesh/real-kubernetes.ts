@@ -11,10 +11,17 @@ import { NEWEST } from '@tombolo/real-kubernetes/building/parts.ts';
 import type { Binaries } from '@tombolo/real-kubernetes/run/binaries.ts';
 import { ControlPlane } from '@tombolo/real-kubernetes/run/control-plane.ts';
 import { corednsSpec, DNS_ADDRESS, dnsObjects } from '@tombolo/real-kubernetes/run/dns.ts';
-import { RealNode } from '@tombolo/real-kubernetes/run/node.ts';
+import { importImages, RealNode } from '@tombolo/real-kubernetes/run/node.ts';
 import { nodeObject } from '@tombolo/real-kubernetes/run/node-object.ts';
 import type { ClusterKubernetes, PodPlaces } from './cluster-kubernetes.ts';
-import { type ClusterPlan, KUBERNETES_PORT, type KubernetesKind, SERVICE_CIDR, SERVICE_CIDR6 } from './plan.ts';
+import {
+  type ClusterPlan,
+  KUBERNETES_PORT,
+  type KubernetesKind,
+  type MeshPlan,
+  SERVICE_CIDR,
+  SERVICE_CIDR6,
+} from './plan.ts';
 import { doorSpec } from './programs.ts';
 
 type RealKind = Extract<KubernetesKind, { kind: 'real' }>;
@@ -125,6 +132,13 @@ export class RealCluster implements ClusterKubernetes {
     await mkdir(directory, { recursive: true });
     return new Program(await corednsSpec(this.#cluster.controlPlane, directory, controlPlane, binaries));
   }
+}
+
+/** Brings the images of OCI archives to every node, as a registry would. */
+export async function loadImages({ kubernetes, clusters }: MeshPlan, archives: readonly string[]): Promise<void> {
+  if (kubernetes.kind !== 'real') throw new Error('Cannot load images: expected a mesh on the real Kubernetes');
+  const { ctr } = await kubernetesBinaries(kubernetes.version);
+  await allDone(clusters.flatMap(({ nodes }) => nodes.map((node) => importImages(node, ctr, archives))));
 }
 
 const podCidrOf = (node: NodePlan, family: 'ipv4' | 'ipv6'): string =>
