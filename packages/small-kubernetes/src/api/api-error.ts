@@ -80,26 +80,18 @@ export function invalid(subject: Subject, name: string, causes: readonly Cause[]
   return new ApiError(422, 'Invalid', message, { ...about(subject, name, subject.kind), causes });
 }
 
-export const invalidValue = (field: string, value: unknown, why: string): Cause => ({
-  field,
-  reason: 'FieldValueInvalid',
-  message: `Invalid value: ${JSON.stringify(value)}: ${why}`,
-});
+const cause =
+  (reason: string, text: string) =>
+  (field: string, value: unknown, why = ''): Cause => {
+    const shown = value === undefined ? '' : `: ${JSON.stringify(value)}`;
+    return { field, reason: `FieldValue${reason}`, message: `${text}${shown}${why === '' ? '' : `: ${why}`}` };
+  };
 
-export const required = (field: string, why = ''): Cause => ({
-  field,
-  reason: 'FieldValueRequired',
-  message: why === '' ? 'Required value' : `Required value: ${why}`,
-});
+export const invalidValue = cause('Invalid', 'Invalid value');
+export const duplicate = cause('Duplicate', 'Duplicate value');
+export const required = (field: string, why = ''): Cause => cause('Required', 'Required value')(field, undefined, why);
 
-export const notSupported = (field: string, value: unknown, supported: readonly string[]): Cause => ({
-  field,
-  reason: 'FieldValueNotSupported',
-  message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${supported.map((s) => `"${s}"`).join(', ')}`,
-});
-
-export const duplicate = (field: string, value: unknown): Cause => ({
-  field,
-  reason: 'FieldValueDuplicate',
-  message: `Duplicate value: ${JSON.stringify(value)}`,
-});
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): Cause => {
+  const all = supported.map((one) => `"${one}"`).join(', ');
+  return cause('NotSupported', 'Unsupported value')(field, value, `supported values: ${all}`);
+};

@@ -1,14 +1,7 @@
 /** The kinds that are served. */
 import { type Cause, invalidValue } from './api-error.ts';
 import * as columns from './columns.ts';
-import {
-  defaultDeployment,
-  defaultPod,
-  defaultReplicaSet,
-  podGracePeriod,
-  validatePod,
-  validateWorkload,
-} from './kinds/pod.ts';
+import * as pods from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
 import type { Node } from './kinds/typed.ts';
@@ -16,135 +9,74 @@ import { isJsonObject, type KubeObject } from './objects.ts';
 import * as merge from './patch/merge-keys.ts';
 import type { ResourceDefinition } from './resource.ts';
 
-type Given = Partial<ResourceDefinition> & Pick<ResourceDefinition, 'kind' | 'resource'>;
+type Given = Partial<ResourceDefinition>;
 
-const define = (group: string, given: Given): ResourceDefinition => ({
-  group,
-  version: 'v1',
-  namespaced: true,
-  shortNames: [],
-  categories: [],
-  hasStatus: false,
-  hasScale: false,
-  countsGenerations: false,
-  selectableFields: [],
-  columns: columns.plainColumns,
-  merge: merge.plainMerge,
-  ...given,
-});
-
-const workload = (given: Given): ResourceDefinition =>
-  define('apps', {
-    categories: ['all'],
-    hasStatus: true,
-    hasScale: true,
-    countsGenerations: true,
-    merge: merge.workloadMerge,
-    validate: validateWorkload,
+/** `apps/deployments deploy`: group, resource and short name. */
+function define(names: string, kind: string, ...given: readonly Given[]): ResourceDefinition {
+  const [group = '', resource = '', ...shortNames] = names.split(/[/ ]/);
+  return Object.assign(
+    { group, version: 'v1', resource, kind, shortNames, namespaced: true, categories: [], selectableFields: [] },
+    { hasStatus: false, hasScale: false, countsGenerations: false },
+    { columns: columns.plainColumns, merge: merge.plainMerge },
     ...given,
-  });
+  );
+}
+
+const clusterWide: Given = { namespaced: false };
+const withStatus: Given = { hasStatus: true };
+const inAll: Given = { categories: ['all'] };
+const counted: Given = { countsGenerations: true };
+const selectable = (...selectableFields: readonly string[]): Given => ({ selectableFields });
+const { validateWorkload } = pods;
+const workload = { ...inAll, ...withStatus, ...counted, hasScale: true, merge: merge.workloadMerge };
 
 export const builtinResources: readonly ResourceDefinition[] = [
-  define('', {
-    kind: 'Namespace',
-    resource: 'namespaces',
-    namespaced: false,
-    shortNames: ['ns'],
-    hasStatus: true,
-    selectableFields: ['status.phase'],
+  define('/namespaces ns', 'Namespace', clusterWide, withStatus, selectable('status.phase'), {
     columns: columns.namespaceColumns,
     merge: merge.namespaceMerge,
     setDefaults: defaultNamespace,
   }),
-  define('', {
-    kind: 'Service',
-    resource: 'services',
-    shortNames: ['svc'],
-    categories: ['all'],
-    hasStatus: true,
-    selectableFields: ['spec.clusterIP', 'spec.type'],
+  define('/services svc', 'Service', inAll, withStatus, selectable('spec.clusterIP', 'spec.type'), {
     columns: columns.serviceColumns,
     merge: merge.serviceMerge,
     setDefaults: defaultService,
     validate: validateService,
     allocate: allocateService,
   }),
-  define('', {
-    kind: 'Pod',
-    resource: 'pods',
-    shortNames: ['po'],
-    categories: ['all'],
-    hasStatus: true,
-    countsGenerations: true,
-    selectableFields: [
-      'spec.nodeName',
-      'spec.restartPolicy',
-      'spec.serviceAccountName',
-      'status.phase',
-      'status.podIP',
-    ],
+  define('/pods po', 'Pod', inAll, withStatus, counted, selectable('spec.nodeName', 'status.phase', 'status.podIP'), {
     columns: columns.podColumns,
     merge: merge.podMerge,
-    setDefaults: defaultPod,
-    validate: validatePod,
-    gracePeriod: podGracePeriod,
+    setDefaults: pods.defaultPod,
+    validate: pods.validatePod,
+    gracePeriod: pods.podGracePeriod,
   }),
-  define('', {
-    kind: 'Node',
-    resource: 'nodes',
-    namespaced: false,
-    shortNames: ['no'],
-    hasStatus: true,
-    selectableFields: ['spec.unschedulable'],
+  define('/nodes no', 'Node', clusterWide, withStatus, selectable('spec.unschedulable'), {
     columns: columns.nodeColumns,
     merge: merge.nodeMerge,
     setDefaults: defaultNode,
   }),
-  define('', {
-    kind: 'Endpoints',
-    resource: 'endpoints',
-    shortNames: ['ep'],
-    columns: columns.endpointsColumns,
-  }),
-  define('', { kind: 'ConfigMap', resource: 'configmaps', shortNames: ['cm'], columns: columns.configMapColumns }),
-  define('', {
-    kind: 'Secret',
-    resource: 'secrets',
-    selectableFields: ['type'],
+  define('/endpoints ep', 'Endpoints', { columns: columns.endpointsColumns }),
+  define('/configmaps cm', 'ConfigMap', { columns: columns.configMapColumns }),
+  define('/secrets', 'Secret', selectable('type'), {
     columns: columns.secretColumns,
     setDefaults: defaultSecret,
     validate: validateSecret,
   }),
-  define('', { kind: 'ServiceAccount', resource: 'serviceaccounts', shortNames: ['sa'] }),
+  define('/serviceaccounts sa', 'ServiceAccount'),
   // Nobody writes any here; kubectl describe asks for them.
-  define('', {
-    kind: 'Event',
-    resource: 'events',
-    shortNames: ['ev'],
-    selectableFields: ['kind', 'namespace', 'name', 'uid'].map((field) => `involvedObject.${field}`),
-  }),
-  workload({
-    kind: 'Deployment',
-    resource: 'deployments',
-    shortNames: ['deploy'],
+  define('/events ev', 'Event', selectable(...['kind', 'namespace', 'name', 'uid'].map((f) => `involvedObject.${f}`))),
+  define('apps/deployments deploy', 'Deployment', workload, {
     columns: columns.deploymentColumns,
-    setDefaults: defaultDeployment,
+    setDefaults: pods.defaultDeployment,
+    validate: validateWorkload,
   }),
-  workload({
-    kind: 'ReplicaSet',
-    resource: 'replicasets',
-    shortNames: ['rs'],
-    selectableFields: ['status.replicas'],
+  define('apps/replicasets rs', 'ReplicaSet', workload, selectable('status.replicas'), {
     columns: columns.replicaSetColumns,
-    setDefaults: defaultReplicaSet,
+    setDefaults: pods.defaultReplicaSet,
+    validate: validateWorkload,
   }),
-  define('discovery.k8s.io', {
-    kind: 'EndpointSlice',
-    resource: 'endpointslices',
-    countsGenerations: true,
-    columns: columns.endpointSliceColumns,
-  }),
-  define('coordination.k8s.io', { kind: 'Lease', resource: 'leases', columns: columns.leaseColumns }),
+  define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { columns: columns.endpointSliceColumns }),
+  define('coordination.k8s.io/leases', 'Lease', { columns: columns.leaseColumns }),
 ];
 
 function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void {

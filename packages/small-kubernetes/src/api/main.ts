@@ -1,4 +1,4 @@
-/** The development API server as a program: prints its URL when it serves, stops on SIGTERM and SIGINT. */
+/** The small API server as a program: prints its URL when it serves, stops on SIGTERM and SIGINT. */
 import { createLogger } from '@tombolo/shared/process/logger.ts';
 import { Command } from 'commander';
 import { startKubernetesApi } from './start.ts';
@@ -13,38 +13,23 @@ const flags = new Command('kubernetes-api')
   .option('--service-cidr <prefixes>', 'ranges of cluster addresses, at most one of each family', collect)
   .option('--cluster-name <name>', 'for the log', 'kubernetes')
   .parse()
-  .opts<{
-    host: string;
-    port?: number;
-    unix?: string;
-    serviceCidr?: string[];
-    clusterName: string;
-  }>();
+  .opts<{ host: string; port?: number; unix?: string; serviceCidr?: string[]; clusterName: string }>();
 
-const log = createLogger('kubernetes-api');
+const log = createLogger('kubernetes-api').child({ cluster: flags.clusterName });
+const { host, unix, port = unix === undefined ? 8080 : undefined, serviceCidr } = flags;
 
 try {
   const api = await startKubernetesApi({
-    listen: {
-      host: flags.host,
-      ...(flags.unix === undefined ? { port: flags.port ?? 8080 } : { unixSocket: flags.unix }),
-      ...(flags.port === undefined ? {} : { port: flags.port }),
-    },
-    clusterName: flags.clusterName,
+    listen: { host, ...(port === undefined ? {} : { port }), ...(unix === undefined ? {} : { unixSocket: unix }) },
     log,
-    ...(flags.serviceCidr ? { serviceCidrs: flags.serviceCidr } : {}),
+    ...(serviceCidr ? { serviceCidrs: serviceCidr } : {}),
   });
   console.log(api.url);
-  const stop = () => {
-    api.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'Unclean shutdown');
-        process.exit(1);
-      },
-    );
+  const stop = async () => {
+    await api.close();
+    process.exit(0);
   };
-  process.once('SIGTERM', stop).once('SIGINT', stop);
+  process.once('SIGTERM', () => void stop()).once('SIGINT', () => void stop());
 } catch (error) {
   log.error({ error }, 'Cannot start');
   process.exitCode = 1;

@@ -21,7 +21,6 @@ export interface KubernetesApiOptions {
   readonly listen: { readonly host?: string; readonly port?: number; readonly unixSocket?: string };
   /** At most one of each family; the first gives single-stack Services their family. */
   readonly serviceCidrs?: readonly string[];
-  readonly clusterName?: string;
   /** How many changes a watch can go back. */
   readonly historySize?: number;
   readonly bookmarkIntervalMs?: number;
@@ -44,24 +43,20 @@ const EPOCH = Date.UTC(2026, 0, 1);
 
 export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
   const { listen, serviceCidrs = ['10.96.0.0/16'], historySize = 10_000, log = silentLogger } = options;
-  const store = new Store({
-    historySize,
-    firstRevision: Date.now() - EPOCH,
-    onListenerError: (error) => log.error({ error }, 'Listener of the store failed'),
-  });
+  const onListenerError = (error: unknown) => log.error({ error }, 'Listener of the store failed');
+  const store = new Store({ historySize, firstRevision: Date.now() - EPOCH, onListenerError });
   const addresses = new ServiceAddresses(serviceCidrs.map(cidr));
   store.subscribe(tables.services, (change) => addresses.observe(change));
-  const registry = new Registry(builtinResources);
-  const operations = new Operations({ store, registry, addresses });
+  const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
   const stopControllers = options.controllers === false ? () => {} : startControllers(operations, log);
-  const server = new ApiServer({ operations, log, bookmarkIntervalMs: options.bookmarkIntervalMs ?? 60_000 });
+  const server = new ApiServer(operations, log, options.bookmarkIntervalMs ?? 60_000);
   const close = async () => {
     await server.close();
     stopControllers();
   };
   try {
     const url = await listenOn(server, listen);
-    log.info({ url, cluster: options.clusterName }, 'Kubernetes API serves');
+    log.info({ url }, 'Kubernetes API serves');
     return { url, store, operations, close };
   } catch (error) {
     await close();
@@ -69,17 +64,13 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   }
 }
 
-async function listenOn(
-  server: ApiServer,
-  { host, port, unixSocket }: KubernetesApiOptions['listen'],
-): Promise<string> {
+type Listen = KubernetesApiOptions['listen'];
+
+async function listenOn(server: ApiServer, { host = '127.0.0.1', port, unixSocket }: Listen): Promise<string> {
   if (unixSocket !== undefined) await server.listen({ path: unixSocket });
-  if (port === undefined) {
-    if (unixSocket === undefined) throw new Error('Cannot serve the Kubernetes API: expected a port or a unix socket');
-    return `unix:${unixSocket}`;
-  }
-  const name = host ?? '127.0.0.1';
-  await checkListenHost(name);
-  const bound = (await server.listen({ host: name, port })) as AddressInfo;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${bound.port}`;
+  else if (port === undefined) throw new Error('Cannot serve the Kubernetes API: expected a port or a unix socket');
+  if (port === undefined) return `unix:${unixSocket}`;
+  await checkListenHost(host);
+  const bound = (await server.listen({ host, port })) as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
 }

@@ -214,13 +214,4 @@ describe('controllers', () => {
     await settled();
     assert.equal(slices().length, 1);
   });
-
-  it('pods of a deleted Node go with it', async () => {
-    const node = addNode('n1');
-    api.operations.createObject(manifest('v1', 'Pod', 'p', { spec: { containers: [{ name: 'c', image: 'i' }] } }));
-    await settled();
-    api.operations.deleteObject(node);
-    await settled();
-    assert.deepEqual(pods(), []);
-  });
 });

@@ -1,10 +1,11 @@
 /**
  * Deployments: one ReplicaSet for each pod template, replicas moved from old to new within the bounds of the strategy,
- * revisions for `kubectl rollout`, and a status. `minReadySeconds` and the progress deadline are not timed.
+ * revisions for `kubectl rollout`, and a status. It rolls by the bounds of `RollingUpdate` whatever
+ * the strategy, keeps all revisions, and times nothing.
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { type Condition, type Pod, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
+import { type Condition, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
 import { controlledBy, controllerOf, isJsonObject, timestamp, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
@@ -19,17 +20,10 @@ export class DeploymentController extends Controller {
   constructor(operations: Operations, log: Logger) {
     super(operations, log);
     this.follow(tables.deployments, ({ object }) => this.mark(keyOf(object)));
-    this.follow(tables.replicaSets, ({ object }) => this.#markOwnerOf(object as Workload));
-    this.follow(tables.pods, ({ type, object }) => {
-      // Recreate waits for the last old pod.
-      const owner = this.store.get(tables.replicaSets, spaceOf(object), controllerOf(object)?.name ?? '');
-      if (type === 'DELETED' && owner) this.#markOwnerOf(owner as Workload);
+    this.follow(tables.replicaSets, ({ object }) => {
+      const owner = controllerOf(object);
+      if (owner?.kind === 'Deployment') this.mark(`${spaceOf(object)}/${owner.name}`);
     });
-  }
-
-  #markOwnerOf(set: Workload): void {
-    const owner = controllerOf(set);
-    if (owner?.kind === 'Deployment') this.mark(`${spaceOf(set)}/${owner.name}`);
   }
 
   protected reconcile(key: string): void {
@@ -43,7 +37,6 @@ export class DeploymentController extends Controller {
     const old = sets.filter((set) => set.metadata.uid !== current.metadata.uid);
     const revised = this.#keepRevision(deployment, current, old);
     this.#roll(revised, current, old);
-    this.#forgetHistory(deployment, old);
     this.#writeStatus(revised, this.#setsOf(deployment), current.metadata.name);
   }
 
@@ -87,22 +80,12 @@ export class DeploymentController extends Controller {
   }
 
   #roll(deployment: Workload, current: Workload, old: readonly Workload[]): void {
-    const uids = new Set(old.map(({ metadata }) => metadata.uid));
-    const pods = this.store.list(tables.pods, spaceOf(deployment)) as Pod[];
-    const podsLeft = pods.filter((pod) => uids.has(controllerOf(pod)?.uid ?? '')).length;
-    const plan = planRollout(deployment, current, old, podsLeft);
+    const plan = planRollout(deployment, current, old);
     for (const set of [current, ...old]) {
       this.operations.change(set, (draft) => {
         draft.spec.replicas = plan.get(set.metadata.name) ?? draft.spec.replicas ?? 0;
       });
     }
-  }
-
-  #forgetHistory({ spec: { revisionHistoryLimit = 10 } }: Workload, old: readonly Workload[]): void {
-    const ended = old.filter(({ spec, status }) => spec.replicas === 0 && !status.replicas);
-    const byAge = ended.sort((a, b) => revisionOf(a) - revisionOf(b));
-    for (const set of byAge.slice(0, Math.max(0, ended.length - revisionHistoryLimit)))
-      this.operations.deleteObject(set);
   }
 
   #writeStatus(deployment: Workload, sets: readonly Workload[], name: string): void {

@@ -1,27 +1,19 @@
-/** ReplicaSets: as many pods as asked for, and a status that counts them. Adopts pods that match and have no owner. */
+/** ReplicaSets: as many pods as asked for, and a status that counts them. Adopts none. */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { isTrue, type Pod, tables, type Workload } from '../api/kinds/typed.ts';
-import { selectorOfSpec } from '../api/label-selector.ts';
 import { controlledBy, controllerOf, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
-import { type Change, keyOf, spaceOf } from '../api/store.ts';
+import { keyOf, spaceOf } from '../api/store.ts';
 import { Controller } from './controller.ts';
 
 export class ReplicaSetController extends Controller {
   constructor(operations: Operations, log: Logger) {
     super(operations, log);
     this.follow(tables.replicaSets, ({ object }) => this.mark(keyOf(object)));
-    this.follow(tables.pods, (change) => this.#hearPod(change));
-  }
-
-  #hearPod({ object }: Change): void {
-    for (const set of this.store.list(tables.replicaSets, spaceOf(object)) as Workload[]) {
+    this.follow(tables.pods, ({ object }) => {
       const owner = controllerOf(object);
-      const isConcerned = owner
-        ? owner.uid === set.metadata.uid
-        : selectorOfSpec(set.spec.selector)(object.metadata.labels);
-      if (isConcerned) this.mark(keyOf(set));
-    }
+      if (owner?.kind === 'ReplicaSet') this.mark(`${spaceOf(object)}/${owner.name}`);
+    });
   }
 
   protected reconcile(key: string): void {
@@ -33,7 +25,7 @@ export class ReplicaSetController extends Controller {
   }
 
   #converge(set: Workload): void {
-    const pods = this.#adoptPods(set);
+    const pods = this.#podsOf(set);
     const missing = (set.spec.replicas ?? 0) - pods.length;
     for (let n = 0; n < missing; n++) this.#createPod(set);
     const surplus = pods.sort(dispensableFirst).slice(0, Math.max(0, -missing));
@@ -41,21 +33,9 @@ export class ReplicaSetController extends Controller {
   }
 
   /** Those that count: neither ended nor on their way out. */
-  #activePods(set: Workload): Pod[] {
-    return (this.store.list(tables.pods, spaceOf(set)) as Pod[]).filter(isActive);
-  }
-
-  #adoptPods(set: Workload): Pod[] {
-    const selects = selectorOfSpec(set.spec.selector);
-    return this.#activePods(set).flatMap((pod) => {
-      const owner = controllerOf(pod);
-      if (owner) return owner.uid === set.metadata.uid ? [pod] : [];
-      if (!selects(pod.metadata.labels)) return [];
-      const adopt = ({ metadata }: Pod) => {
-        metadata.ownerReferences = [...(metadata.ownerReferences ?? []), controlledBy(set)];
-      };
-      return [this.operations.change(pod, adopt)];
-    });
+  #podsOf({ metadata: { uid, namespace } }: Workload): Pod[] {
+    const pods = this.store.list(tables.pods, namespace) as Pod[];
+    return pods.filter((pod) => controllerOf(pod)?.uid === uid && isActive(pod));
   }
 
   #createPod(set: Workload): void {
@@ -74,11 +54,10 @@ export class ReplicaSetController extends Controller {
   }
 
   #writeStatus(set: Workload): void {
-    const pods = this.#activePods(set).filter((pod) => controllerOf(pod)?.uid === set.metadata.uid);
+    const pods = this.#podsOf(set);
     const ready = pods.filter((pod) => isTrue(pod.status.conditions, 'Ready')).length;
-    const labelled = pods.filter(({ metadata }) => selectorOfSpec(set.spec.selector)(metadata.labels));
     const counts = {
-      fullyLabeledReplicas: labelled.length,
+      fullyLabeledReplicas: pods.length,
       readyReplicas: ready,
       availableReplicas: ready,
       observedGeneration: set.metadata.generation ?? 0,

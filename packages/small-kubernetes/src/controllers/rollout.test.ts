@@ -53,7 +53,7 @@ describe('planRollout()', () => {
           let old = set('old', desired, desired);
           let next = set('new', 0, 0);
           const step = () => {
-            const replicas = planRollout(wanted, next, [old], 0);
+            const replicas = planRollout(wanted, next, [old]);
             const scaled = (s: Workload) => {
               const count = replicas.get(s.metadata.name) ?? s.spec.replicas ?? 0;
               return set(s.metadata.name, count, Math.min(count, s.status.availableReplicas ?? 0));
@@ -87,9 +87,9 @@ describe('planRollout()', () => {
 
   it('takes pods that do not work before pods that do, whichever set is listed first', () => {
     const sets = [set('works', 3, 3), set('broken', 3, 0)];
-    assert.deepEqual([...planRollout(deployment(3, 1, 0), set('new', 1, 0), sets, 6)], [['broken', 0]]);
+    assert.deepEqual([...planRollout(deployment(3, 1, 0), set('new', 1, 0), sets)], [['broken', 0]]);
     assert.deepEqual(
-      [...planRollout(deployment(3, 1, 0), set('new', 1, 1), sets, 6)],
+      [...planRollout(deployment(3, 1, 0), set('new', 1, 1), sets)],
       [
         ['works', 2],
         ['broken', 0],
@@ -98,14 +98,7 @@ describe('planRollout()', () => {
   });
 
   it('scales both ways when nothing else changed', () => {
-    assert.deepEqual([...planRollout(deployment(5, 1, 1), set('new', 2, 2), [], 0)], [['new', 5]]);
-    assert.deepEqual([...planRollout(deployment(1, 1, 1), set('new', 4, 4), [], 0)], [['new', 1]]);
-  });
-
-  it('Recreate ends all old pods before it starts new ones', () => {
-    const wanted = deployment(2, 1, 1, 'Recreate');
-    assert.deepEqual([...planRollout(wanted, set('new', 0, 0), [set('old', 2, 2)], 2)], [['old', 0]]);
-    assert.deepEqual([...planRollout(wanted, set('new', 0, 0), [set('old', 0, 0)], 1)], []);
-    assert.deepEqual([...planRollout(wanted, set('new', 0, 0), [set('old', 0, 0)], 0)], [['new', 2]]);
+    assert.deepEqual([...planRollout(deployment(5, 1, 1), set('new', 2, 2), [])], [['new', 5]]);
+    assert.deepEqual([...planRollout(deployment(1, 1, 1), set('new', 4, 4), [])], [['new', 1]]);
   });
 });

@@ -21,21 +21,20 @@ function countOf(value: number | string, desired: number, round: (n: number) => 
   return typeof value === 'number' ? value : round((Number.parseFloat(value) * desired) / 100);
 }
 
-/** Replicas by name of the ReplicaSet, for those that change. `podsLeft` of the old ones counts pods in termination. */
+/** Replicas by name of the ReplicaSet, for those that change. */
 export function planRollout(
   deployment: Workload,
   current: Workload,
   old: readonly Workload[],
-  podsLeft: number,
 ): ReadonlyMap<string, number> {
   const bounds = boundsOf(deployment);
   const { desired, surge } = bounds;
-  const [before, allOld] = [replicasOf(current), sum(old, replicasOf)];
-  const isRecreate = deployment.spec.strategy?.type === 'Recreate';
-  const room = isRecreate ? (allOld + podsLeft > 0 ? 0 : desired) : desired + surge - allOld;
-  const next = before > desired ? desired : Math.max(before, Math.min(desired, room));
-  const shrunk = isRecreate ? old.map((set) => [set, 0] as const) : shrinkOld(bounds, current, old);
-  const planned = [[current, next] as const, ...shrunk];
+  const before = replicasOf(current);
+  const room = Math.min(desired, desired + surge - sum(old, replicasOf));
+  const planned = [
+    [current, before > desired ? desired : Math.max(before, room)] as const,
+    ...shrinkOld(bounds, current, old),
+  ];
   const changed = planned.filter(([set, count]) => replicasOf(set) !== count);
   return new Map(changed.map(([set, count]) => [set.metadata.name, count]));
 }

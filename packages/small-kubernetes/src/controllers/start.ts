@@ -5,14 +5,12 @@ import { DeploymentController } from './deployments.ts';
 import { EndpointSliceController } from './endpoint-slices.ts';
 import { GarbageCollector } from './garbage-collector.ts';
 import { NamespaceController } from './namespaces.ts';
-import { NodeController } from './nodes.ts';
 import { ReplicaSetController } from './replica-sets.ts';
 import { Scheduler } from './scheduler.ts';
 
 const CONTROLLERS = [
   NamespaceController,
   GarbageCollector,
-  NodeController,
   Scheduler,
   ReplicaSetController,
   DeploymentController,

@@ -18,20 +18,16 @@ export interface ServicePort {
   appProtocol?: string;
 }
 
-export interface ServiceSpec {
-  type?: string;
+type ServiceText = 'type' | 'clusterIP' | 'ipFamilyPolicy' | 'sessionAffinity' | 'externalName';
+type ServicePolicy = 'internalTrafficPolicy' | 'externalTrafficPolicy';
+
+export interface ServiceSpec extends Partial<Record<ServiceText | ServicePolicy, string>> {
   selector?: StringMap;
   ports?: ServicePort[];
-  clusterIP?: string;
   clusterIPs?: string[];
   ipFamilies?: string[];
-  ipFamilyPolicy?: string;
-  sessionAffinity?: string;
-  sessionAffinityConfig?: unknown;
-  internalTrafficPolicy?: string;
-  externalTrafficPolicy?: string;
-  externalName?: string;
   externalIPs?: string[];
+  sessionAffinityConfig?: unknown;
   allocateLoadBalancerNodePorts?: boolean;
   publishNotReadyAddresses?: boolean;
 }
@@ -75,32 +71,22 @@ export interface Pod extends KubeObject {
 
 export interface Node extends KubeObject {
   spec: { unschedulable?: boolean; podCIDR?: string; podCIDRs?: string[] };
-  status?: { conditions?: Condition[]; addresses?: { type: string; address: string }[]; nodeInfo?: StringMap };
-}
-
-export interface PodTemplate {
-  metadata?: { labels?: StringMap; annotations?: StringMap };
-  spec: PodSpec;
+  status?: { conditions?: Condition[]; addresses?: { type: string; address: string }[] };
 }
 
 export interface WorkloadSpec {
   replicas?: number;
   selector: { matchLabels?: StringMap };
-  template: PodTemplate;
+  template: { metadata?: { labels?: StringMap; annotations?: StringMap }; spec: PodSpec };
   strategy?: { type?: string; rollingUpdate?: { maxSurge?: number | string; maxUnavailable?: number | string } };
   revisionHistoryLimit?: number;
   progressDeadlineSeconds?: number;
   paused?: boolean;
 }
 
-export interface WorkloadStatus {
-  observedGeneration?: number;
-  replicas?: number;
-  readyReplicas?: number;
-  availableReplicas?: number;
-  updatedReplicas?: number;
-  unavailableReplicas?: number;
-  fullyLabeledReplicas?: number;
+type Counted = 'replicas' | 'readyReplicas' | 'availableReplicas' | 'updatedReplicas' | 'unavailableReplicas';
+
+export interface WorkloadStatus extends Partial<Record<Counted | 'observedGeneration', number>> {
   conditions?: Condition[];
 }
 
