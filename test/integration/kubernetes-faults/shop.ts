@@ -11,8 +11,20 @@ export async function openShop(api: KubernetesClient, backends: readonly string[
   await setBackends(api, backends);
 }
 
+export interface SliceEndpoint {
+  readonly address: string;
+  readonly ready: boolean;
+}
+
 export const setBackends = (api: KubernetesClient, addresses: readonly string[]): Promise<unknown> =>
-  api.apply(slice(addresses));
+  setSlice(
+    api,
+    'web-1',
+    addresses.map((address) => ({ address, ready: true })),
+  );
+
+export const setSlice = (api: KubernetesClient, name: string, endpoints: readonly SliceEndpoint[]): Promise<unknown> =>
+  api.apply(slice(name, endpoints));
 
 export const service = (name: string): Manifest => ({
   apiVersion: 'v1',
@@ -21,11 +33,11 @@ export const service = (name: string): Manifest => ({
   spec: { ports: [{ name: 'http', port: 80 }] },
 });
 
-const slice = (addresses: readonly string[]): Manifest => ({
+const slice = (name: string, endpoints: readonly SliceEndpoint[]): Manifest => ({
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
-  metadata: { name: 'web-1', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
+  metadata: { name, namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
   addressType: 'IPv4',
-  endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+  endpoints: endpoints.map(({ address, ready }) => ({ addresses: [address], conditions: { ready } })),
   ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
 });
