@@ -66,8 +66,8 @@ describe('surprises()', () => {
 describe('the table', () => {
   it('is read as it was written, and keeps columns that a run did not bring', () => {
     const outcomes = {
-      ...outcomesOf('baseline', [result('a', 'passed'), result('b', 'skipped')]),
-      ...outcomesOf('beside', [result('a', 'failed')]),
+      baseline: outcomesOf([result('a', 'passed'), result('b', 'skipped')]),
+      beside: outcomesOf([result('a', 'failed')]),
     };
     const text = formatTable(outcomes, 'v1', [{ spec: 'a', settings: ['beside'], cause: 'because' }]);
     assert.deepEqual(parseTable(text), outcomes);

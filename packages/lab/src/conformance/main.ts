@@ -62,7 +62,8 @@ async function main(): Promise<number> {
     console.log(`  ${summary(results)}`);
     for (const surprise of found) console.log(`  ✗ ${surprise}`);
     surprised += found.length;
-    outcomes = { ...outcomes, ...outcomesOf(setting.name, results) };
+    const before = outcomes[setting.name];
+    outcomes = { ...outcomes, [setting.name]: { ...before, ...outcomesOf(results) } };
     if (values.write) await writeFile(TABLE, formatTable(outcomes, await gitVersion(), KNOWN_FAILURES));
   }
   return surprised === 0 ? 0 : 1;

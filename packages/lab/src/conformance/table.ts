@@ -9,9 +9,8 @@ export type Outcomes = Readonly<Record<string, Readonly<Record<string, Outcome>>
 const MARKS: Readonly<Record<Outcome, string>> = { passed: 'yes', failed: '**no**', skipped: 'skipped' };
 const UNKNOWN = '–';
 
-export function outcomesOf(setting: string, results: readonly SpecResult[]): Outcomes {
-  return { [setting]: Object.fromEntries(results.map(({ name, outcome }) => [name, outcome])) };
-}
+export const outcomesOf = (results: readonly SpecResult[]): Readonly<Record<string, Outcome>> =>
+  Object.fromEntries(results.map(({ name, outcome }) => [name, outcome]));
 
 export function formatTable(
   outcomes: Outcomes,

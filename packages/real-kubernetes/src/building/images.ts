@@ -32,7 +32,7 @@ export async function writeLabImages(pause: string, file: string, work: string):
 }
 
 /** What the tests call `wget`, `nc` and `sh` must not be busybox's, which differ from what they expect. */
-const TOOLS = ['bash', 'curl', 'dig', 'host', 'ip', 'nc.openbsd', 'nslookup', 'socat', 'ss', 'wget'];
+const TOOLS = ['bash', 'curl', 'dig', 'getent', 'host', 'ip', 'nc.openbsd', 'nslookup', 'socat', 'ss', 'wget'];
 
 export interface TestPrograms {
   readonly agnhost: string;
@@ -59,6 +59,7 @@ export async function writeTestImages(
   await mkdir(`${root}/uploads`);
   await addFiles(root, { '/etc/ssl/certs/ca-certificates.crt': '/etc/ssl/certs/ca-certificates.crt' });
   await writeFile(`${root}/etc/passwd`, 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n');
+  await writeFile(`${root}/etc/nsswitch.conf`, 'hosts: files dns\n');
   await writeFile(`${root}/etc/group`, 'root:x:0:\nuser:x:1000:\n');
   await writeImageArchive([{ names, root, entrypoint: ['/agnhost'], args: ['pause'] }], file, `${work}/archive`);
 }
