@@ -1,6 +1,6 @@
 /** The kinds that are served. */
 import { type Cause, invalidValue } from './api-error.ts';
-import * as columns from './columns.ts';
+
 import * as pods from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
@@ -8,6 +8,7 @@ import type { Node } from './kinds/typed.ts';
 import { isJsonObject, type KubeObject } from './objects.ts';
 import * as merge from './patch/merge-keys.ts';
 import type { ResourceDefinition } from './resource.ts';
+import * as tables from './tables.ts';
 
 type Given = Partial<ResourceDefinition>;
 
@@ -17,7 +18,7 @@ function define(names: string, kind: string, ...given: readonly Given[]): Resour
   return Object.assign(
     { group, version: 'v1', resource, kind, shortNames, namespaced: true, categories: [], selectableFields: [] },
     { hasStatus: false, hasScale: false, countsGenerations: false },
-    { columns: columns.plainColumns, merge: merge.plainMerge },
+    { table: tables.plainTable, merge: merge.plainMerge },
     ...given,
   );
 }
@@ -32,33 +33,33 @@ const workload = { ...inAll, ...withStatus, ...counted, hasScale: true, merge: m
 
 export const builtinResources: readonly ResourceDefinition[] = [
   define('/namespaces ns', 'Namespace', clusterWide, withStatus, selectable('status.phase'), {
-    columns: columns.namespaceColumns,
+    table: tables.namespaceTable,
     merge: merge.namespaceMerge,
     setDefaults: defaultNamespace,
   }),
   define('/services svc', 'Service', inAll, withStatus, selectable('spec.clusterIP', 'spec.type'), {
-    columns: columns.serviceColumns,
+    table: tables.serviceTable,
     merge: merge.serviceMerge,
     setDefaults: defaultService,
     validate: validateService,
     allocate: allocateService,
   }),
   define('/pods po', 'Pod', inAll, withStatus, counted, selectable('spec.nodeName', 'status.phase', 'status.podIP'), {
-    columns: columns.podColumns,
+    table: tables.podTable,
     merge: merge.podMerge,
     setDefaults: pods.defaultPod,
     validate: pods.validatePod,
     gracePeriod: pods.podGracePeriod,
   }),
   define('/nodes no', 'Node', clusterWide, withStatus, selectable('spec.unschedulable'), {
-    columns: columns.nodeColumns,
+    table: tables.nodeTable,
     merge: merge.nodeMerge,
     setDefaults: defaultNode,
   }),
-  define('/endpoints ep', 'Endpoints', { columns: columns.endpointsColumns }),
-  define('/configmaps cm', 'ConfigMap', { columns: columns.configMapColumns }),
+  define('/endpoints ep', 'Endpoints', { table: tables.endpointsTable }),
+  define('/configmaps cm', 'ConfigMap', { table: tables.configMapTable }),
   define('/secrets', 'Secret', selectable('type'), {
-    columns: columns.secretColumns,
+    table: tables.secretTable,
     setDefaults: defaultSecret,
     validate: validateSecret,
   }),
@@ -66,17 +67,17 @@ export const builtinResources: readonly ResourceDefinition[] = [
   // Nobody writes any here; kubectl describe asks for them.
   define('/events ev', 'Event', selectable(...['kind', 'namespace', 'name', 'uid'].map((f) => `involvedObject.${f}`))),
   define('apps/deployments deploy', 'Deployment', workload, {
-    columns: columns.deploymentColumns,
+    table: tables.deploymentTable,
     setDefaults: pods.defaultDeployment,
     validate: validateWorkload,
   }),
   define('apps/replicasets rs', 'ReplicaSet', workload, selectable('status.replicas'), {
-    columns: columns.replicaSetColumns,
+    table: tables.replicaSetTable,
     setDefaults: pods.defaultReplicaSet,
     validate: validateWorkload,
   }),
-  define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { columns: columns.endpointSliceColumns }),
-  define('coordination.k8s.io/leases', 'Lease', { columns: columns.leaseColumns }),
+  define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { table: tables.endpointSliceTable }),
+  define('coordination.k8s.io/leases', 'Lease', { table: tables.leaseTable }),
 ];
 
 function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void {

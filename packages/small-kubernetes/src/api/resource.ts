@@ -6,16 +6,7 @@ import type { Cause } from './api-error.ts';
 import type { KubeObject } from './objects.ts';
 import type { MergeNode } from './patch/merge-keys.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
-
-/** A cell is printed as it is; columns of priority above 0 only with `-o wide`. */
-export interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly format: string;
-  readonly description: string;
-  readonly priority: number;
-  cell(object: KubeObject, now: Date): string | number;
-}
+import type { Table } from './tables.ts';
 
 export interface ResourceDefinition {
   readonly group: string;
@@ -31,7 +22,7 @@ export interface ResourceDefinition {
   /** Whether `metadata.generation` counts changes of the spec. */
   readonly countsGenerations: boolean;
   readonly selectableFields: readonly string[];
-  readonly columns: readonly Column[];
+  readonly table: Table;
   readonly merge: MergeNode;
   /** Fills in what the caller left out; pure, changes the draft. */
   setDefaults?(draft: KubeObject, old: KubeObject | undefined): void;

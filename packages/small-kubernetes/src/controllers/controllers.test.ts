@@ -5,8 +5,10 @@ import { tables } from '../api/kinds/typed.ts';
 import { fieldAt, type JsonObject, type KubeObject, type NewObject } from '../api/objects.ts';
 import { type KubernetesApi, startKubernetesApi } from '../api/start.ts';
 
-/** Controllers work in microtasks: after one turn of the event loop all that follows from a change is done. */
-const settled = () => setImmediate();
+/** Each controller works a turn of the event loop after the change that concerns it. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+}
 
 const manifest = (
   apiVersion: string,

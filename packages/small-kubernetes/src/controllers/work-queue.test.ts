@@ -11,7 +11,7 @@ describe('WorkQueue', () => {
     queue.mark('b');
     queue.mark('a');
     assert.deepEqual(seen, []);
-    await null;
+    await setImmediate();
     assert.deepEqual(seen, ['a', 'b']);
   });
 

@@ -1,19 +1,14 @@
 /**
- * Keys to look at again, each once however often it was marked. Works through them right after the turn that marked
- * them (a microtask): no timer, and no write in the middle of somebody else's commit. What a key means is up to
- * `reconcile`, which reads the present state and is safe to repeat. Controllers that keep undoing each other's work
- * would hold up everything else for ever, so after many rounds in one turn the queue lets the event loop go first.
+ * Keys to look at again, each once however often it was marked. Works through them in the next turn of the event loop:
+ * no timer, no write in the middle of somebody else's commit, and controllers that keep undoing each other's work do not
+ * hold up everything else. What a key means is up to `reconcile`, which reads the present state and is safe to repeat.
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-
-const MOST_ROUNDS_IN_A_TURN = 100;
 
 export class WorkQueue {
   readonly #dirty = new Set<string>();
   readonly #reconcile: (key: string) => void;
   readonly #log: Logger;
-  #scheduled = false;
-  #rounds = 0;
   #closed = false;
 
   constructor(reconcile: (key: string) => void, log: Logger) {
@@ -22,11 +17,8 @@ export class WorkQueue {
   }
 
   mark(key: string): void {
+    if (this.#dirty.size === 0 && !this.#closed) setImmediate(() => this.#work());
     this.#dirty.add(key);
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
-    if (this.#rounds === 0) setImmediate(() => this.#newTurn());
-    if (this.#rounds++ < MOST_ROUNDS_IN_A_TURN) queueMicrotask(() => this.#work());
   }
 
   close(): void {
@@ -34,16 +26,7 @@ export class WorkQueue {
     this.#dirty.clear();
   }
 
-  #newTurn(): void {
-    const late = this.#rounds > MOST_ROUNDS_IN_A_TURN;
-    this.#rounds = 0;
-    if (!late) return;
-    this.#log.warn({ keys: [...this.#dirty] }, 'Controller does not come to rest');
-    this.#work();
-  }
-
   #work(): void {
-    this.#scheduled = false;
     const keys = [...this.#dirty];
     this.#dirty.clear();
     for (const key of keys) {

@@ -53,12 +53,12 @@ export class Representation {
   }
 
   #tableOf(objects: readonly KubeObject[], metadata: JsonObject): JsonObject {
-    const { columns } = this.#definition;
+    const { table } = this.#definition;
     const now = this.#now();
     // In a watch only the first table describes its columns.
-    const columnDefinitions = this.#sentColumns ? [] : columns.map(({ cell: _, ...described }) => described);
+    const columnDefinitions = this.#sentColumns ? [] : table.columns;
     this.#sentColumns = true;
-    const rows = objects.map((object) => ({ cells: columns.map((column) => column.cell(object, now)), object }));
+    const rows = objects.map((object) => ({ cells: table.row(object, now), object }));
     return { kind: 'Table', apiVersion: this.#table, metadata, columnDefinitions, rows };
   }
 }
