@@ -93,16 +93,48 @@ export class TroubledControlPlane {
     etcd.signal('SIGCONT');
   }
 
-  /** The API server, too, is started again, as Kubernetes demands it. */
-  async restoreEtcd(): Promise<void> {
-    await this.withEtcdDown(async () => {
-      await rm(this.#data, { recursive: true });
-      await cp(this.#backup, this.#data, { recursive: true });
-    });
+  /**
+   * The API server, too, is started again, as Kubernetes demands it. `spent`: so many revisions pass in the new history
+   * before it serves anybody.
+   */
+  async restoreEtcd(spent: number): Promise<void> {
+    await this.apiserver.kill();
+    await this.controlPlane.etcd.kill();
+    await rm(this.#data, { recursive: true });
+    await cp(this.#backup, this.#data, { recursive: true });
+    await this.controlPlane.etcd.start();
+    await this.spendRevisions(spent);
+    await this.restartApiserver();
   }
 
   async emptyEtcd(): Promise<void> {
-    await this.withEtcdDown(() => rm(this.#data, { recursive: true }));
+    await this.apiserver.kill();
+    await this.controlPlane.etcd.kill();
+    await rm(this.#data, { recursive: true });
+    await this.controlPlane.etcd.start();
+    await this.restartApiserver();
+  }
+
+  /** Elsewhere in etcd; the API server sees nothing of them but that revisions pass. Resolves with the last one. */
+  async spendRevisions(count: number): Promise<number> {
+    const put = async () => {
+      const { header } = await this.#askEtcd('put', { key: btoa('elsewhere'), value: btoa('x') });
+      return Number(header.revision);
+    };
+    let revision = await waitUntil('etcd to answer', put);
+    for (let i = 1; i < count; i++) revision = await put();
+    return revision;
+  }
+
+  async compactEtcd(revision: number): Promise<void> {
+    await this.#askEtcd('compaction', { revision: `${revision}` });
+  }
+
+  async #askEtcd(what: string, body: object): Promise<{ readonly header: { readonly revision: string } }> {
+    const url = `http://127.0.0.1:${this.controlPlane.plan.etcdPorts.client}/v3/kv/${what}`;
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`Cannot ${what}: etcd answered ${response.status}: ${await response.text()}`);
+    return (await response.json()) as { readonly header: { readonly revision: string } };
   }
 
   get #data(): string {
@@ -111,14 +143,6 @@ export class TroubledControlPlane {
 
   get #backup(): string {
     return `${this.controlPlane.plan.directory}/etcd-backup`;
-  }
-
-  async withEtcdDown(act: () => Promise<void>): Promise<void> {
-    await this.apiserver.kill();
-    await this.controlPlane.etcd.kill();
-    await act();
-    await this.controlPlane.etcd.start();
-    await this.restartApiserver();
   }
 
   close(): Promise<void> {

@@ -34,6 +34,8 @@ const DEPLOYMENT: Manifest = {
     template: {
       metadata: { labels: { app: 'web' } },
       spec: {
+        // The namespace waits for half as long before it looks again whether they are gone.
+        terminationGracePeriodSeconds: 6,
         topologySpreadConstraints: [
           {
             maxSkew: 1,

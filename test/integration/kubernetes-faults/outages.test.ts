@@ -68,6 +68,7 @@ describe('an API server', () => {
       await programs.have(AFTER, SOON_MS);
       assert.deepEqual(programs.takePublished(), [AFTER]);
       await programs.well(SOON_MS);
+      assert.deepEqual(programs.said(/history/), []);
       // Each of the eight followers says at most once that it fails, and that it does no longer.
       for (const msg of [/^Cannot follow/, /answers again/]) {
         const said = programs.said(msg, ['warn', 'info']);
