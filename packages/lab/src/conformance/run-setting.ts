@@ -64,7 +64,12 @@ async function runGinkgo(mesh: Mesh, { name }: Setting, tests: TestBinaries, opt
       tests.e2e,
       '--',
     ],
-    ...['--provider=skeleton', `--kubectl-path=${tests.kubectl}`, `--kubeconfig=${plan.kubeconfig}`],
+    ...[
+      '--provider=skeleton',
+      `--num-nodes=${NODES}`,
+      `--kubectl-path=${tests.kubectl}`,
+      `--kubeconfig=${plan.kubeconfig}`,
+    ],
   ];
   const [file = '', ...args] = placed(argv, { netns: plan.controlPlane.netns, cgroup: plan.controlPlane.cgroup });
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: programEnvironment() });
