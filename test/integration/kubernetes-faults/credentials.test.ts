@@ -151,7 +151,8 @@ describe('credentials that change', () => {
       await trust(old + (await readFile(next.ca, 'utf8')));
       await kubernetes.restartApiserver(argv);
       await followed();
-      assert.ok(programs.said(/^Cannot follow/).length <= FOLLOWERS, 'nothing but the restart is complained of');
+      const said = programs.said(/^Cannot follow/);
+      assert.ok(said.length <= FOLLOWERS, `${said}: nothing but the restart is complained of`);
     });
 
     it('is replaced in the wrong order: the table stays until the new one, and no other, is on disk', async () => {

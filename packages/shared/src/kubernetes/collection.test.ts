@@ -193,6 +193,14 @@ describe('followCollection()', () => {
     assert.deepEqual(heardNow(), ['n/c=C', 'n/b=gone', 'synced']);
   });
 
+  it('lists at once, and without a complaint, when a watch cannot go on: the API server was started again', async () => {
+    (await listed([thing('a', '1')], '7')).end();
+    const watch = await reopened('9', thing('a', '1'));
+    watch.line(event('ERROR', { kind: 'Status', code: 410, message: 'too old resource version: 7 (9)' }));
+    assert.ok(isListing(await api.next()));
+    assert.deepEqual(health, [{ kind: 'ok' }]);
+  });
+
   it('lists again when opening the watch is answered with 410', async () => {
     const watch = await listed([thing('a', '1')], '7');
     watch.fail(new ApiError(410, 'Gone'));

@@ -52,8 +52,10 @@ export interface Collection<T> {
   readonly convert: Convert<T>;
 }
 
-/** `again`: the server may have become another one since we came so far (C5). */
-type Next = { readonly kind: 'list' } | { readonly kind: 'watch'; readonly again: boolean };
+/** After an interruption the server may be another one than we know (C5). */
+type Next =
+  | { readonly kind: 'list' }
+  | { readonly kind: 'watch'; readonly after: 'listing' | 'proof' | 'interruption' };
 
 /** A watch that held for so long was good, even if it brought nothing. */
 const HELD_MS = 5000;
@@ -115,8 +117,12 @@ class CollectionFollower<T> {
     while (!signal.aborted) {
       try {
         if (this.#next.kind === 'list') await this.#list(signal);
-        else if (this.#next.again) await this.#proveHistory(signal);
-        else wait = (await this.#watch(signal)) ? first : await pause(wait, signal);
+        else if (this.#next.after === 'interruption') await this.#proveHistory(signal);
+        else {
+          const end = await this.#watch(this.#next.after, signal);
+          if (end === 'held') wait = first;
+          if (end === 'short') wait = await pause(wait, signal);
+        }
       } catch (error) {
         if (this.#bug) throw this.#bug.error;
         if (signal.aborted) return;
@@ -150,7 +156,7 @@ class CollectionFollower<T> {
     this.#deliver(() => this.#cache.replace(listing));
     this.#distrusts = false;
     this.#history.begin(page.resourceVersion, latest);
-    this.#next = { kind: 'watch', again: false };
+    this.#next = { kind: 'watch', after: 'listing' };
     this.#listingDueAt = performance.now() + (this.#options.relistMs ?? RELIST_MS) * (0.75 + 0.5 * this.#random());
     this.#works();
   }
@@ -160,7 +166,7 @@ class CollectionFollower<T> {
     const page = await this.#page(1, '', signal, this.#history.witness);
     const verdict = page === 'expired' ? 'unclear' : this.#history.judge(page);
     if (page !== 'expired' && verdict === 'another') this.#rewound(page.resourceVersion);
-    this.#next = verdict === 'same' ? { kind: 'watch', again: false } : { kind: 'list' };
+    this.#next = verdict === 'same' ? { kind: 'watch', after: 'proof' } : { kind: 'list' };
   }
 
   /** Equal revisions of an object mean an equal object in one history only. */
@@ -188,8 +194,7 @@ class CollectionFollower<T> {
     }
   }
 
-  /** True when the watch held for a while. */
-  async #watch(signal: AbortSignal): Promise<boolean> {
+  async #watch(after: 'listing' | 'proof', signal: AbortSignal): Promise<'held' | 'short' | 'lost track'> {
     let openedAt = Number.POSITIVE_INFINITY;
     let events = 0;
     const handler = {
@@ -210,16 +215,18 @@ class CollectionFollower<T> {
       resourceVersion: this.#history.reached,
       timeoutSeconds: `${300 + Math.floor(300 * this.#random())}`,
     };
-    this.#next = { kind: 'watch', again: true };
+    this.#next = { kind: 'watch', after: 'interruption' };
     try {
       await this.#client.stream(this.#path(query), handler, signal, this.#options.idleMs ?? IDLE_MS);
     } catch (error) {
       if (needsListing(error)) this.#next = { kind: 'list' };
+      // An API server that was started again does not remember what came before.
+      if (needsListing(error) && after === 'proof') return 'lost track';
       if (this.#bug || error instanceof ApiError || (events === 0 && !held())) throw error;
       this.#log.debug({ error }, 'Watch broke off; going on');
     }
     if (performance.now() >= this.#listingDueAt) this.#next = { kind: 'list' };
-    return held();
+    return held() ? 'held' : 'short';
   }
 
   /** How far we have come is noted after the fact was handed on. */
