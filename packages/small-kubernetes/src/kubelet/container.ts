@@ -2,6 +2,7 @@
  * One container of a pod: its program, started again as the restart policy says, and its readiness. Reports every change
  * of state; what that means for the pod is `pod-status.ts`.
  */
+import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCgroup } from '@tombolo/machine/cgroup.ts';
 import { tryCommand } from '@tombolo/machine/command.ts';
@@ -22,16 +23,6 @@ export interface ContainerHost {
   readonly restartPolicy: 'Always' | 'OnFailure' | 'Never';
   changed(): void;
 }
-
-const SIGNAL_EXIT = 128;
-const SIGNALS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGTERM: 15,
-};
 
 export class ContainerRunner {
   readonly #container: Container;
@@ -133,5 +124,5 @@ export class ContainerRunner {
 }
 
 function exitCodeOf({ code, signal }: Exit): number {
-  return code ?? SIGNAL_EXIT + (SIGNALS[signal ?? ''] ?? 0);
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
 }

@@ -2,8 +2,9 @@
  * Readiness probes. `Prober` asks and counts towards the thresholds; until the first success it asks at short, growing
  * intervals instead of the period, so that a pod which is up in 60 ms counts as ready in 70 and not in a second.
  */
-import { get } from 'node:http';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { get, type IncomingMessage, type RequestOptions } from 'node:http';
+import { connect, type NetConnectOpts } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Probe } from '@tombolo/machine/kubernetes/objects.ts';
 
@@ -47,47 +48,35 @@ export async function watchReadiness(
 }
 
 /** One attempt: passed or not, whatever the reason. */
-function probeOnce(container: Container, probe: Probe, target: ProbeTarget): Promise<boolean> {
-  const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
+async function probeOnce(container: Container, probe: Probe, target: ProbeTarget): Promise<boolean> {
+  const timeout = (probe.timeoutSeconds ?? 1) * 1000;
   const { httpGet, tcpSocket, exec } = probe;
-  if (httpGet) return probeHttp(target.address, portOf(container, httpGet.port), httpGet.path ?? '/', timeoutMs);
-  if (tcpSocket) return probeTcp(target.address, portOf(container, tcpSocket.port), timeoutMs);
-  if (exec) {
-    return target.exec(exec.command ?? [], timeoutMs).then(
-      (code) => code === 0,
-      () => false,
-    );
+  const { address: host } = target;
+  try {
+    if (httpGet) return await probeHttp({ host, port: portOf(container, httpGet.port), path: httpGet.path, timeout });
+    if (tcpSocket) return await probeTcp({ host, port: portOf(container, tcpSocket.port), timeout });
+    return exec === undefined || (await target.exec(exec.command ?? [], timeout)) === 0;
+  } catch {
+    return false;
   }
-  return Promise.resolve(true);
 }
 
 function portOf({ ports = [] }: Container, port: number | string): number {
   return typeof port === 'number' ? port : (ports.find(({ name }) => name === port)?.containerPort ?? 0);
 }
 
-function probeHttp(host: string, port: number, path: string, timeout: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const request = get({ host, port, path, timeout, agent: false }, (response) => {
-      response.resume();
-      response.once('error', () => {});
-      const status = response.statusCode ?? 0;
-      resolve(status >= 200 && status < 400);
-    });
-    request.once('timeout', () => request.destroy());
-    request.once('error', () => resolve(false));
-    request.once('close', () => resolve(false));
-  });
+async function probeHttp(options: RequestOptions): Promise<boolean> {
+  const request = get({ ...options, agent: false });
+  request.on('error', () => {}).once('timeout', () => request.destroy());
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.on('error', () => {}).resume();
+  return response.statusCode !== undefined && response.statusCode >= 200 && response.statusCode < 400;
 }
 
-function probeTcp(host: string, port: number, timeout: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout });
-    const finish = (passed: boolean): void => {
-      socket.destroy();
-      resolve(passed);
-    };
-    socket.once('connect', () => finish(true));
-    socket.once('timeout', () => finish(false));
-    socket.once('error', () => finish(false));
-  });
+async function probeTcp(options: NetConnectOpts): Promise<boolean> {
+  const socket = connect(options);
+  socket.once('timeout', () => socket.destroy(new Error('timed out')));
+  await once(socket, 'connect');
+  socket.destroy();
+  return true;
 }
