@@ -57,7 +57,8 @@ export async function realCluster(): Promise<Cluster> {
       const { header } = await etcd('range', { key: btoa('/') });
       await etcd('compaction', { revision: header.revision, physical: true });
       // It has a memory of its own.
-      await controlPlane.apiserver.restart();
+      await controlPlane.apiserver.kill();
+      await controlPlane.apiserver.start();
       await controlPlane.ready();
     },
     close: () => kubernetes.close(),
