@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { command } from '@tombolo/machine/command.ts';
 
 export interface ImageSpec {
@@ -25,7 +25,7 @@ interface Blob {
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-/** `work` is a directory of its own, and is gone afterwards. */
+/** `work`: a directory for what it needs meanwhile. */
 export async function writeImageArchive(images: readonly ImageSpec[], file: string, work: string): Promise<void> {
   const blobs = `${work}/layout/blobs/sha256`;
   await mkdir(blobs, { recursive: true });
@@ -46,7 +46,6 @@ export async function writeImageArchive(images: readonly ImageSpec[], file: stri
   await writeFile(`${work}/layout/index.json`, JSON.stringify({ schemaVersion: 2, manifests }));
   await command(['tar', '-C', `${work}/layout`, '-cf', `${file}.new`, '.']);
   await rename(`${file}.new`, file);
-  await rm(work, { recursive: true });
 }
 
 async function layerBlob(root: string, blobs: string, work: string): Promise<Blob> {

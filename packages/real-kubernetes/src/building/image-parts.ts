@@ -1,5 +1,6 @@
 /** The images, kept beside the programs that are in them. */
 import { globSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
@@ -21,16 +22,22 @@ export async function testImageName(version: KubernetesVersion): Promise<string>
 }
 
 export async function buildLabImages(pause: string): Promise<string> {
-  return makeOnce(await labImagesName(), (directory) =>
-    writeLabImages(pause, join(directory, 'images.tar'), join(directory, 'work')),
-  );
+  return makeArchive(await labImagesName(), (file, work) => writeLabImages(pause, file, work));
 }
 
 /** Under every name by which the tests ask for agnhost, or for another image that it can stand for. */
 export async function buildTestImage(version: KubernetesVersion, e2e: string, programs: TestPrograms): Promise<string> {
-  return makeOnce(await testImageName(version), async (directory) => {
+  return makeArchive(await testImageName(version), async (file, work) => {
     const list = (await command([e2e, '--list-images'])).trim().split('\n');
     const names = list.filter((name) => /\/(agnhost|busybox|glibc-dns-testing|jessie-dnsutils):/.test(name));
-    await writeTestImages(programs, names, join(directory, 'images.tar'), join(directory, 'work'));
+    await writeTestImages(programs, names, file, work);
+  });
+}
+
+function makeArchive(name: string, write: (file: string, work: string) => Promise<void>): Promise<string> {
+  return makeOnce(name, async (directory) => {
+    const work = join(directory, 'work');
+    await write(join(directory, 'images.tar'), work);
+    await rm(work, { recursive: true });
   });
 }
