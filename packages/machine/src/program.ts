@@ -100,11 +100,15 @@ export class Program {
   async stop(graceMs = 10_000): Promise<Exit> {
     this.#child?.ref();
     this.signal('SIGTERM');
-    const timer = setTimeout(() => void this.kill(), graceMs);
+    let killed = Promise.resolve();
+    const timer = setTimeout(() => {
+      killed = this.kill();
+    }, graceMs);
     try {
       return await this.exited;
     } finally {
       clearTimeout(timer);
+      await killed; // Else it would go on to kill what is started there next.
       await killCgroup(this.spec.cgroup);
     }
   }
