@@ -34,7 +34,7 @@ export class TroubledControlPlane {
   }
 
   async grant(): Promise<void> {
-    await this.kubectl('create', 'clusterrole', 'tombolo', '--verb=get,list,watch', `--resource=${READABLE}`);
+    await this.kubectl('create', 'clusterrole', 'tombolo', '--verb=list,watch', `--resource=${READABLE}`);
     await this.kubectl('create', 'clusterrolebinding', 'tombolo', '--clusterrole=tombolo', '--user=tombolo');
   }
 
