@@ -63,21 +63,18 @@ for (const [version, path] of programs) {
       assert.equal(await kubectl('get service web -o jsonpath={.spec.sessionAffinity}'), 'ClientIP');
     });
 
-    it('rolls out, waits, undoes, scales, deletes', async () => {
+    it('rolls out, waits, scales, deletes', async () => {
       const rolledOut = async () =>
         assert.match(await kubectl('rollout status deployment/web --timeout=30s'), /successfully rolled out/);
       await rolledOut();
       assert.match(await kubectl('wait --for=condition=Available deployment/web --timeout=30s'), /condition met/);
       await kubectl('set image deployment/web web=web:2');
       await rolledOut();
-      assert.match(await kubectl('rollout history deployment/web'), /^2 /m);
-      await kubectl('rollout undo deployment/web');
-      await rolledOut();
       const images = "get pods -l app=web -o 'jsonpath={.items[*].spec.containers[0].image}'";
-      assert.equal(await kubectl(images), 'web:1 web:1');
+      assert.equal(await kubectl(images), 'web:2 web:2');
       await kubectl('scale deployment web --replicas=1');
       await rolledOut();
-      assert.equal(await kubectl(images), 'web:1');
+      assert.equal(await kubectl(images), 'web:2');
       assert.match(await kubectl('delete pod --all --timeout=30s'), /pod "web-/);
       await kubectl('delete namespace x --timeout=30s');
     });

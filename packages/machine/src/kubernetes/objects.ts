@@ -31,8 +31,6 @@ export interface ContainerPort {
 
 export interface Probe {
   readonly httpGet?: { readonly path?: string; readonly port: number | string };
-  readonly tcpSocket?: { readonly port: number | string };
-  readonly exec?: { readonly command?: readonly string[] };
   readonly initialDelaySeconds?: number;
   readonly periodSeconds?: number;
   readonly timeoutSeconds?: number;
@@ -62,7 +60,6 @@ export interface Pod extends KubernetesObject {
   readonly spec: {
     readonly nodeName?: string;
     readonly hostNetwork?: boolean;
-    readonly restartPolicy?: 'Always' | 'OnFailure' | 'Never';
     readonly containers: readonly Container[];
   };
   readonly status?: {

@@ -88,7 +88,6 @@ const cause =
   };
 
 export const invalidValue = cause('Invalid', 'Invalid value');
-export const duplicate = cause('Duplicate', 'Duplicate value');
 export const required = (field: string, why = ''): Cause => cause('Required', 'Required value')(field, undefined, why);
 
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): Cause => {

@@ -1,6 +1,4 @@
 /** The kinds that are served. */
-import { type Cause, invalidValue } from './api-error.ts';
-
 import * as pods from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
@@ -61,7 +59,6 @@ export const builtinResources: readonly ResourceDefinition[] = [
   define('/secrets', 'Secret', selectable('type'), {
     table: tables.secretTable,
     setDefaults: defaultSecret,
-    validate: validateSecret,
   }),
   define('/serviceaccounts sa', 'ServiceAccount'),
   // Nobody writes any here; kubectl describe asks for them.
@@ -77,7 +74,6 @@ export const builtinResources: readonly ResourceDefinition[] = [
     validate: validateWorkload,
   }),
   define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { table: tables.endpointSliceTable }),
-  define('coordination.k8s.io/leases', 'Lease', { table: tables.leaseTable }),
 ];
 
 function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void {
@@ -104,8 +100,4 @@ function defaultSecret(draft: KubeObject): void {
   const encoded = Object.entries(stringData).map(([key, text]) => [key, Buffer.from(String(text)).toString('base64')]);
   draft['data'] = { ...(isJsonObject(data) ? data : {}), ...Object.fromEntries(encoded) };
   delete draft['stringData'];
-}
-
-function validateSecret(object: KubeObject, old: KubeObject | undefined): Cause[] {
-  return old && old['type'] !== object['type'] ? [invalidValue('type', object['type'], 'field is immutable')] : [];
 }

@@ -4,7 +4,7 @@ import { draftOf, type KubeObject, timestamp } from './objects.ts';
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
-  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly uid?: string;
   readonly dryRun?: boolean;
 }
 
@@ -19,14 +19,13 @@ export const ORPHAN = 'orphan';
 
 export const hasFinalizers = ({ metadata }: KubeObject): boolean => (metadata.finalizers?.length ?? 0) > 0;
 
-export function preconditionFailure({ metadata }: KubeObject, { preconditions }: DeleteOptions): string | undefined {
-  const { uid = metadata.uid, resourceVersion = metadata.resourceVersion } = preconditions ?? {};
-  const failed = (field: string, wanted: string, is: string, more: string) =>
-    `the ${field} in the precondition (${wanted}) does not match the ${field} in record (${is}). ${more}`;
-  if (uid !== metadata.uid)
-    return failed('UID', uid, metadata.uid, 'The object might have been deleted and then recreated');
-  if (resourceVersion === metadata.resourceVersion) return undefined;
-  return failed('ResourceVersion', resourceVersion, metadata.resourceVersion, 'The object might have been modified');
+/** The caller meant another object of this name. */
+export function preconditionFailure(
+  { metadata }: KubeObject,
+  { uid = metadata.uid }: DeleteOptions,
+): string | undefined {
+  if (uid === metadata.uid) return undefined;
+  return `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`;
 }
 
 export function finalizersFor({ metadata }: KubeObject, { propagationPolicy }: DeleteOptions): string[] {

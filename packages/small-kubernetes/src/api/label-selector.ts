@@ -30,8 +30,6 @@ function matches({ operator, values }: Requirement, value: string | undefined): 
 
 const KEY = /^([a-z0-9A-Z]([a-z0-9A-Z.-]{0,251}[a-z0-9A-Z])?\/)?[a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?$/;
 const VALUE = /^([a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?)?$/;
-export const isLabelKey = (text: string): boolean => KEY.test(text);
-export const isLabelValue = (text: string): boolean => VALUE.test(text);
 
 /** Throws 400 for text that is no selector. */
 export function parseLabelSelector(text: string): Requirement[] {
@@ -56,7 +54,7 @@ function parseTerm(term: string): Requirement {
 }
 
 function checked(requirement: Requirement, whole: string): Requirement {
-  if (isLabelKey(requirement.key) && requirement.values.every(isLabelValue)) return requirement;
+  if (KEY.test(requirement.key) && requirement.values.every((value) => VALUE.test(value))) return requirement;
   throw badRequest(
     `unable to parse requirement: expected a label selector such as a=b,c in (d): current value is ${JSON.stringify(whole)}`,
   );

@@ -11,14 +11,10 @@ import {
   MODIFIED_MEANWHILE,
   required,
 } from './api-error.ts';
-import { isLabelKey, isLabelValue } from './label-selector.ts';
 import { draftOf, isJsonObject, type JsonObject, type KubeObject, type Metadata, timestamp } from './objects.ts';
 import { apiVersionOf, type ResourceDefinition } from './resource.ts';
 
-const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-const LABEL_RULE =
-  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN_RULE =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 /** Without vowels and look-alikes, as Kubernetes does. */
@@ -105,24 +101,7 @@ export function countGeneration(definition: ResourceDefinition, draft: KubeObjec
   draft.metadata.generation = current && isDeepStrictEqual(desired(draft), desired(current)) ? last : last + 1;
 }
 
-export function validateMetadata({ group, resource }: ResourceDefinition, { metadata }: KubeObject): Cause[] {
-  const { name, labels = {}, annotations = {} } = metadata;
+export function validateName({ metadata: { name } }: KubeObject): Cause[] {
   if (!name) return [required('metadata.name', 'name or generateName is required')];
-  const causes: Cause[] = [];
-  const wrong = (field: string, value: unknown, why: string) => causes.push(invalidValue(field, value, why));
-  const isShort = group === '' && ['services', 'namespaces'].includes(resource);
-  if (!(isShort ? LABEL : SUBDOMAIN).test(name)) {
-    wrong('metadata.name', name, isShort ? LABEL_RULE : SUBDOMAIN_RULE);
-  }
-  const keyRule = "name part must consist of alphanumeric characters, '-', '_' or '.'";
-  const valueRule = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'";
-  for (const [key, value] of Object.entries(labels)) {
-    if (!isLabelKey(key)) wrong('metadata.labels', key, keyRule);
-    if (typeof value !== 'string' || !isLabelValue(value)) wrong('metadata.labels', value, valueRule);
-  }
-  for (const [key, value] of Object.entries(annotations)) {
-    if (!isLabelKey(key.toLowerCase())) wrong('metadata.annotations', key, keyRule);
-    if (typeof value !== 'string') wrong(`metadata.annotations[${key}]`, value, 'must be a string');
-  }
-  return causes;
+  return SUBDOMAIN.test(name) ? [] : [invalidValue('metadata.name', name, SUBDOMAIN_RULE)];
 }

@@ -15,14 +15,7 @@ import {
   withDeletion,
 } from './deletion.ts';
 import { tables } from './kinds/typed.ts';
-import {
-  carryMetadata,
-  checkName,
-  countGeneration,
-  draftFromBody,
-  stampNew,
-  validateMetadata,
-} from './object-metadata.ts';
+import { carryMetadata, checkName, countGeneration, draftFromBody, stampNew, validateName } from './object-metadata.ts';
 import { draftOf, type KubeObject, listAt, type ManagedFields, type NewObject, timestamp } from './objects.ts';
 import { type Registry, type ResourceDefinition, tableOf } from './resource.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
@@ -197,7 +190,7 @@ export class Operations {
     const check = (causes: readonly Cause[] = []) => {
       if (causes.length > 0) throw invalid(definition, draft.metadata.name ?? '', causes);
     };
-    check(validateMetadata(definition, draft));
+    check(validateName(draft));
     definition.setDefaults?.(draft, current);
     check(definition.validate?.(draft, current));
     delete draft.metadata.managedFields;

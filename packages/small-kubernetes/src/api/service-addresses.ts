@@ -1,5 +1,5 @@
 /**
- * Cluster addresses and node ports of Services. What is in use is read from the store's change feed, so nothing has to
+ * Cluster addresses and node ports of Services. What is in use is read off the Services that there are, so nothing has to
  * be given back, and a dry run takes nothing.
  */
 import {
@@ -13,47 +13,35 @@ import {
   parseIp,
 } from '@tombolo/shared/model/ip.ts';
 import { fieldAt, type KubeObject, listAt } from './objects.ts';
-import type { Change } from './store.ts';
 
 const FIRST_NODE_PORT = 30000;
 const LAST_NODE_PORT = 32767;
 /** As many of a range as are handed out: the last two bytes of an address. */
 const MOST_ADDRESSES = 2 ** 16;
 
-interface Range {
-  readonly cidr: Cidr;
-  readonly size: number;
-  next: number;
-}
-
 export class ServiceAddresses {
-  readonly #ranges: Range[];
-  readonly #users = new Map<string, string>();
+  readonly #cidrs: readonly Cidr[];
+  readonly #services: () => readonly KubeObject[];
 
-  constructor(cidrs: readonly Cidr[]) {
-    this.#ranges = cidrs.map((cidr) => {
-      const bits = bytesOf(cidr.address).length * 8 - cidr.length;
-      return { cidr, size: Math.min(2 ** bits, MOST_ADDRESSES), next: 1 };
-    });
+  constructor(cidrs: readonly Cidr[], services: () => readonly KubeObject[]) {
+    this.#cidrs = cidrs;
+    this.#services = services;
   }
 
   /** In the order of configuration; the first is what a single-stack Service gets. */
   get families(): readonly IpFamily[] {
-    return this.#ranges.map(({ cidr }) => familyOf(cidr.address));
-  }
-
-  observe({ object, previous, type }: Change): void {
-    if (previous) for (const used of takenBy(previous)) this.#users.delete(used);
-    if (type !== 'DELETED') for (const used of takenBy(object)) this.#users.set(used, object.metadata.uid);
+    return this.#cidrs.map(({ address }) => familyOf(address));
   }
 
   /** Undefined when the family is not configured or its range is full. */
   nextAddress(family: IpFamily): IpAddress | undefined {
-    const range = this.#ranges.find(({ cidr }) => familyOf(cidr.address) === family);
-    for (let tries = 1; range && tries < range.size; tries++) {
-      const address = addressAt(range.cidr, range.next);
-      range.next = range.next + 1 >= range.size ? 1 : range.next + 1;
-      if (!this.#users.has(address)) return address;
+    const range = this.#cidrs.find(({ address }) => familyOf(address) === family);
+    if (!range) return undefined;
+    const users = this.#users();
+    const size = Math.min(2 ** (bytesOf(range.address).length * 8 - range.length), MOST_ADDRESSES);
+    for (let offset = 1; offset < size; offset++) {
+      const address = addressAt(range, offset);
+      if (!users.has(address)) return address;
     }
     return undefined;
   }
@@ -62,18 +50,17 @@ export class ServiceAddresses {
   refusal(text: string, uid: string): string | undefined {
     const address = parseIp(text);
     if (!address.ok) return 'must be a valid IP address';
-    if (!this.#ranges.some(({ cidr }) => cidrContains(cidr, address.value)))
+    if (!this.#cidrs.some((cidr) => cidrContains(cidr, address.value)))
       return `failed to allocate IP ${text}: the provided IP is not in the valid range`;
-    const isFree = (this.#users.get(address.value) ?? uid) === uid;
+    const isFree = (this.#users().get(address.value) ?? uid) === uid;
     return isFree ? undefined : `failed to allocate IP ${text}: provided IP is already allocated`;
   }
 
   /** Beyond the range when all are taken. */
   nextNodePort(protocol: string, taken: ReadonlySet<string>): number {
+    const users = this.#users();
     let port = FIRST_NODE_PORT;
-    for (let key = nodePortKey(protocol, port); this.#users.has(key) || taken.has(key); ) {
-      key = nodePortKey(protocol, ++port);
-    }
+    while (users.has(nodePortKey(protocol, port)) || taken.has(nodePortKey(protocol, port))) port++;
     return port;
   }
 
@@ -81,8 +68,15 @@ export class ServiceAddresses {
     const range = `${FIRST_NODE_PORT}-${LAST_NODE_PORT}`;
     if (port < FIRST_NODE_PORT || port > LAST_NODE_PORT)
       return `provided port is not in the valid range. The range of valid ports is ${range}`;
-    const isFree = (this.#users.get(nodePortKey(protocol, port)) ?? uid) === uid;
+    const isFree = (this.#users().get(nodePortKey(protocol, port)) ?? uid) === uid;
     return isFree ? undefined : 'provided port is already allocated';
+  }
+
+  /** The Service, by its uid, that has an address or node port. */
+  #users(): ReadonlyMap<string, string> {
+    return new Map(
+      this.#services().flatMap((service) => takenBy(service).map((used) => [used, service.metadata.uid] as const)),
+    );
   }
 }
 

@@ -45,8 +45,7 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   const { listen, serviceCidrs = ['10.96.0.0/16'], historySize = 10_000, log = silentLogger } = options;
   const onListenerError = (error: unknown) => log.error({ error }, 'Listener of the store failed');
   const store = new Store({ historySize, firstRevision: Date.now() - EPOCH, onListenerError });
-  const addresses = new ServiceAddresses(serviceCidrs.map(cidr));
-  store.subscribe(tables.services, (change) => addresses.observe(change));
+  const addresses = new ServiceAddresses(serviceCidrs.map(cidr), () => store.list(tables.services));
   const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
   const stopControllers = options.controllers === false ? () => {} : startControllers(operations, log);
   const server = new ApiServer(operations, log, options.bookmarkIntervalMs ?? 60_000);

@@ -53,7 +53,12 @@ export class Store {
   }
 
   get(table: string, namespace: string, name: string): KubeObject | undefined {
-    return this.#tables.get(table)?.get(`${namespace}/${name}`);
+    return this.find(table, `${namespace}/${name}`);
+  }
+
+  /** By what `keyOf` says of it. */
+  find(table: string, key: string): KubeObject | undefined {
+    return this.#tables.get(table)?.get(key);
   }
 
   /** In the order of keys (namespace, then name). */

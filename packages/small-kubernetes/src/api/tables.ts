@@ -1,5 +1,6 @@
 /** What `kubectl get` shows of each kind: the heads of its columns, and a row for each object. */
-import { isTrue, type Node, type Pod, type Service, type Workload } from './kinds/typed.ts';
+import { isTrue } from './kinds/conditions.ts';
+import type { Node, Pod, Service, Workload } from './kinds/typed.ts';
 import { formatLabelSelector } from './label-selector.ts';
 import { fieldAt, type JsonObject, type KubeObject, listAt } from './objects.ts';
 
@@ -42,7 +43,6 @@ export const plainTable = table('Age', (_, age) => [age]);
 export const configMapTable = table('Data|Age', ({ data }, age) => [sizeOf(data), age]);
 export const secretTable = table('Type|Data|Age', ({ type, data }, age) => [type, sizeOf(data), age]);
 export const namespaceTable = table('Status|Age', ({ status }, age) => [fieldAt(status, 'phase'), age]);
-export const leaseTable = table('Holder|Age', ({ spec }, age) => [fieldAt(spec, 'holderIdentity'), age]);
 
 export const serviceTable = table<Service>(
   'Type|Cluster-IP|External-IP|Port(s)|Age|Selector*',

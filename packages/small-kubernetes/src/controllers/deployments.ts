@@ -1,20 +1,18 @@
 /**
  * Deployments: one ReplicaSet for each pod template, replicas moved from old to new within the bounds of the strategy,
- * revisions for `kubectl rollout`, and a status. It rolls by the bounds of `RollingUpdate` whatever
- * the strategy, keeps all revisions, and times nothing.
+ * and a status. It rolls by the bounds of `RollingUpdate` whatever the strategy, keeps all ReplicaSets, and times nothing.
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { withCondition } from '../api/kinds/conditions.ts';
 import { type Condition, tables, type Workload, type WorkloadStatus } from '../api/kinds/typed.ts';
 import { controlledBy, controllerOf, isJsonObject, timestamp, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
-import { withCondition } from './conditions.ts';
 import { Controller } from './controller.ts';
 import { boundsOf, planRollout } from './rollout.ts';
 
 const HASH = 'pod-template-hash';
-const REVISION = 'deployment.kubernetes.io/revision';
 
 export class DeploymentController extends Controller {
   constructor(operations: Operations, log: Logger) {
@@ -27,17 +25,19 @@ export class DeploymentController extends Controller {
   }
 
   protected reconcile(key: string): void {
-    const [namespace = '', name = ''] = key.split('/');
-    const deployment = this.store.get(tables.deployments, namespace, name) as Workload | undefined;
+    const deployment = this.store.find(tables.deployments, key) as Workload | undefined;
     if (!deployment || deployment.metadata.deletionTimestamp !== undefined) return;
     const sets = this.#setsOf(deployment);
     const hash = hashOf(deployment.spec.template);
-    const current = sets.find((set) => set.metadata.labels?.[HASH] === hash) ?? this.#createSet(deployment, hash, sets);
-    if (!current) return;
+    const current = sets.find((set) => set.metadata.labels?.[HASH] === hash) ?? this.#createSet(deployment, hash);
     const old = sets.filter((set) => set.metadata.uid !== current.metadata.uid);
-    const revised = this.#keepRevision(deployment, current, old);
-    this.#roll(revised, current, old);
-    this.#writeStatus(revised, this.#setsOf(deployment), current.metadata.name);
+    const plan = planRollout(deployment, current, old);
+    for (const set of [current, ...old]) {
+      this.operations.change(set, ({ spec }) => {
+        spec.replicas = plan.get(set.metadata.name) ?? 0;
+      });
+    }
+    this.#writeStatus(deployment, current.metadata.name);
   }
 
   #setsOf(deployment: Workload): Workload[] {
@@ -45,20 +45,16 @@ export class DeploymentController extends Controller {
     return sets.filter((set) => controllerOf(set)?.uid === deployment.metadata.uid);
   }
 
-  /** A paused Deployment starts no new rollout. */
-  #createSet(deployment: Workload, hash: string, sets: readonly Workload[]): Workload | undefined {
-    const { metadata, spec } = deployment;
-    if (spec.paused && sets.length > 0) return undefined;
-    const { selector, template } = spec;
+  #createSet(deployment: Workload, hash: string): Workload {
+    const { selector, template } = deployment.spec;
     const labels = { ...template.metadata?.labels, [HASH]: hash };
     return this.operations.createObject({
       apiVersion: 'apps/v1',
       kind: 'ReplicaSet',
       metadata: {
-        name: `${metadata.name}-${hash}`,
+        name: `${deployment.metadata.name}-${hash}`,
         namespace: spaceOf(deployment),
         labels,
-        annotations: { [REVISION]: String(highestRevision(sets) + 1) },
         ownerReferences: [controlledBy(deployment)],
       },
       spec: {
@@ -69,40 +65,22 @@ export class DeploymentController extends Controller {
     }) as Workload;
   }
 
-  /** A template that was rolled back to becomes the newest revision again. */
-  #keepRevision(deployment: Workload, current: Workload, old: readonly Workload[]): Workload {
-    const revision = Math.max(revisionOf(current), highestRevision(old) + 1);
-    const annotate = ({ metadata }: Workload) => {
-      metadata.annotations = { ...metadata.annotations, [REVISION]: String(revision) };
-    };
-    this.operations.change(current, annotate);
-    return this.operations.change(deployment, annotate);
-  }
-
-  #roll(deployment: Workload, current: Workload, old: readonly Workload[]): void {
-    const plan = planRollout(deployment, current, old);
-    for (const set of [current, ...old]) {
-      this.operations.change(set, (draft) => {
-        draft.spec.replicas = plan.get(set.metadata.name) ?? draft.spec.replicas ?? 0;
-      });
-    }
-  }
-
-  #writeStatus(deployment: Workload, sets: readonly Workload[], name: string): void {
+  #writeStatus(deployment: Workload, current: string): void {
+    const sets = this.#setsOf(deployment);
     const total = (field: 'replicas' | 'readyReplicas' | 'availableReplicas') =>
       sets.reduce((sum, { status }) => sum + (status[field] ?? 0), 0);
     const availableReplicas = total('availableReplicas');
     const counts = {
       observedGeneration: deployment.metadata.generation ?? 0,
       replicas: total('replicas'),
-      updatedReplicas: sets.find(({ metadata }) => metadata.name === name)?.status.replicas ?? 0,
+      updatedReplicas: sets.find(({ metadata }) => metadata.name === current)?.status.replicas ?? 0,
       readyReplicas: total('readyReplicas'),
       availableReplicas,
       unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 0) - availableReplicas),
     };
     const now = timestamp(this.operations.now());
     const count = (draft: Workload) => {
-      const conditions = conditionsFor(deployment, counts, name).reduce<Condition[]>(
+      const conditions = conditionsFor(deployment, counts, current).reduce<Condition[]>(
         (list, condition) => withCondition(list, condition, now),
         draft.status.conditions ?? [],
       );
@@ -132,9 +110,6 @@ function conditionsFor(deployment: Workload, counts: WorkloadStatus, name: strin
     },
   ];
 }
-
-const revisionOf = ({ metadata }: Workload): number => Number(metadata.annotations?.[REVISION] ?? 0);
-const highestRevision = (sets: readonly Workload[]): number => Math.max(0, ...sets.map(revisionOf));
 
 /** The same for equal templates, whatever the order of their fields. */
 function hashOf(template: unknown): string {

@@ -43,7 +43,7 @@ export class EndpointSliceController extends Controller {
 
   protected reconcile(key: string): void {
     const [namespace = '', name = ''] = key.split('/');
-    const service = this.store.get(tables.services, namespace, name) as Service | undefined;
+    const service = this.store.find(tables.services, key) as Service | undefined;
     const slices = this.store
       .list(tables.endpointSlices, namespace)
       .filter(({ metadata: { labels = {} } }) => labels[SERVICE_NAME] === name && labels[MANAGED_BY] === MANAGER);

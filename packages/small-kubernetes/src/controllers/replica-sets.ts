@@ -1,6 +1,7 @@
 /** ReplicaSets: as many pods as asked for, and a status that counts them. Adopts none. */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { isTrue, type Pod, tables, type Workload } from '../api/kinds/typed.ts';
+import { isTrue } from '../api/kinds/conditions.ts';
+import { type Pod, tables, type Workload } from '../api/kinds/typed.ts';
 import { controlledBy, controllerOf, withoutZeros } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
@@ -17,8 +18,7 @@ export class ReplicaSetController extends Controller {
   }
 
   protected reconcile(key: string): void {
-    const [namespace = '', name = ''] = key.split('/');
-    const set = this.store.get(tables.replicaSets, namespace, name) as Workload | undefined;
+    const set = this.store.find(tables.replicaSets, key) as Workload | undefined;
     if (!set) return;
     if (set.metadata.deletionTimestamp === undefined) this.#converge(set);
     this.#writeStatus(set);
@@ -28,14 +28,14 @@ export class ReplicaSetController extends Controller {
     const pods = this.#podsOf(set);
     const missing = (set.spec.replicas ?? 0) - pods.length;
     for (let n = 0; n < missing; n++) this.#createPod(set);
-    const surplus = pods.sort(dispensableFirst).slice(0, Math.max(0, -missing));
+    const surplus = pods.sort((a, b) => Number(isReady(a)) - Number(isReady(b))).slice(0, Math.max(0, -missing));
     for (const pod of surplus) this.operations.deleteObject(pod);
   }
 
-  /** Those that count: neither ended nor on their way out. */
+  /** Those that count: not on their way out. */
   #podsOf({ metadata: { uid, namespace } }: Workload): Pod[] {
     const pods = this.store.list(tables.pods, namespace) as Pod[];
-    return pods.filter((pod) => controllerOf(pod)?.uid === uid && isActive(pod));
+    return pods.filter((pod) => controllerOf(pod)?.uid === uid && pod.metadata.deletionTimestamp === undefined);
   }
 
   #createPod(set: Workload): void {
@@ -55,7 +55,7 @@ export class ReplicaSetController extends Controller {
 
   #writeStatus(set: Workload): void {
     const pods = this.#podsOf(set);
-    const ready = pods.filter((pod) => isTrue(pod.status.conditions, 'Ready')).length;
+    const ready = pods.filter(isReady).length;
     const counts = {
       fullyLabeledReplicas: pods.length,
       readyReplicas: ready,
@@ -69,14 +69,4 @@ export class ReplicaSetController extends Controller {
   }
 }
 
-const isActive = ({ metadata, status }: Pod): boolean =>
-  metadata.deletionTimestamp === undefined && status.phase !== 'Succeeded' && status.phase !== 'Failed';
-
-/** Not scheduled before scheduled, not ready before ready, young before old. */
-function dispensableFirst(a: Pod, b: Pod): number {
-  return (
-    Number(Boolean(a.spec.nodeName)) - Number(Boolean(b.spec.nodeName)) ||
-    Number(isTrue(a.status.conditions, 'Ready')) - Number(isTrue(b.status.conditions, 'Ready')) ||
-    Date.parse(b.metadata.creationTimestamp) - Date.parse(a.metadata.creationTimestamp)
-  );
-}
+const isReady = ({ status }: Pod): boolean => isTrue(status.conditions, 'Ready');

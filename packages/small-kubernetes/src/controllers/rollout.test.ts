@@ -87,10 +87,18 @@ describe('planRollout()', () => {
 
   it('takes pods that do not work before pods that do, whichever set is listed first', () => {
     const sets = [set('works', 3, 3), set('broken', 3, 0)];
-    assert.deepEqual([...planRollout(deployment(3, 1, 0), set('new', 1, 0), sets)], [['broken', 0]]);
+    assert.deepEqual(
+      [...planRollout(deployment(3, 1, 0), set('new', 1, 0), sets)],
+      [
+        ['new', 1],
+        ['works', 3],
+        ['broken', 0],
+      ],
+    );
     assert.deepEqual(
       [...planRollout(deployment(3, 1, 0), set('new', 1, 1), sets)],
       [
+        ['new', 1],
         ['works', 2],
         ['broken', 0],
       ],

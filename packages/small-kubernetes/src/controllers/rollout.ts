@@ -21,47 +21,27 @@ function countOf(value: number | string, desired: number, round: (n: number) => 
   return typeof value === 'number' ? value : round((Number.parseFloat(value) * desired) / 100);
 }
 
-/** Replicas by name of the ReplicaSet, for those that change. */
+/**
+ * Replicas by name of the ReplicaSet: as many new pods as there is room for, and of the old ones only those that new ones
+ * cannot do without yet, from sets that work first.
+ */
 export function planRollout(
   deployment: Workload,
   current: Workload,
   old: readonly Workload[],
 ): ReadonlyMap<string, number> {
-  const bounds = boundsOf(deployment);
-  const { desired, surge } = bounds;
-  const before = replicasOf(current);
-  const room = Math.min(desired, desired + surge - sum(old, replicasOf));
-  const planned = [
-    [current, before > desired ? desired : Math.max(before, room)] as const,
-    ...shrinkOld(bounds, current, old),
-  ];
-  const changed = planned.filter(([set, count]) => replicasOf(set) !== count);
-  return new Map(changed.map(([set, count]) => [set.metadata.name, count]));
-}
-
-/** First the pods that are not available, of all sets, since they do not count; then as many others as may be missed. */
-function shrinkOld({ desired, unavailable }: RolloutBounds, current: Workload, old: readonly Workload[]) {
-  const least = desired - unavailable;
-  const all = [current, ...old];
-  const newUnavailable = Math.max(0, replicasOf(current) - availableOf(current));
-  const unready = (set: Workload) => Math.max(0, replicasOf(set) - availableOf(set));
-  const pruned = take(old, unready, sum(all, replicasOf) - least - newUnavailable);
-  const ready = (set: Workload) => Math.min(replicasOf(set), availableOf(set));
-  const missed = take(old, ready, sum(all, availableOf) - least);
-  return old.map((set, at) => [set, replicasOf(set) - (pruned[at] ?? 0) - (missed[at] ?? 0)] as const);
-}
-
-/** How many each set gives, in order, until the budget is spent. */
-function take(sets: readonly Workload[], has: (set: Workload) => number, budget: number): number[] {
-  let rest = Math.max(0, budget);
-  return sets.map((set) => {
-    const taken = Math.min(has(set), rest);
-    rest -= taken;
-    return taken;
-  });
+  const { desired, surge, unavailable } = boundsOf(deployment);
+  const room = desired + surge - old.reduce((sum, set) => sum + replicasOf(set), 0);
+  const next = Math.min(desired, Math.max(replicasOf(current), room));
+  const plan = new Map([[current.metadata.name, next]]);
+  let needed = Math.max(0, desired - unavailable - Math.min(next, availableOf(current)));
+  for (const set of old.toSorted((a, b) => availableOf(b) - availableOf(a))) {
+    const kept = Math.min(replicasOf(set), needed);
+    plan.set(set.metadata.name, kept);
+    needed -= kept;
+  }
+  return plan;
 }
 
 const replicasOf = ({ spec }: Workload): number => spec.replicas ?? 0;
 const availableOf = ({ status }: Workload): number => status.availableReplicas ?? 0;
-const sum = (sets: readonly Workload[], count: (set: Workload) => number): number =>
-  sets.reduce((total, set) => total + count(set), 0);

@@ -3,12 +3,12 @@
  * found no node whenever a node changes. Counts no resources and knows no taints.
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { type Condition, isTrue, type Node, type Pod, tables } from '../api/kinds/typed.ts';
+import { isTrue, withCondition } from '../api/kinds/conditions.ts';
+import { type Condition, type Node, type Pod, tables } from '../api/kinds/typed.ts';
 import { selectorOfSpec } from '../api/label-selector.ts';
 import { timestamp } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf } from '../api/store.ts';
-import { withCondition } from './conditions.ts';
 import { Controller } from './controller.ts';
 
 export class Scheduler extends Controller {
@@ -24,8 +24,7 @@ export class Scheduler extends Controller {
   }
 
   protected reconcile(key: string): void {
-    const [namespace = '', name = ''] = key.split('/');
-    const pod = this.store.get(tables.pods, namespace, name) as Pod | undefined;
+    const pod = this.store.find(tables.pods, key) as Pod | undefined;
     if (!pod || !isWaiting(pod)) return;
     const nodes = this.store.list(tables.nodes) as Node[];
     const candidates = nodes.filter((node) => accepts(node, pod));
@@ -44,7 +43,7 @@ export class Scheduler extends Controller {
 
   #say(pod: Pod, condition: Condition): void {
     const said = ({ status }: Pod) => {
-      status.conditions = withCondition(status.conditions, condition, timestamp(this.operations.now()));
+      status.conditions = withCondition(status.conditions ?? [], condition, timestamp(this.operations.now()));
     };
     this.operations.change(pod, said, { subresource: 'status', manager: 'kube-scheduler' });
   }

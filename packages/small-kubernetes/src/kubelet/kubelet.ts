@@ -1,7 +1,4 @@
-/**
- * A small kubelet: registers its node and runs the pods that are bound to it, as processes. A pod is known by its uid: a
- * new pod of the same name on this node waits until the old one is gone.
- */
+/** A small kubelet: registers its node and runs the pods that are bound to it, as processes. Knows pods by their uids. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeCgroup } from '@tombolo/machine/cgroup.ts';
 import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
@@ -22,8 +19,6 @@ export class Kubelet {
   readonly #client: KubernetesClient;
   readonly #addresses: AddressPool;
   readonly #pods = new Map<string, PodRunner>();
-  /** By namespace and name, the end of the pod that has it now. */
-  readonly #leaving = new Map<string, Promise<void>>();
 
   constructor(node: NodePlan, logger: Logger) {
     this.#node = node;
@@ -62,52 +57,24 @@ export class Kubelet {
     }
   }
 
+  /** Of a pod that ran before us and is to end, only the API has anything left. */
   #changed(pod: Pod): void {
     const { uid, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     const known = this.#pods.get(uid);
-    if (deletionTimestamp !== undefined) {
-      const runner = known ?? this.#adopt(pod);
-      this.#leaves(pod, runner.end(deletionGracePeriodSeconds));
-    } else if (known === undefined && !hasEnded(pod)) this.#begin(pod);
+    const runner = known ?? this.#adopt(pod);
+    if (deletionTimestamp !== undefined) void runner.end(deletionGracePeriodSeconds);
+    else if (known === undefined) runner.start();
   }
 
-  /** What one that was started before us left is gone; only the API still has it. */
   #adopt(pod: Pod): PodRunner {
-    const runner = new PodRunner(pod, this.#context());
+    const [node, client, addresses, logger] = [this.#node, this.#client, this.#addresses, this.#logger];
+    const runner = new PodRunner(pod, { node, client, addresses, logger });
     this.#pods.set(pod.metadata.uid, runner);
     return runner;
   }
 
-  #begin(pod: Pod): void {
-    const runner = this.#adopt(pod);
-    const before = this.#leaving.get(nameOf(pod));
-    this.#logger.info({ pod: nameOf(pod) }, 'pod starts');
-    if (before === undefined) runner.start();
-    else void before.then(() => this.#pods.has(pod.metadata.uid) && runner.start());
-  }
-
   #removed(uid: string): void {
-    const runner = this.#pods.get(uid);
-    if (runner === undefined) return;
+    void this.#pods.get(uid)?.discard();
     this.#pods.delete(uid);
-    this.#leaves(runner.pod, runner.discard());
-  }
-
-  #leaves(pod: Pod, end: Promise<void>): void {
-    const name = nameOf(pod);
-    const gone = end
-      .catch((error: Error) => this.#logger.error({ pod: name, error }, 'pod cannot be removed'))
-      .then(() => {
-        if (this.#leaving.get(name) === gone) this.#leaving.delete(name);
-      });
-    this.#leaving.set(name, gone);
-  }
-
-  #context() {
-    return { node: this.#node, client: this.#client, addresses: this.#addresses, logger: this.#logger };
   }
 }
-
-const nameOf = ({ metadata: { namespace = 'default', name } }: Pod): string => `${namespace}/${name}`;
-
-const hasEnded = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';

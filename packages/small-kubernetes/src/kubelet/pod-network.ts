@@ -3,7 +3,7 @@
  * has a route to each pod. No bridge between them, so that every packet of a pod passes the node's forwarding path,
  * where kube-proxy and the nftables datapath work.
  */
-import { createNetns, ip, removeNetns, setSysctls } from '@tombolo/machine/netns.ts';
+import { createNetns, ip, setSysctls } from '@tombolo/machine/netns.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import type { PodAddresses } from './address-pool.ts';
 import type { PodPlaces } from './pod-places.ts';
@@ -31,9 +31,4 @@ export async function connectPod(node: NodePlan, { netns, link }: PodPlaces, add
     `route add ${node.gateway6}/128 dev eth0`,
     `route add default via ${node.gateway6} dev eth0`,
   ]);
-}
-
-/** Takes the link and the routes to it along. */
-export async function disconnectPod(node: NodePlan, { netns }: PodPlaces): Promise<void> {
-  if (netns !== node.netns) await removeNetns([netns]);
 }

@@ -16,7 +16,7 @@ export function podPlaces(node: NodePlan, pod: Pod): PodPlaces {
   const short = uid.replaceAll('-', '').slice(0, 8);
   const id = `${namespace}.${name.slice(0, 60)}.${short}`;
   return {
-    netns: pod.spec.hostNetwork ? node.netns : `${podNetnsPrefix(node)}${id}`,
+    netns: `${podNetnsPrefix(node)}${id}`,
     cgroup: `${podsCgroup(node)}/${id}`,
     directory: `${node.directory}/pods/${id}`,
     link: `pod${short}`,

@@ -5,12 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createCgroup, removeCgroup } from '@tombolo/machine/cgroup.ts';
 import { ApiError, type KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
-import type { Pod, PodCondition } from '@tombolo/machine/kubernetes/objects.ts';
+import type { Pod } from '@tombolo/machine/kubernetes/objects.ts';
+import { removeNetns } from '@tombolo/machine/netns.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { Condition } from '../api/kinds/typed.ts';
 import type { AddressPool, PodAddresses } from './address-pool.ts';
 import { ContainerRunner } from './container.ts';
-import { connectPod, disconnectPod } from './pod-network.ts';
+import { connectPod } from './pod-network.ts';
 import { type PodPlaces, podPlaces } from './pod-places.ts';
 import { podStatus } from './pod-status.ts';
 
@@ -27,86 +29,74 @@ const RETRY_MS = 100;
 export class PodRunner {
   readonly #pod: Pod;
   readonly #context: PodContext;
+  readonly #logger: Logger;
   readonly #places: PodPlaces;
   readonly #startTime = new Date().toISOString();
-  readonly #hostAddresses: PodAddresses | undefined;
   #addresses: PodAddresses | undefined;
   #containers: readonly ContainerRunner[] = [];
   #problem: string | undefined;
-  #conditions: readonly PodCondition[];
+  #conditions: readonly Condition[];
   #statusDirty = false;
   #publishing = false;
   #started: Promise<void> = Promise.resolve();
   #ended: Promise<void> | undefined;
 
-  get pod(): Pod {
-    return this.#pod;
-  }
-
   constructor(pod: Pod, context: PodContext) {
     this.#pod = pod;
     this.#context = context;
+    this.#logger = context.logger.child({ pod: pod.metadata.name });
     this.#places = podPlaces(context.node, pod);
     this.#conditions = pod.status?.conditions ?? [];
-    const { address, address6 } = context.node;
-    this.#hostAddresses = pod.spec.hostNetwork ? { ipv4: address, ipv6: address6 } : undefined;
   }
 
   start(): void {
     this.#started = this.#start().catch((error: Error) => {
       this.#problem = error.message;
-      this.#context.logger.error({ pod: this.#pod.metadata.name, error }, 'pod cannot be started');
+      this.#logger.error({ error }, 'pod cannot be started');
       this.#statusChanged();
     });
   }
 
   /** Graceful end after a request to delete, then the removal from the API. Resolves when nothing is left of it. */
   end(graceSeconds = DEFAULT_GRACE_S): Promise<void> {
-    this.#ended ??= this.#end(graceSeconds * 1000);
+    this.#ended ??= this.#end(graceSeconds * 1000).catch((error: Error) =>
+      this.#logger.error({ error }, 'pod cannot be removed'),
+    );
     return this.#ended;
   }
 
   /** The pod is gone from the API: kill what runs. Also hurries a graceful end. */
   async discard(): Promise<void> {
-    await Promise.all([this.end(0), this.#killAll()]);
+    await Promise.all([this.end(0), this.#stopContainers(0)]);
   }
 
   async #start(): Promise<void> {
     const { node, addresses } = this.#context;
     await createCgroup(this.#places.cgroup);
-    this.#addresses = this.#hostAddresses ?? addresses.take();
-    if (this.#hostAddresses === undefined) await connectPod(node, this.#places, this.#addresses);
+    this.#addresses = addresses.take();
+    await connectPod(node, this.#places, this.#addresses);
     if (this.#ended !== undefined) return;
-    const host = {
-      ...this.#places,
-      address: this.#addresses.ipv4,
-      env: this.#environment(this.#addresses),
-      restartPolicy: this.#pod.spec.restartPolicy ?? 'Always',
-      changed: () => this.#statusChanged(),
-    };
+    const { ipv4: address } = this.#addresses;
+    const host = { ...this.#places, address, env: this.#environment(address), changed: () => this.#statusChanged() };
     this.#containers = this.#pod.spec.containers.map((container) => new ContainerRunner(container, host));
     for (const container of this.#containers) container.start();
     this.#statusChanged();
   }
 
   async #end(graceMs: number): Promise<void> {
+    await this.#stopContainers(graceMs);
+    await removeCgroup(this.#places.cgroup);
+    await removeNetns([this.#places.netns]); // Takes the link and the routes to it along.
+    if (this.#addresses) this.#context.addresses.release(this.#addresses);
+    await this.#context.client.remove(this.#pod, { gracePeriodSeconds: 0, uid: this.#pod.metadata.uid });
+  }
+
+  async #stopContainers(graceMs: number): Promise<void> {
     await this.#started;
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
-    await removeCgroup(this.#places.cgroup);
-    await disconnectPod(this.#context.node, this.#places);
-    if (this.#addresses && !this.#hostAddresses) this.#context.addresses.release(this.#addresses);
-    const { uid } = this.#pod.metadata;
-    await this.#context.client.remove(this.#pod, { gracePeriodSeconds: 0, uid }).catch((error: Error) => {
-      this.#context.logger.warn({ pod: this.#pod.metadata.name, error }, 'pod cannot be removed from the API');
-    });
   }
 
-  async #killAll(): Promise<void> {
-    await this.#started;
-    await Promise.all(this.#containers.map((container) => container.stop(0)));
-  }
-
-  #environment({ ipv4 }: PodAddresses): Readonly<Record<string, string>> {
+  #environment(address: string): Readonly<Record<string, string>> {
     const { name, namespace = 'default' } = this.#pod.metadata;
     const { node } = this.#context;
     return {
@@ -115,7 +105,7 @@ export class PodRunner {
       HOST_IP: node.address,
       POD_NAME: name,
       POD_NAMESPACE: namespace,
-      POD_IP: ipv4,
+      POD_IP: address,
       HOSTNAME: name,
     };
   }
@@ -128,18 +118,14 @@ export class PodRunner {
   /** One patch at a time, always of the newest state; goes on until the API has it or the pod is gone there. */
   async #publish(): Promise<void> {
     this.#publishing = true;
+    const { uid } = this.#pod.metadata;
     while (this.#statusDirty) {
       this.#statusDirty = false;
       try {
-        await this.#context.client.patch(
-          this.#pod,
-          { metadata: { uid: this.#pod.metadata.uid }, status: this.#status() },
-          'status',
-        );
+        await this.#context.client.patch(this.#pod, { metadata: { uid }, status: this.#status() }, 'status');
       } catch (error) {
         if (error instanceof ApiError && (error.status === 404 || error.status === 409)) break;
-        if (error instanceof ApiError)
-          this.#context.logger.warn({ pod: this.#pod.metadata.name, error }, 'status refused');
+        if (error instanceof ApiError) this.#logger.warn({ error }, 'status refused');
         this.#statusDirty = true;
         await sleep(RETRY_MS);
       }
@@ -149,7 +135,6 @@ export class PodRunner {
 
   #status(): object {
     const facts = {
-      pod: this.#pod,
       node: this.#context.node,
       addresses: this.#addresses,
       startTime: this.#startTime,
@@ -157,7 +142,7 @@ export class PodRunner {
       problem: this.#problem,
     };
     const status = podStatus(facts, this.#conditions, new Date().toISOString());
-    this.#conditions = (status as { conditions: PodCondition[] }).conditions;
+    this.#conditions = status.conditions;
     return status;
   }
 }

@@ -1,11 +1,21 @@
 /** The status of a pod from the states of its containers: pure. */
-import type { Pod, PodCondition } from '@tombolo/machine/kubernetes/objects.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
+import { withCondition } from '../api/kinds/conditions.ts';
+import type { Condition } from '../api/kinds/typed.ts';
 import type { PodAddresses } from './address-pool.ts';
-import { type ContainerReport, containerStatus } from './container-state.ts';
+
+export type ContainerState =
+  | { readonly kind: 'waiting'; readonly reason: string; readonly message?: string }
+  | { readonly kind: 'running'; readonly startedAt: string; readonly ready: boolean };
+
+export interface ContainerReport {
+  readonly name: string;
+  readonly image: string;
+  readonly state: ContainerState;
+  readonly restarts: number;
+}
 
 export interface PodFacts {
-  readonly pod: Pod;
   readonly node: NodePlan;
   readonly addresses: PodAddresses | undefined;
   readonly startTime: string;
@@ -14,54 +24,55 @@ export interface PodFacts {
   readonly problem: string | undefined;
 }
 
-export function podStatus(facts: PodFacts, previous: readonly PodCondition[], now: string): object {
-  const { addresses, node, containers } = facts;
+export function podStatus(facts: PodFacts, previous: readonly Condition[], now: string) {
+  const { addresses, node, containers, problem, startTime } = facts;
   return {
     phase: podPhase(facts),
-    startTime: facts.startTime,
+    startTime,
     hostIP: node.address,
     hostIPs: [{ ip: node.address }, { ip: node.address6 }],
     ...(addresses && { podIP: addresses.ipv4, podIPs: [{ ip: addresses.ipv4 }, { ip: addresses.ipv6 }] }),
     conditions: podConditions(facts, previous, now),
     containerStatuses: containers.map(containerStatus),
-    qosClass: 'BestEffort',
-    ...(facts.problem !== undefined && { message: facts.problem }),
+    ...(problem !== undefined && { message: problem }),
   };
 }
 
-export function podPhase({ containers, pod, problem }: PodFacts): string {
-  if (problem !== undefined) return 'Pending';
-  const policy = pod.spec.restartPolicy ?? 'Always';
-  const ended = containers.every(
-    ({ state }) =>
-      state.kind === 'terminated' && (policy === 'Never' || (policy === 'OnFailure' && state.exitCode === 0)),
-  );
-  if (ended && containers.length > 0)
-    return containers.every(({ state }) => state.kind === 'terminated' && state.exitCode === 0)
-      ? 'Succeeded'
-      : 'Failed';
-  return containers.some(({ state, restarts }) => state.kind !== 'waiting' || restarts > 0) ? 'Running' : 'Pending';
+export function podPhase({ containers, problem }: PodFacts): string {
+  const ran = containers.some(({ state, restarts }) => state.kind === 'running' || restarts > 0);
+  return ran && problem === undefined ? 'Running' : 'Pending';
 }
 
-/** A condition that says the same as before keeps its moment of transition. */
-export function podConditions(facts: PodFacts, previous: readonly PodCondition[], now: string): PodCondition[] {
-  const { containers, problem } = facts;
-  const runs = containers.length > 0 && problem === undefined;
-  const ready = runs && containers.every(({ state }) => state.kind === 'running' && state.ready);
-  const unready = ready ? {} : { reason: 'ContainersNotReady', message: problem ?? unreadyNames(containers) };
-  const said: Omit<PodCondition, 'lastTransitionTime'>[] = [
+export function podConditions(
+  { containers, problem }: PodFacts,
+  previous: readonly Condition[],
+  now: string,
+): readonly Condition[] {
+  const missing = containers.filter((container) => !isReady(container)).map(({ name }) => name);
+  const ready = containers.length > 0 && problem === undefined && missing.length === 0;
+  const message = problem ?? `containers with unready status: [${missing.join(' ')}]`;
+  const verdict = ready ? { status: 'True' } : { status: 'False', reason: 'ContainersNotReady', message };
+  const said: readonly Condition[] = [
     { type: 'PodScheduled', status: 'True' },
     { type: 'Initialized', status: 'True' },
-    { type: 'ContainersReady', status: ready ? 'True' : 'False', ...unready },
-    { type: 'Ready', status: ready ? 'True' : 'False', ...unready },
+    { type: 'ContainersReady', ...verdict },
+    { type: 'Ready', ...verdict },
   ];
-  return said.map((condition) => {
-    const before = previous.find(({ type }) => type === condition.type);
-    return { ...condition, lastTransitionTime: before?.status === condition.status ? before.lastTransitionTime : now };
-  });
+  return said.reduce((list, condition) => withCondition(list, condition, now), previous);
 }
 
-function unreadyNames(containers: readonly ContainerReport[]): string {
-  const names = containers.filter(({ state }) => state.kind !== 'running' || !state.ready).map(({ name }) => name);
-  return `containers with unready status: [${names.join(' ')}]`;
+function containerStatus(container: ContainerReport): object {
+  const { name, image, restarts, state } = container;
+  const { kind, ...detail } = state;
+  return {
+    name,
+    image,
+    imageID: '',
+    ready: isReady(container),
+    started: kind === 'running',
+    restartCount: restarts,
+    state: kind === 'running' ? { running: { startedAt: state.startedAt } } : { waiting: detail },
+  };
 }
+
+const isReady = ({ state }: ContainerReport): boolean => state.kind === 'running' && state.ready;

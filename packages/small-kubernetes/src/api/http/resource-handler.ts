@@ -162,9 +162,8 @@ async function deleteOptions({ request, query }: Call): Promise<DeleteOptions> {
   const body = (await readBody(request)) ?? {};
   if (!isJsonObject(body)) throw badRequest('Cannot delete: expected DeleteOptions in the body');
   const gracePeriodSeconds = body['gracePeriodSeconds'] ?? wholeNumber(query, 'gracePeriodSeconds');
-  const policy = body['orphanDependents'] === true ? 'Orphan' : body['propagationPolicy'];
-  const propagationPolicy = policy ?? query.get('propagationPolicy') ?? undefined;
+  const propagationPolicy = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
   const dryRun = query.get('dryRun') === 'All' || JSON.stringify(body['dryRun']) === '["All"]';
-  const preconditions = fieldAt(body, 'preconditions') ?? {};
-  return { dryRun, gracePeriodSeconds, propagationPolicy, preconditions } as DeleteOptions;
+  const uid = fieldAt(body, 'preconditions.uid');
+  return { dryRun, gracePeriodSeconds, propagationPolicy, uid } as DeleteOptions;
 }

@@ -1,4 +1,4 @@
-/** Everything that is not about stored objects: health, version, discovery, compaction. */
+/** Everything that is not about stored objects: health, version, discovery. */
 import { noSuchPath } from '../api-error.ts';
 import { coreVersions, groupList, openApiV2, resourceList } from '../discovery.ts';
 import type { JsonObject } from '../objects.ts';
@@ -18,7 +18,7 @@ export interface SideRequest {
 
 /** `undefined` when the path may be one of a resource. */
 export function answerSidePath({ method, path, host }: SideRequest, operations: Operations): SideAnswer | undefined {
-  const { registry, store } = operations;
+  const { registry } = operations;
   const [, root, version] = /^\/(api(?=\/[^/]+$|$)|apis(?=\/[^/]+\/[^/]+$|$))\/?(.*)$/.exec(path) ?? [];
   if (root !== undefined && version) return json(resourceList(registry, version));
   if (root !== undefined) return json(root === 'api' ? coreVersions(host) : groupList(registry));
@@ -32,9 +32,6 @@ export function answerSidePath({ method, path, host }: SideRequest, operations: 
     case 'GET /openapi/v2':
       // Older clients ask for it with an @, which Go's own parser of media types refuses in an answer.
       return { body: openApiV2(registry), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
-    case 'POST /debug/compact':
-      store.compact();
-      return json({ compactedRevision: store.compactedRevision });
     default:
       return undefined;
   }

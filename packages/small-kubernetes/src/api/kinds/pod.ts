@@ -10,23 +10,12 @@ const DEFAULT_GRACE_SECONDS = 30;
 export function defaultPod(draft: KubeObject): void {
   const pod = draft as Pod;
   defaultPodSpec(pod.spec);
-  pod.status ??= { phase: 'Pending', qosClass: 'BestEffort' };
+  pod.status ??= { phase: 'Pending' };
 }
 
+/** Fields that nothing here goes by are left as they were given. */
 function defaultPodSpec(spec: PodSpec | undefined): void {
-  if (!spec) return;
-  spec['restartPolicy'] ??= 'Always';
-  spec.terminationGracePeriodSeconds ??= DEFAULT_GRACE_SECONDS;
-  spec['dnsPolicy'] ??= 'ClusterFirst';
-  spec['schedulerName'] ??= 'default-scheduler';
-  spec['securityContext'] ??= {};
-  for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
-    container['resources'] ??= {};
-    container['imagePullPolicy'] ??= /:(?!latest$)[^/]+$/.test(container.image ?? '') ? 'IfNotPresent' : 'Always';
-    container['terminationMessagePath'] ??= '/dev/termination-log';
-    container['terminationMessagePolicy'] ??= 'File';
-    for (const port of container.ports ?? []) port.protocol ??= 'TCP';
-  }
+  for (const port of spec?.containers?.flatMap(({ ports = [] }) => ports) ?? []) port.protocol ??= 'TCP';
 }
 
 export function validatePod(object: KubeObject, old: KubeObject | undefined): Cause[] {
@@ -55,11 +44,10 @@ function validatePodSpec(spec: PodSpec | undefined, field: string): Cause[] {
   });
 }
 
-/** Nobody has to stop a pod that was never scheduled or has ended. */
+/** Nobody has to stop a pod that was never scheduled. */
 export function podGracePeriod(object: KubeObject): number {
-  const { spec, status } = object as Pod;
-  if (!spec.nodeName || status.phase === 'Succeeded' || status.phase === 'Failed') return 0;
-  return spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+  const { nodeName, terminationGracePeriodSeconds } = (object as Pod).spec;
+  return nodeName ? (terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) : 0;
 }
 
 export function defaultReplicaSet(draft: KubeObject): void {
@@ -79,8 +67,6 @@ export function defaultDeployment(draft: KubeObject): void {
   if (spec.strategy.type === 'RollingUpdate') {
     spec.strategy.rollingUpdate = { maxSurge: '25%', maxUnavailable: '25%', ...spec.strategy.rollingUpdate };
   }
-  spec.revisionHistoryLimit ??= 10;
-  spec.progressDeadlineSeconds ??= 600;
 }
 
 export function validateWorkload(object: KubeObject, old: KubeObject | undefined): Cause[] {

@@ -1,11 +1,9 @@
 /** Services: defaults, checks of obvious errors, and what an update keeps from the old object. */
-import { type Cause, duplicate, invalidValue, notSupported, required } from '../api-error.ts';
+import { type Cause, invalidValue, notSupported, required } from '../api-error.ts';
 import type { KubeObject } from '../objects.ts';
 import type { Service, ServicePort, ServiceSpec } from './typed.ts';
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
-const PORT_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export const usesNodePorts = ({ type, allocateLoadBalancerNodePorts }: ServiceSpec): boolean =>
   type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
@@ -44,35 +42,24 @@ function keepAllocated(spec: ServiceSpec, old: ServiceSpec): void {
 
 export function validateService(object: KubeObject, old: KubeObject | undefined): Cause[] {
   const { spec } = object as Service;
-  const { type = '', sessionAffinity = '', clusterIP, externalName, ports = [] } = spec;
+  const { type = '', clusterIP, ports = [] } = spec;
   const causes: Cause[] = [];
   if (!TYPES.includes(type)) causes.push(notSupported('spec.type', type, TYPES));
-  if (!['None', 'ClientIP'].includes(sessionAffinity))
-    causes.push(notSupported('spec.sessionAffinity', sessionAffinity, ['ClientIP', 'None']));
-  if (type === 'ExternalName' && !externalName) causes.push(required('spec.externalName'));
   if (type !== 'ExternalName' && clusterIP !== 'None' && ports.length === 0) causes.push(required('spec.ports'));
   const before = (old as Service | undefined)?.spec ?? {};
   const isMoved = before.clusterIP && before.type !== 'ExternalName' && type !== 'ExternalName';
   if (isMoved && clusterIP !== before.clusterIP)
     causes.push(invalidValue('spec.clusterIPs[0]', [clusterIP ?? ''], 'may not change once set'));
-  return [...causes, ...ports.flatMap((port, at) => validatePort(port, ports, `spec.ports[${at}]`))];
+  return [...causes, ...ports.flatMap((port, at) => validatePort(port, ports.length > 1, `spec.ports[${at}]`))];
 }
 
-function validatePort(own: ServicePort, all: readonly ServicePort[], field: string): Cause[] {
-  const { name, port, protocol = '', targetPort } = own;
+function validatePort({ name, port, targetPort }: ServicePort, needsName: boolean, field: string): Cause[] {
   const causes: Cause[] = [];
-  if (all.length > 1 && !name) causes.push(required(`${field}.name`));
-  if (name && !PORT_NAME.test(name))
-    causes.push(invalidValue(`${field}.name`, name, 'must be a lowercase RFC 1123 label'));
+  if (needsName && !name) causes.push(required(`${field}.name`));
   const range = 'must be between 1 and 65535, inclusive';
   if (!isPort(port)) causes.push(invalidValue(`${field}.port`, port, range));
   if (typeof targetPort === 'number' && !isPort(targetPort))
     causes.push(invalidValue(`${field}.targetPort`, targetPort, range));
-  if (!PROTOCOLS.includes(protocol)) causes.push(notSupported(`${field}.protocol`, protocol, PROTOCOLS));
-  const earlier = all.slice(0, all.indexOf(own));
-  if (earlier.some((other) => other.port === port && other.protocol === protocol))
-    causes.push(duplicate(field, { protocol, port }));
-  if (name && earlier.some((other) => other.name === name)) causes.push(duplicate(`${field}.name`, name));
   return causes;
 }
 

@@ -108,9 +108,3 @@ export const tables = {
   replicaSets: 'apps/replicasets',
   endpointSlices: 'discovery.k8s.io/endpointslices',
 } as const;
-
-export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
-  conditions?.find((condition) => condition.type === type);
-
-export const isTrue = (conditions: readonly Condition[] | undefined, type: string): boolean =>
-  conditionOf(conditions, type)?.status === 'True';

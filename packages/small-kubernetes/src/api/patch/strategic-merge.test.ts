@@ -19,7 +19,7 @@ const cases: readonly Case[] = [
     node: podMerge,
     target: pod({ name: 'a', image: '1', command: ['x'] }, { name: 'b', image: '1' }),
     patch: pod({ name: 'a', image: '2' }, { name: 'c', image: '3' }),
-    result: pod({ name: 'a', image: '2', command: ['x'] }, { name: 'c', image: '3' }, { name: 'b', image: '1' }),
+    result: pod({ name: 'c', image: '3' }, { name: 'a', image: '2', command: ['x'] }, { name: 'b', image: '1' }),
   },
   {
     name: 'merges env inside containers of a template',
@@ -72,14 +72,7 @@ const cases: readonly Case[] = [
         containers: [{ name: 'c' }],
       },
     },
-    result: pod({ name: 'c' }, { name: 'a' }, { name: 'b' }, { name: 'sidecar' }),
-  },
-  {
-    name: 'replaces a whole list',
-    node: podMerge,
-    target: pod({ name: 'a' }, { name: 'b' }),
-    patch: pod({ $patch: 'replace' }, { name: 'c' }),
-    result: pod({ name: 'c' }),
+    result: pod({ name: 'c' }, { name: 'b' }, { name: 'a' }, { name: 'sidecar' }),
   },
   {
     name: 'replaces a whole map',

@@ -1,6 +1,6 @@
 /**
  * Strategic merge patch: a merge patch in which some lists merge by a key. Knows the directives that kubectl sends:
- * `$patch` (replace, delete, merge) in maps and list items, `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`
+ * `$patch` (replace, delete, merge) in maps, `$patch: delete` in list items, `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`
  * and `$retainKeys`. Which lists merge, and by which key, comes in as a `MergeNode`; unknown lists are replaced whole.
  */
 import { badRequest } from '../api-error.ts';
@@ -31,12 +31,10 @@ export function applyStrategicMerge(target: JsonObject, patch: JsonObject, node:
       else result.set(key, merged);
     }
   }
-  for (const key of Object.keys(patch)) {
-    const list = key.startsWith(ORDER) ? key.slice(ORDER.length) : key;
-    const order = patch[ORDER + list] ?? patch[list];
-    const [items, inner] = [result.get(list), node.fields?.[list] ?? {}];
-    if (Array.isArray(items) && Array.isArray(order) && (inner.key || inner.set))
-      result.set(list, ordered(items, order, target[list], inner));
+  for (const [key, order] of Object.entries(patch)) {
+    const list = key.startsWith(ORDER) ? key.slice(ORDER.length) : '';
+    const items = result.get(list);
+    if (Array.isArray(items) && Array.isArray(order)) result.set(list, ordered(items, order, node.fields?.[list]));
   }
   return Object.fromEntries(result);
 }
@@ -51,11 +49,10 @@ function mergeField(old: unknown, value: unknown, node: MergeNode): unknown {
   return mergeList(Array.isArray(old) ? old : [], value, node);
 }
 
+/** New items go first. */
 function mergeList(old: readonly unknown[], items: readonly unknown[], node: MergeNode): unknown[] {
-  if (items.some((item) => isJsonObject(item) && item['$patch'] === 'replace')) {
-    return items.filter((item) => !(isJsonObject(item) && '$patch' in item));
-  }
   const result = [...old];
+  const added: unknown[] = [];
   for (const item of items) {
     if (!isJsonObject(item) || item[node.key ?? ''] === undefined) {
       throw badRequest(`Cannot apply strategic merge patch: expected each item to have ${JSON.stringify(node.key)}`);
@@ -70,9 +67,9 @@ function mergeList(old: readonly unknown[], items: readonly unknown[], node: Mer
     const existing = at >= 0 ? result[at] : undefined;
     const merged = applyStrategicMerge(isJsonObject(existing) ? existing : {}, item, inner);
     if (at >= 0) result[at] = merged;
-    else result.push(merged);
+    else added.push(merged);
   }
-  return result;
+  return [...added, ...result];
 }
 
 function indexOfItem(list: readonly unknown[], wanted: JsonObject, { key = '', tieBreaker }: MergeNode): number {
@@ -83,19 +80,12 @@ function indexOfItem(list: readonly unknown[], wanted: JsonObject, { key = '', t
   return same.find(({ item }) => item[tieBreaker] === undefined)?.at ?? -1;
 }
 
-/** Those that the order names in its order, others in theirs before; where two meet, what is new goes first. */
-function ordered(items: readonly unknown[], order: readonly unknown[], before: unknown, { key }: MergeNode): unknown[] {
+/** Those that the order names go first, in its order. */
+function ordered(items: readonly unknown[], order: readonly unknown[], { key }: MergeNode = {}): unknown[] {
   const idOf = (item: unknown) => (key !== undefined && isJsonObject(item) ? item[key] : item);
-  const rankIn = (list: unknown, item: unknown) => (Array.isArray(list) ? list.map(idOf).indexOf(idOf(item)) : -1);
-  const others = items.filter((item) => rankIn(order, item) < 0);
-  const named = items.filter((item) => rankIn(order, item) >= 0);
-  named.sort((a, b) => rankIn(order, a) - rankIn(order, b));
-  const result: unknown[] = [];
-  while (others.length > 0 && named.length > 0) {
-    const [other, next] = [rankIn(before, others[0]), rankIn(before, named[0])];
-    result.push(next >= 0 && other < next ? others.shift() : named.shift());
-  }
-  return [...result, ...others, ...named];
+  const places = order.map(idOf);
+  const placeOf = (item: unknown) => (places.includes(idOf(item)) ? places.indexOf(idOf(item)) : places.length);
+  return items.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 function retained(target: JsonObject, keys: unknown): Map<string, unknown> {
