@@ -53,7 +53,6 @@ async function main(): Promise<number> {
     processes: Number(values.processes),
     directory: join(REPOSITORY, '.tools/conformance'),
   };
-  let outcomes: Outcomes = existsSync(TABLE) ? parseTable(await readFile(TABLE, 'utf8')) : {};
   let surprised = 0;
   for (const setting of chosen) {
     console.log(`${setting.title}: ${setting.shows}`);
@@ -62,11 +61,16 @@ async function main(): Promise<number> {
     console.log(`  ${summary(results)}`);
     for (const surprise of found) console.log(`  ✗ ${surprise}`);
     surprised += found.length;
-    const before = outcomes[setting.name];
-    outcomes = { ...outcomes, [setting.name]: { ...before, ...outcomesOf(results) } };
-    if (values.write) await writeFile(TABLE, formatTable(outcomes, await gitVersion(), KNOWN_FAILURES));
+    if (values.write) await writeTable(setting.name, results);
   }
   return surprised === 0 ? 0 : 1;
+}
+
+/** Reads it just before, since another run may have written meanwhile. */
+async function writeTable(setting: string, results: readonly SpecResult[]): Promise<void> {
+  const outcomes: Outcomes = existsSync(TABLE) ? parseTable(await readFile(TABLE, 'utf8')) : {};
+  const column = { ...outcomes[setting], ...outcomesOf(results) };
+  await writeFile(TABLE, formatTable({ ...outcomes, [setting]: column }, await gitVersion(), KNOWN_FAILURES));
 }
 
 function summary(results: readonly SpecResult[]): string {
