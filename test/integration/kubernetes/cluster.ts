@@ -21,7 +21,7 @@ export interface Cluster {
 }
 
 export async function smallCluster(): Promise<Cluster> {
-  const api = await startKubernetesApi({ listen: { port: 0 }, bookmarkIntervalMs: 100 });
+  const api = await startKubernetesApi({ port: 0, bookmarkIntervalMs: 100 });
   const directory = await mkdtemp(join(tmpdir(), 'tbl-transcript-'));
   const path = join(directory, 'kubeconfig');
   await writeFile(path, kubeconfig([{ cluster: 'small', server: api.url, tls: undefined }]));

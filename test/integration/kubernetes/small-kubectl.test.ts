@@ -36,7 +36,7 @@ for (const [version, path] of programs) {
     }
 
     before(async () => {
-      api = await startKubernetesApi({ listen: { port: 0 } });
+      api = await startKubernetesApi({ port: 0 });
       makePodsReady(api.operations);
       await kubectl('apply -f -', NODE);
     });

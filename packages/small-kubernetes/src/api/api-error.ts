@@ -35,7 +35,7 @@ export interface Subject {
 
 const qualified = ({ group, resource }: Subject) => (group === '' ? resource : `${resource}.${group}`);
 
-const about = ({ group }: Subject, name: string, kind: string): JsonObject => ({
+export const about = ({ group }: Subject, name: string, kind: string): JsonObject => ({
   name,
   ...(group === '' ? {} : { group }),
   kind,

@@ -2,7 +2,6 @@
 import * as pods from './kinds/pod.ts';
 import { defaultService, validateService } from './kinds/service.ts';
 import { allocateService } from './kinds/service-allocation.ts';
-import type { Node } from './kinds/typed.ts';
 import { isJsonObject, type KubeObject } from './objects.ts';
 import * as merge from './patch/merge-keys.ts';
 import type { ResourceDefinition } from './resource.ts';
@@ -26,8 +25,11 @@ const withStatus: Given = { hasStatus: true };
 const inAll: Given = { categories: ['all'] };
 const counted: Given = { countsGenerations: true };
 const selectable = (...selectableFields: readonly string[]): Given => ({ selectableFields });
-const { validateWorkload } = pods;
-const workload = { ...inAll, ...withStatus, ...counted, hasScale: true, merge: merge.workloadMerge };
+const workload: Given = {
+  ...{ ...inAll, ...withStatus, ...counted, hasScale: true, merge: merge.workloadMerge },
+  setDefaults: pods.defaultWorkload,
+  validate: pods.validateWorkload,
+};
 
 export const builtinResources: readonly ResourceDefinition[] = [
   define('/namespaces ns', 'Namespace', clusterWide, withStatus, selectable('status.phase'), {
@@ -56,23 +58,12 @@ export const builtinResources: readonly ResourceDefinition[] = [
   }),
   define('/endpoints ep', 'Endpoints', { table: tables.endpointsTable }),
   define('/configmaps cm', 'ConfigMap', { table: tables.configMapTable }),
-  define('/secrets', 'Secret', selectable('type'), {
-    table: tables.secretTable,
-    setDefaults: defaultSecret,
-  }),
+  define('/secrets', 'Secret', { table: tables.secretTable, setDefaults: defaultSecret }),
   define('/serviceaccounts sa', 'ServiceAccount'),
   // Nobody writes any here; kubectl describe asks for them.
   define('/events ev', 'Event', selectable(...['kind', 'namespace', 'name', 'uid'].map((f) => `involvedObject.${f}`))),
-  define('apps/deployments deploy', 'Deployment', workload, {
-    table: tables.deploymentTable,
-    setDefaults: pods.defaultDeployment,
-    validate: validateWorkload,
-  }),
-  define('apps/replicasets rs', 'ReplicaSet', workload, selectable('status.replicas'), {
-    table: tables.replicaSetTable,
-    setDefaults: pods.defaultReplicaSet,
-    validate: validateWorkload,
-  }),
+  define('apps/deployments deploy', 'Deployment', workload, { table: tables.deploymentTable }),
+  define('apps/replicasets rs', 'ReplicaSet', workload, { table: tables.replicaSetTable }),
   define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { table: tables.endpointSliceTable }),
 ];
 
@@ -85,11 +76,8 @@ function defaultNamespace(draft: KubeObject, old: KubeObject | undefined): void 
 }
 
 function defaultNode(draft: KubeObject): void {
-  const node = draft as Node;
-  node.spec ??= {};
-  node.status ??= {};
-  const { podCIDR = node.spec.podCIDRs?.[0] } = node.spec;
-  if (podCIDR) Object.assign(node.spec, { podCIDR, podCIDRs: node.spec.podCIDRs ?? [podCIDR] });
+  draft['spec'] ??= {};
+  draft['status'] ??= {};
 }
 
 /** `stringData` is write-only: it ends up in `data`. */

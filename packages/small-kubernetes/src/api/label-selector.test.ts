@@ -1,11 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  formatLabelSelector,
-  matchesAll,
-  parseLabelSelector,
-  selectorOfMap,
-  selectorOfSpec,
-} from './label-selector.ts';
+import { matchesAll, matchesMap, parseLabelSelector } from './label-selector.ts';
 import type { StringMap } from './objects.ts';
 
 const web: StringMap = { app: 'web', tier: 'front' };
@@ -37,7 +31,7 @@ const cases: readonly (readonly [selector: string, labels: StringMap, matches: b
 describe('label selectors', () => {
   for (const [selector, labels, expected] of cases) {
     it(`parseLabelSelector(${JSON.stringify(selector)}) ${expected ? 'matches' : 'does not match'} ${JSON.stringify(labels)}`, () => {
-      assert.equal(matchesAll(parseLabelSelector(selector))(labels), expected);
+      assert.equal(matchesAll(parseLabelSelector(selector), labels), expected);
     });
   }
 
@@ -47,31 +41,10 @@ describe('label selectors', () => {
     });
   }
 
-  it('selectorOfSpec() joins matchLabels and matchExpressions; empty matches all, missing none', () => {
-    const selects = selectorOfSpec({
-      matchLabels: { app: 'web' },
-      matchExpressions: [{ key: 'tier', operator: 'In', values: ['front', 'back'] }],
-    });
-    assert.equal(selects(web), true);
-    assert.equal(selects({ app: 'web' }), false);
-    assert.equal(selectorOfSpec({})(web), true);
-    assert.equal(selectorOfSpec(undefined)(web), false);
-  });
-
-  it('selectorOfMap() of a Service without selector selects nothing', () => {
-    assert.equal(selectorOfMap({})(web), false);
-    assert.equal(selectorOfMap({ app: 'web' })(web), true);
-  });
-
-  it('formatLabelSelector() is read back to the same selector', () => {
-    const text = formatLabelSelector({
-      matchLabels: { app: 'web' },
-      matchExpressions: [
-        { key: 'tier', operator: 'NotIn', values: ['a', 'b'] },
-        { key: 'x', operator: 'DoesNotExist' },
-      ],
-    });
-    assert.equal(text, 'app=web,tier notin (a,b),!x');
-    assert.equal(matchesAll(parseLabelSelector(text))(web), true);
+  it('matchesMap() wants all of the map', () => {
+    assert.equal(matchesMap({ app: 'web' }, web), true);
+    assert.equal(matchesMap({ app: 'web', x: 'y' }, web), false);
+    assert.equal(matchesMap(undefined, web), true);
+    assert.equal(matchesMap({ app: 'web' }, undefined), false);
   });
 });

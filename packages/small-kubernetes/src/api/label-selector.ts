@@ -1,19 +1,15 @@
-/** Label selectors: the text form of queries (`a=b,c in (d, e),!f`) and the object form of specs, as one predicate. */
+/** Label selectors: the text form of queries (`a=b,c in (d, e),!f`), and the plain maps of specs. */
 import { badRequest } from './api-error.ts';
-import { fieldAt, isJsonObject, listAt, type StringMap } from './objects.ts';
+import { isJsonObject, type StringMap } from './objects.ts';
 
-export type LabelPredicate = (labels: Readonly<StringMap> | undefined) => boolean;
-
-export interface Requirement {
+interface Requirement {
   readonly key: string;
   readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
   readonly values: readonly string[];
 }
 
-export const matchesAll =
-  (requirements: readonly Requirement[]): LabelPredicate =>
-  (labels = {}) =>
-    requirements.every((requirement) => matches(requirement, labels[requirement.key]));
+export const matchesAll = (requirements: readonly Requirement[], labels: Readonly<StringMap> = {}): boolean =>
+  requirements.every((requirement) => matches(requirement, labels[requirement.key]));
 
 function matches({ operator, values }: Requirement, value: string | undefined): boolean {
   switch (operator) {
@@ -60,45 +56,13 @@ function checked(requirement: Requirement, whole: string): Requirement {
   );
 }
 
-/** `matchLabels` and `matchExpressions` of a spec. An empty selector matches all; a missing one matches none. */
-export function selectorOfSpec(selector: unknown): LabelPredicate {
-  return isJsonObject(selector) ? matchesAll(requirementsOf(selector)) : () => false;
-}
+/** Whether labels have all that a plain map asks for, such as `matchLabels`. */
+export const matchesMap = (wanted: StringMap = {}, labels: StringMap = {}): boolean =>
+  Object.entries(wanted).every(([key, value]) => labels[key] === value);
 
-/** The plain map of a Service: an empty or missing one selects nothing. */
-export function selectorOfMap(selector: unknown): LabelPredicate {
-  const requirements = equalities(selector);
-  return requirements.length === 0 ? () => false : matchesAll(requirements);
-}
-
-const requirementsOf = (selector: unknown): Requirement[] => [
-  ...equalities(fieldAt(selector, 'matchLabels')),
-  ...listAt(selector, 'matchExpressions').map((entry) => ({
-    key: String(fieldAt(entry, 'key')),
-    operator: fieldAt(entry, 'operator') as Requirement['operator'],
-    values: listAt(entry, 'values').map(String),
-  })),
-];
-
-function equalities(map: unknown): Requirement[] {
-  if (!isJsonObject(map)) return [];
-  return Object.entries(map).map(([key, value]) => ({ key, operator: 'In', values: [String(value)] }));
-}
-
-/** For the `selector` field of a Scale and for printing. */
-export const formatLabelSelector = (selector: unknown): string =>
-  requirementsOf(selector).map(formatRequirement).join(',');
-
-function formatRequirement({ key, operator, values }: Requirement): string {
-  const [one, ...more] = values;
-  switch (operator) {
-    case 'In':
-      return more.length === 0 ? `${key}=${one}` : `${key} in (${values.join(',')})`;
-    case 'NotIn':
-      return more.length === 0 ? `${key}!=${one}` : `${key} notin (${values.join(',')})`;
-    case 'Exists':
-      return key;
-    case 'DoesNotExist':
-      return `!${key}`;
-  }
-}
+export const formatSelector = (map: unknown): string =>
+  isJsonObject(map)
+    ? Object.entries(map)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(',')
+    : '';

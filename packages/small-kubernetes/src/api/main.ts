@@ -5,25 +5,19 @@ import { startKubernetesApi } from './start.ts';
 
 const collect = (text: string, before: readonly string[] = []) => [...before, ...text.split(',')];
 
-const flags = new Command('kubernetes-api')
+const { clusterName, ...options } = new Command('kubernetes-api')
   .description('A small Kubernetes API server for development: in memory, without authentication')
-  .option('--host <address>', 'loopback, or an address of a network namespace without default route', '127.0.0.1')
-  .option('--port <number>', 'TCP port; 0 takes any free one', Number)
-  .option('--unix <path>', 'unix socket to listen on, too or instead')
+  .option('--host <address>', 'loopback, or an address of a network namespace without default route')
+  .option('--port <number>', 'TCP port; 0 takes any free one', Number, 8080)
+  .option('--unix <path>', 'unix socket to listen on, too')
   .option('--service-cidr <prefixes>', 'ranges of cluster addresses, at most one of each family', collect)
   .option('--cluster-name <name>', 'for the log', 'kubernetes')
   .parse()
-  .opts<{ host: string; port?: number; unix?: string; serviceCidr?: string[]; clusterName: string }>();
-
-const log = createLogger('kubernetes-api').child({ cluster: flags.clusterName });
-const { host, unix, port = unix === undefined ? 8080 : undefined, serviceCidr } = flags;
+  .opts<{ host?: string; port: number; unix?: string; serviceCidr?: string[]; clusterName: string }>();
+const log = createLogger('kubernetes-api').child({ cluster: clusterName });
 
 try {
-  const api = await startKubernetesApi({
-    listen: { host, ...(port === undefined ? {} : { port }), ...(unix === undefined ? {} : { unixSocket: unix }) },
-    log,
-    ...(serviceCidr ? { serviceCidrs: serviceCidr } : {}),
-  });
+  const api = await startKubernetesApi({ ...options, log });
   console.log(api.url);
   const stop = async () => {
     await api.close();

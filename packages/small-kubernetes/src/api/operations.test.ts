@@ -28,6 +28,7 @@ function definition(resource: string): ResourceDefinition {
   return found;
 }
 
+const at = (definition: ResourceDefinition, name: string) => ({ definition, namespace: 'x', name });
 const pods = definition('pods');
 const services = definition('services');
 const configMaps = definition('configmaps');
@@ -98,12 +99,15 @@ describe('Operations', () => {
     });
   }
 
-  it('update() that changes nothing takes no revision', () => {
+  it('patch() that changes nothing takes no revision', () => {
     const { operations, store } = setUp();
     const made = operations.create(services, 'x', service('a'));
     const { revision } = store;
-    assert.equal(operations.update(services, 'x', 'a', structuredClone(made)), made);
-    operations.update(services, 'x', 'a', service('a'));
+    assert.equal(
+      operations.patch(at(services, 'a'), () => made),
+      made,
+    );
+    operations.patch(at(services, 'a'), () => service('a'));
     assert.equal(store.revision, revision, 'nor one that leaves out what was allocated and defaulted');
   });
 
@@ -113,27 +117,27 @@ describe('Operations', () => {
     const tried = operations.create(services, 'x', service('a'), { dryRun: true }) as Service;
     assert.ok(tried.spec.clusterIP);
     operations.create(services, 'x', service('b'));
-    operations.delete(services, 'x', 'b', { dryRun: true });
-    operations.update(services, 'x', 'b', service('b', { sessionAffinity: 'ClientIP' }), { dryRun: true });
+    operations.delete(at(services, 'b'), { dryRun: true });
+    operations.patch(at(services, 'b'), () => service('b', { sessionAffinity: 'ClientIP' }), { dryRun: true });
     assert.equal(store.revision, revision + 1);
   });
 
   it('delete() of a scheduled pod waits for the kubelet, of others it does not', () => {
     const { operations } = setUp();
     operations.create(pods, 'x', pod('waiting'));
-    assert.equal(operations.delete(pods, 'x', 'waiting').removed, true);
+    assert.equal(operations.delete(at(pods, 'waiting')).removed, true);
     operations.create(pods, 'x', pod('bound', { nodeName: 'n' }));
-    const marked = operations.delete(pods, 'x', 'bound');
+    const marked = operations.delete(at(pods, 'bound'));
     assert.deepEqual([marked.removed, marked.object.metadata.deletionGracePeriodSeconds], [false, 30]);
     assert.equal(
-      operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 60 }).object.metadata.deletionGracePeriodSeconds,
+      operations.delete(at(pods, 'bound'), { gracePeriodSeconds: 60 }).object.metadata.deletionGracePeriodSeconds,
       30,
     );
     assert.equal(
-      operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 5 }).object.metadata.deletionGracePeriodSeconds,
+      operations.delete(at(pods, 'bound'), { gracePeriodSeconds: 5 }).object.metadata.deletionGracePeriodSeconds,
       5,
     );
-    assert.equal(operations.delete(pods, 'x', 'bound', { gracePeriodSeconds: 0 }).removed, true);
+    assert.equal(operations.delete(at(pods, 'bound'), { gracePeriodSeconds: 0 }).removed, true);
   });
 });
 
@@ -145,7 +149,7 @@ describe('allocateService()', () => {
     const made = ['a', 'b', 'c'].map((name) => specOf(operations.create(services, 'x', service(name))).clusterIP);
     assert.deepEqual(made, ['10.96.0.1', '10.96.0.2', '10.96.0.3']);
     assert.match(refusal(() => operations.create(services, 'x', service('d'))).message, /no free IPv4 address/);
-    operations.delete(services, 'x', 'b');
+    operations.delete(at(services, 'b'));
     assert.equal(specOf(operations.create(services, 'x', service('d'))).clusterIP, '10.96.0.2');
   });
 
@@ -163,10 +167,7 @@ describe('allocateService()', () => {
     const { operations } = setUp();
     const made = specOf(operations.create(services, 'x', service('a', { type: 'NodePort' })));
     const next = specOf(
-      operations.update(
-        services,
-        'x',
-        'a',
+      operations.patch(at(services, 'a'), () =>
         service('a', {
           type: 'NodePort',
           ports: [{ port: 80 }, { port: 81, name: 'b' }].map((p, i) => ({ name: `p${i}`, ...p })),
@@ -177,13 +178,13 @@ describe('allocateService()', () => {
     assert.equal(next.ports?.[0]?.nodePort, made.ports?.[0]?.nodePort);
     assert.ok(next.ports?.[1]?.nodePort && next.ports[1].nodePort !== next.ports[0]?.nodePort);
     const moved = service('a', { clusterIP: '10.96.0.200' });
-    assert.match(refusal(() => operations.update(services, 'x', 'a', moved)).message, /may not change once set/);
+    assert.match(refusal(() => operations.patch(at(services, 'a'), () => moved)).message, /may not change once set/);
   });
 
   it('takes node ports away from what is no NodePort any more', () => {
     const { operations } = setUp();
     operations.create(services, 'x', service('a', { type: 'NodePort' }));
-    assert.equal(specOf(operations.update(services, 'x', 'a', service('a'))).ports?.[0]?.nodePort, undefined);
+    assert.equal(specOf(operations.patch(at(services, 'a'), () => service('a'))).ports?.[0]?.nodePort, undefined);
   });
 
   const families: readonly (readonly [string, readonly string[], JsonObject, readonly string[], readonly RegExp[]])[] =

@@ -6,17 +6,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './api-error.ts';
 import { afterUpdate, applied, type Writer } from './apply/managed-fields.ts';
-import {
-  type DeleteOptions,
-  type DeleteOutcome,
-  finalizersFor,
-  hasFinalizers,
-  preconditionFailure,
-  withDeletion,
-} from './deletion.ts';
+import { type DeleteOptions, type DeleteOutcome, hasFinalizers, withDeletion } from './deletion.ts';
 import { tables } from './kinds/typed.ts';
 import { carryMetadata, checkName, countGeneration, draftFromBody, stampNew, validateName } from './object-metadata.ts';
-import { draftOf, type KubeObject, listAt, type ManagedFields, type NewObject, timestamp } from './objects.ts';
+import { draftOf, type KubeObject, type ManagedFields, type NewObject, timestamp } from './objects.ts';
 import { type Registry, type ResourceDefinition, tableOf } from './resource.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
 import type { Store } from './store.ts';
@@ -36,6 +29,14 @@ export interface OperationsOptions {
   readonly now?: () => Date;
 }
 
+/** Which object. */
+export interface Target {
+  readonly definition: ResourceDefinition;
+  /** Empty for objects of the cluster. */
+  readonly namespace: string;
+  readonly name: string;
+}
+
 /** Who owns which fields of the finished draft. */
 type Books = (draft: KubeObject) => ManagedFields[];
 
@@ -52,7 +53,7 @@ export class Operations {
     this.#addresses = addresses;
   }
 
-  get(definition: ResourceDefinition, namespace: string, name: string): KubeObject {
+  get({ definition, namespace, name }: Target): KubeObject {
     const found = this.store.get(tableOf(definition), namespace, name);
     if (!found) throw notFound(definition, name);
     return found;
@@ -64,27 +65,9 @@ export class Operations {
     return this.#add(definition, draft, options, (made) => afterUpdate(undefined, made, [], writer, definition.merge));
   }
 
-  update(
-    definition: ResourceDefinition,
-    namespace: string,
-    name: string,
-    body: unknown,
-    options: WriteOptions = {},
-  ): KubeObject {
-    const current = this.get(definition, namespace, name);
-    const given = draftFromBody(definition, namespace, body);
-    const books = given.metadata.managedFields ?? current.metadata.managedFields ?? [];
-    const writer = this.#writer(options);
-    return this.#replace(definition, current, given, options, (made) =>
-      afterUpdate(current, made, books, writer, definition.merge),
-    );
-  }
-
   /** Server-side apply. */
   apply(
-    definition: ResourceDefinition,
-    namespace: string,
-    name: string,
+    { definition, namespace, name }: Target,
     body: unknown,
     { force, ...options }: WriteOptions & { readonly force: boolean },
   ): { readonly object: KubeObject; readonly created: boolean } {
@@ -101,55 +84,55 @@ export class Operations {
   }
 
   /** `change` gets a copy of the object and answers with what it shall be. */
-  patch(
-    definition: ResourceDefinition,
-    namespace: string,
-    name: string,
-    change: (current: KubeObject) => unknown,
-    options: WriteOptions = {},
-  ): KubeObject {
-    return this.update(definition, namespace, name, change(draftOf(this.get(definition, namespace, name))), options);
+  patch(target: Target, change: (current: KubeObject) => unknown, options: WriteOptions = {}): KubeObject {
+    const { definition, namespace } = target;
+    const current = this.get(target);
+    const given = draftFromBody(definition, namespace, change(draftOf(current)));
+    const books = given.metadata.managedFields ?? current.metadata.managedFields ?? [];
+    const writer = this.#writer(options);
+    return this.#replace(definition, current, given, options, (made) =>
+      afterUpdate(current, made, books, writer, definition.merge),
+    );
   }
 
-  delete(definition: ResourceDefinition, namespace: string, name: string, options: DeleteOptions = {}): DeleteOutcome {
-    const current = this.get(definition, namespace, name);
-    const failure = preconditionFailure(current, options);
-    if (failure !== undefined) throw conflict({ ...definition, resource: definition.kind }, name, failure);
+  delete(target: Target, options: DeleteOptions = {}): DeleteOutcome {
+    const { definition, namespace, name } = target;
+    const current = this.get(target);
+    const { uid } = current.metadata;
+    if ((options.uid ?? uid) !== uid) {
+      const why = `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;
+      throw conflict({ ...definition, resource: definition.kind }, name, why);
+    }
     const longest = definition.gracePeriod?.(current) ?? 0;
     const grace = longest === 0 ? 0 : Math.max(0, options.gracePeriodSeconds ?? longest);
-    const finalizers = finalizersFor(current, options);
-    if (grace === 0 && finalizers.length === 0 && !hasNamespaceFinalizer(current)) {
+    const draft = withDeletion(current, options, grace, this.now());
+    if (grace === 0 && !hasFinalizers(draft)) {
       if (!options.dryRun) this.store.remove(tableOf(definition), namespace, name);
       return { removed: true, object: current };
     }
-    const draft = withDeletion(current, { grace, finalizers, now: this.now(), counts: definition.countsGenerations });
     if (isDeepStrictEqual(draft, current) || options.dryRun) return { removed: false, object: current };
     return { removed: false, object: this.store.put(tableOf(definition), draft) };
   }
 
-  /** For controllers: of the built-in kind, in the object's own namespace. */
-  definitionOf({ apiVersion, kind }: NewObject): ResourceDefinition {
-    const definition = this.registry.findKind(apiVersion, kind);
-    if (!definition) throw new Error(`Cannot handle object: expected a served kind: current value is ${kind}`);
-    return definition;
-  }
-
   createObject(object: NewObject): KubeObject {
-    return this.create(this.definitionOf(object), object.metadata.namespace ?? '', object);
+    return this.create(this.registry.definitionOf(object), object.metadata.namespace ?? '', object);
   }
 
   change<T extends KubeObject>(object: T, edit: (draft: T) => void, options: WriteOptions = {}): T {
-    const { namespace = '', name } = object.metadata;
     const edited = (current: KubeObject) => {
       edit(current as T);
       return current;
     };
-    return this.patch(this.definitionOf(object), namespace, name, edited, options) as T;
+    return this.patch(this.#targetOf(object), edited, options) as T;
   }
 
   deleteObject(object: KubeObject, options: DeleteOptions = {}): DeleteOutcome {
+    return this.delete(this.#targetOf(object), options);
+  }
+
+  #targetOf(object: KubeObject): Target {
     const { namespace = '', name } = object.metadata;
-    return this.delete(this.definitionOf(object), namespace, name, options);
+    return { definition: this.registry.definitionOf(object), namespace, name };
   }
 
   #writer({ manager = 'kube-controller-manager', subresource }: WriteOptions): Writer {
@@ -213,14 +196,10 @@ export class Operations {
 const isEnded = (object: KubeObject): boolean =>
   object.metadata.deletionTimestamp !== undefined &&
   !object.metadata.deletionGracePeriodSeconds &&
-  !hasFinalizers(object) &&
-  !hasNamespaceFinalizer(object);
+  !hasFinalizers(object);
 
 /** The status of one side and all else of the other. */
 function withStatus(given: KubeObject, current: KubeObject, onlyStatus: boolean): KubeObject {
   const [{ status: _, ...rest }, { status }] = onlyStatus ? [draftOf(current), given] : [given, current];
   return (status === undefined ? rest : { ...rest, status: draftOf(status) }) as KubeObject;
 }
-
-const hasNamespaceFinalizer = (object: KubeObject): boolean =>
-  object.kind === 'Namespace' && listAt(object, 'spec.finalizers').length > 0;

@@ -50,8 +50,9 @@ export class Registry {
     return this.all.find((d) => d.resource === resource && d.group === group && d.version === version);
   }
 
-  /** By what an owner reference or an object says of itself. */
-  findKind(apiVersion: string, kind: string): ResourceDefinition | undefined {
-    return this.all.find((d) => d.kind === kind && apiVersionOf(d) === apiVersion);
+  definitionOf({ apiVersion, kind }: { readonly apiVersion: string; readonly kind: string }): ResourceDefinition {
+    const definition = this.all.find((d) => d.kind === kind && apiVersionOf(d) === apiVersion);
+    if (!definition) throw new Error(`Cannot handle object: expected a served kind: current value is ${kind}`);
+    return definition;
   }
 }

@@ -17,20 +17,21 @@ import { ServiceAddresses } from './service-addresses.ts';
 import { Store } from './store.ts';
 
 export interface KubernetesApiOptions {
-  /** At least one of the two. Port 0 takes any free port. */
-  readonly listen: { readonly host?: string; readonly port?: number; readonly unixSocket?: string };
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** A unix socket to listen on, too. */
+  readonly unix?: string;
   /** At most one of each family; the first gives single-stack Services their family. */
-  readonly serviceCidrs?: readonly string[];
+  readonly serviceCidr?: readonly string[];
   /** How many changes a watch can go back. */
   readonly historySize?: number;
   readonly bookmarkIntervalMs?: number;
-  /** False for tests of the API alone. */
-  readonly controllers?: boolean;
   readonly log?: Logger;
 }
 
 export interface KubernetesApi {
-  /** For kubectl's `--server`; for a unix socket alone `unix:PATH`. */
+  /** For kubectl's `--server`. */
   readonly url: string;
   readonly store: Store;
   /** The way to read and write without HTTP. */
@@ -42,34 +43,27 @@ export interface KubernetesApi {
 const EPOCH = Date.UTC(2026, 0, 1);
 
 export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
-  const { listen, serviceCidrs = ['10.96.0.0/16'], historySize = 10_000, log = silentLogger } = options;
+  const { host = '127.0.0.1', port, unix, serviceCidr = ['10.96.0.0/16'], historySize = 10_000 } = options;
+  const { bookmarkIntervalMs = 60_000, log = silentLogger } = options;
+  await checkListenHost(host);
   const onListenerError = (error: unknown) => log.error({ error }, 'Listener of the store failed');
   const store = new Store({ historySize, firstRevision: Date.now() - EPOCH, onListenerError });
-  const addresses = new ServiceAddresses(serviceCidrs.map(cidr), () => store.list(tables.services));
+  const addresses = new ServiceAddresses(serviceCidr.map(cidr), () => store.list(tables.services));
   const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
-  const stopControllers = options.controllers === false ? () => {} : startControllers(operations, log);
-  const server = new ApiServer(operations, log, options.bookmarkIntervalMs ?? 60_000);
+  const stopControllers = startControllers(operations, log);
+  const server = new ApiServer(operations, log, bookmarkIntervalMs);
   const close = async () => {
     await server.close();
     stopControllers();
   };
   try {
-    const url = await listenOn(server, listen);
+    if (unix !== undefined) await server.listen({ path: unix });
+    const bound = (await server.listen({ host, port })) as AddressInfo;
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
     log.info({ url }, 'Kubernetes API serves');
     return { url, store, operations, close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-type Listen = KubernetesApiOptions['listen'];
-
-async function listenOn(server: ApiServer, { host = '127.0.0.1', port, unixSocket }: Listen): Promise<string> {
-  if (unixSocket !== undefined) await server.listen({ path: unixSocket });
-  else if (port === undefined) throw new Error('Cannot serve the Kubernetes API: expected a port or a unix socket');
-  if (port === undefined) return `unix:${unixSocket}`;
-  await checkListenHost(host);
-  const bound = (await server.listen({ host, port })) as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`;
 }

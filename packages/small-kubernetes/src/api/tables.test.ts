@@ -7,12 +7,11 @@ describe('humanDuration()', () => {
     [-1, '0s'],
     [119, '119s'],
     [120, '2m'],
-    [125, '2m5s'],
+    [125, '2m'],
     [600, '10m'],
     [10_800, '3h'],
-    [10_860, '3h1m'],
     [100_000, '27h'],
-    [180_000, '2d2h'],
+    [180_000, '2d'],
     [864_000, '10d'],
   ];
   for (const [seconds, text] of cases) it(text, () => assert.equal(humanDuration(seconds * 1000), text));

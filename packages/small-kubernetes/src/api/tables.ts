@@ -1,7 +1,7 @@
 /** What `kubectl get` shows of each kind: the heads of its columns, and a row for each object. */
 import { isTrue } from './kinds/conditions.ts';
 import type { Node, Pod, Service, Workload } from './kinds/typed.ts';
-import { formatLabelSelector } from './label-selector.ts';
+import { formatSelector } from './label-selector.ts';
 import { fieldAt, type JsonObject, type KubeObject, listAt } from './objects.ts';
 
 type Cell = string | number;
@@ -34,9 +34,9 @@ const sizeOf = (map: unknown): number => Object.keys((map as object | undefined)
 const joined = (items: readonly unknown[], absent = NONE): string => (items.length === 0 ? absent : items.join(','));
 
 /** `a,b,c + 2 more...` */
-function some(items: readonly unknown[], absent = '<unset>'): string {
+function some(items: readonly unknown[]): string {
   const rest = items.length - 3;
-  return joined(items.slice(0, 3), absent) + (rest > 0 ? ` + ${rest} more...` : '');
+  return joined(items.slice(0, 3)) + (rest > 0 ? ` + ${rest} more...` : '');
 }
 
 export const plainTable = table('Age', (_, age) => [age]);
@@ -51,7 +51,7 @@ export const serviceTable = table<Service>(
     const given = listAt(status, 'loadBalancer.ingress').map((entry) => fieldAt(entry, 'ip'));
     const external = joined([...given, ...externalIPs], type === 'LoadBalancer' ? '<pending>' : NONE);
     const shown = ports.map((p) => `${p.port}${p.nodePort ? `:${p.nodePort}` : ''}/${p.protocol}`);
-    const selects = formatLabelSelector({ matchLabels: selector }) || NONE;
+    const selects = formatSelector(selector) || NONE;
     return [type, clusterIP, type === 'ExternalName' ? externalName : external, joined(shown), age, selects];
   },
 );
@@ -60,10 +60,8 @@ export const podTable = table<Pod>(
   'Ready|Status|Restarts|Age|IP*|Node*|Nominated Node*|Readiness Gates*',
   ({ metadata, spec, status }, age) => {
     const { containerStatuses = [], podIP = NONE } = status;
-    const reasons = containerStatuses.map(
-      ({ state }) => fieldAt(state, 'waiting.reason') ?? fieldAt(state, 'terminated.reason'),
-    );
-    const phase = reasons.find(Boolean) ?? status.reason ?? status.phase ?? 'Unknown';
+    const waiting = containerStatuses.map(({ state }) => fieldAt(state, 'waiting.reason'));
+    const phase = waiting.find(Boolean) ?? status.phase ?? 'Unknown';
     const ready = containerStatuses.filter((container) => container.ready).length;
     const restarts = containerStatuses.reduce((sum, { restartCount = 0 }) => sum + restartCount, 0);
     const shown = metadata.deletionTimestamp === undefined ? phase : 'Terminating';
@@ -72,23 +70,15 @@ export const podTable = table<Pod>(
   },
 );
 
-const ROLE = 'node-role.kubernetes.io/';
-
 export const nodeTable = table<Node>(
   'Status|Roles|Age|Version|Internal-IP*|External-IP*|OS-Image*|Kernel-Version*|Container-Runtime*',
-  ({ metadata, spec, status }, age) => {
-    const roles = Object.keys(metadata.labels ?? {}).filter((key) => key.startsWith(ROLE));
+  ({ spec, status }, age) => {
     const ready = isTrue(status?.conditions, 'Ready') ? 'Ready' : 'NotReady';
     const address = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? NONE;
     const info = (field: string) => fieldAt(status, `nodeInfo.${field}`) ?? UNKNOWN;
-    return [
-      ...[
-        spec?.unschedulable ? `${ready},SchedulingDisabled` : ready,
-        joined(roles.map((key) => key.slice(ROLE.length))),
-      ],
-      ...[age, info('kubeletVersion'), address, NONE],
-      ...[info('osImage'), info('kernelVersion'), info('containerRuntimeVersion')],
-    ];
+    const shown = spec.unschedulable ? `${ready},SchedulingDisabled` : ready;
+    const system = ['osImage', 'kernelVersion', 'containerRuntimeVersion'].map(info);
+    return [shown, NONE, age, info('kubeletVersion'), address, NONE, ...system];
   },
 );
 
@@ -97,7 +87,7 @@ const workloadTable = (heads: string, counts: (workload: Workload) => readonly (
     const { template, selector } = workload.spec;
     const names = (field: 'name' | 'image') => joined(template.spec.containers.map((container) => container[field]));
     const shown = counts(workload).map((count) => count ?? 0);
-    return [...shown, age, names('name'), names('image'), formatLabelSelector(selector) || NONE];
+    return [...shown, age, names('name'), names('image'), formatSelector(selector.matchLabels) || NONE];
   });
 
 export const deploymentTable = workloadTable('Ready|Up-to-date|Available', ({ spec, status }) => [
@@ -114,11 +104,11 @@ export const replicaSetTable = workloadTable('Desired|Current|Ready', ({ spec, s
 
 export const endpointsTable = table('Endpoints|Age', ({ subsets }, age) => {
   const pairs = listAt({ subsets }, 'subsets').flatMap((subset) =>
-    listAt(subset, 'ports').flatMap((port) =>
-      listAt(subset, 'addresses').map((address) => `${fieldAt(address, 'ip')}:${fieldAt(port, 'port')}`),
+    listAt(subset, 'addresses').flatMap((address) =>
+      listAt(subset, 'ports').map((port) => `${fieldAt(address, 'ip')}:${fieldAt(port, 'port')}`),
     ),
   );
-  return [some(pairs, NONE), age];
+  return [some(pairs), age];
 });
 
 export const endpointSliceTable = table('AddressType|Ports|Endpoints|Age', (slice, age) => {
@@ -127,19 +117,10 @@ export const endpointSliceTable = table('AddressType|Ports|Endpoints|Age', (slic
   return [slice['addressType'], some(ports), some(addresses), age];
 });
 
-/** As kubectl writes durations: two units at most, fewer the longer it is. */
+/** As kubectl writes durations, but for the second unit: fewer digits the longer it is. */
 export function humanDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  const [minutes, hours, days] = [60, 3600, 86_400].map((unit) => Math.floor(seconds / unit)) as [
-    number,
-    number,
-    number,
-  ];
-  const pair = (large: string, rest: number, unit: string) => (rest === 0 ? large : `${large}${rest}${unit}`);
   if (seconds < 120) return `${seconds}s`;
-  if (minutes < 10) return pair(`${minutes}m`, seconds % 60, 's');
-  if (hours < 3) return `${minutes}m`;
-  if (hours < 8) return pair(`${hours}h`, minutes % 60, 'm');
-  if (hours < 48) return `${hours}h`;
-  return days < 8 ? pair(`${days}d`, hours % 24, 'h') : `${days}d`;
+  if (seconds < 3 * 3600) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`;
 }

@@ -49,7 +49,7 @@ describe('controllers', () => {
   }
 
   beforeEach(async () => {
-    api = await startKubernetesApi({ listen: { port: 0 } });
+    api = await startKubernetesApi({ port: 0 });
   });
   afterEach(() => api.close());
 

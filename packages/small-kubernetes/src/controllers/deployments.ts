@@ -80,7 +80,7 @@ export class DeploymentController extends Controller {
     };
     const now = timestamp(this.operations.now());
     const count = (draft: Workload) => {
-      const conditions = conditionsFor(deployment, counts, current).reduce<Condition[]>(
+      const conditions = conditionsFor(deployment, counts).reduce<Condition[]>(
         (list, condition) => withCondition(list, condition, now),
         draft.status.conditions ?? [],
       );
@@ -90,24 +90,17 @@ export class DeploymentController extends Controller {
   }
 }
 
-function conditionsFor(deployment: Workload, counts: WorkloadStatus, name: string): Condition[] {
+function conditionsFor(deployment: Workload, counts: WorkloadStatus): Condition[] {
   const { desired, unavailable } = boundsOf(deployment);
   const { replicas, updatedReplicas, availableReplicas = 0 } = counts;
   const enough = availableReplicas >= desired - unavailable;
   const done = [replicas, updatedReplicas, availableReplicas].every((number) => number === desired);
+  const available = enough
+    ? { status: 'True', reason: 'MinimumReplicasAvailable' }
+    : { status: 'False', reason: 'MinimumReplicasUnavailable' };
   return [
-    {
-      type: 'Available',
-      status: enough ? 'True' : 'False',
-      reason: enough ? 'MinimumReplicasAvailable' : 'MinimumReplicasUnavailable',
-      message: `Deployment ${enough ? 'has' : 'does not have'} minimum availability.`,
-    },
-    {
-      type: 'Progressing',
-      status: 'True',
-      reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated',
-      message: `ReplicaSet "${name}" ${done ? 'has successfully progressed' : 'is progressing'}.`,
-    },
+    { type: 'Available', ...available },
+    { type: 'Progressing', status: 'True', reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated' },
   ];
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type Pod, type Service, tables } from '../api/kinds/typed.ts';
-import { selectorOfMap } from '../api/label-selector.ts';
+import { matchesMap } from '../api/label-selector.ts';
 import { controlledBy, draftOf, type KubeObject, type StringMap } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf, spaceOf } from '../api/store.ts';
@@ -25,8 +25,8 @@ export class EndpointSliceController extends Controller {
     this.follow(tables.services, ({ object }) => this.mark(keyOf(object)));
     this.follow(tables.pods, ({ object, previous }) => {
       for (const service of this.store.list(tables.services, spaceOf(object))) {
-        const selects = selectorOfMap((service as Service).spec.selector);
-        if (selects(object.metadata.labels) || selects(previous?.metadata.labels)) this.mark(keyOf(service));
+        const selects = ({ metadata }: KubeObject) => matchesMap((service as Service).spec.selector, metadata.labels);
+        if (selects(object) || (previous && selects(previous))) this.mark(keyOf(service));
       }
     });
     this.follow(tables.nodes, ({ type, object, previous }) => {
@@ -51,8 +51,8 @@ export class EndpointSliceController extends Controller {
       for (const slice of slices) this.operations.deleteObject(slice);
       return;
     }
-    const selects = selectorOfMap(service.spec.selector);
-    const pods = this.store.list(tables.pods, namespace).filter(({ metadata }) => selects(metadata.labels)) as Pod[];
+    const selects = ({ metadata }: KubeObject) => matchesMap(service.spec.selector, metadata.labels);
+    const pods = this.store.list(tables.pods, namespace).filter(selects) as Pod[];
     const zoneOf = (node: string) => this.store.get(tables.nodes, '', node)?.metadata.labels?.[ZONE];
     const planned = planSlices(service, pods, zoneOf);
     this.#writeSlices(service, planned, slices as Slice[]);
@@ -86,12 +86,12 @@ export class EndpointSliceController extends Controller {
 
   /** What an old kubectl describes. */
   #writeEndpoints(service: Service, planned: readonly SliceContent[]): void {
-    const { name, namespace = '', labels = {} } = service.metadata;
+    const { name, namespace = '' } = service.metadata;
     const subsets = subsetsOf(planned);
-    const existing = this.store.get(tables.endpoints, namespace, name);
+    const existing = this.store.find(tables.endpoints, keyOf(service));
     if (existing) this.operations.change(existing, (draft) => void Object.assign(draft, { subsets }));
     else {
-      const metadata = { name, namespace, labels, ownerReferences: [controlledBy(service)] };
+      const metadata = { name, namespace, ownerReferences: [controlledBy(service)] };
       this.operations.createObject({ apiVersion: 'v1', kind: 'Endpoints', metadata, subsets });
     }
   }

@@ -6,33 +6,24 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { FOREGROUND, ORPHAN } from '../api/deletion.ts';
 import type { KubeObject } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
-import type { Change } from '../api/store.ts';
 import { Controller } from './controller.ts';
 
 export class GarbageCollector extends Controller {
   readonly #objects = new Map<string, KubeObject>();
-  readonly #dependents = new Map<string, Set<string>>();
 
   constructor(operations: Operations, log: Logger) {
     super(operations, log);
-    this.follow('*', (change) => this.#hear(change));
-  }
-
-  #hear({ type, object, previous }: Change): void {
-    const { uid, ownerReferences = [], deletionTimestamp } = object.metadata;
-    for (const owner of previous?.metadata.ownerReferences ?? []) this.#dependents.get(owner.uid)?.delete(uid);
-    if (type === 'DELETED') {
-      this.#objects.delete(uid);
-      for (const dependent of this.#dependents.get(uid) ?? []) this.mark(dependent);
-      this.#dependents.delete(uid);
-      for (const owner of ownerReferences) this.mark(owner.uid);
-      return;
-    }
-    this.#objects.set(uid, object);
-    for (const owner of ownerReferences) {
-      this.#dependents.set(owner.uid, (this.#dependents.get(owner.uid) ?? new Set()).add(uid));
-    }
-    if (ownerReferences.length > 0 || deletionTimestamp !== undefined) this.mark(uid);
+    this.follow('*', ({ type, object }) => {
+      const { uid, ownerReferences = [], deletionTimestamp } = object.metadata;
+      if (type !== 'DELETED') {
+        this.#objects.set(uid, object);
+        if (ownerReferences.length > 0 || deletionTimestamp !== undefined) this.mark(uid);
+      } else {
+        this.#objects.delete(uid);
+        for (const owner of ownerReferences) this.mark(owner.uid);
+        for (const dependent of this.#dependentsOf(uid)) this.mark(dependent.metadata.uid);
+      }
+    });
   }
 
   protected reconcile(uid: string): void {
@@ -42,19 +33,17 @@ export class GarbageCollector extends Controller {
     if (deletionTimestamp !== undefined) {
       if (finalizers.includes(ORPHAN)) this.#orphanDependents(object);
       else if (finalizers.includes(FOREGROUND)) this.#deleteDependents(object);
-      return;
-    }
-    if (ownerReferences.length > 0 && ownerReferences.every((owner) => !this.#objects.has(owner.uid))) {
+    } else if (ownerReferences.length > 0 && ownerReferences.every((owner) => !this.#objects.has(owner.uid)))
       this.operations.deleteObject(object, { propagationPolicy: 'Background' });
-    }
   }
 
-  #dependentsOf({ metadata }: KubeObject): KubeObject[] {
-    return [...(this.#dependents.get(metadata.uid) ?? [])].flatMap((uid) => this.#objects.get(uid) ?? []);
+  #dependentsOf(owner: string): KubeObject[] {
+    const owns = ({ metadata }: KubeObject) => metadata.ownerReferences?.some(({ uid }) => uid === owner);
+    return [...this.#objects.values()].filter(owns);
   }
 
   #orphanDependents(owner: KubeObject): void {
-    for (const dependent of this.#dependentsOf(owner)) {
+    for (const dependent of this.#dependentsOf(owner.metadata.uid)) {
       this.operations.change(dependent, ({ metadata }) => {
         metadata.ownerReferences = (metadata.ownerReferences ?? []).filter(({ uid }) => uid !== owner.metadata.uid);
       });
@@ -63,14 +52,14 @@ export class GarbageCollector extends Controller {
   }
 
   #deleteDependents(owner: KubeObject): void {
-    for (const dependent of this.#dependentsOf(owner)) {
-      if (dependent.metadata.deletionTimestamp === undefined) {
+    const { uid } = owner.metadata;
+    for (const dependent of this.#dependentsOf(uid)) {
+      if (dependent.metadata.deletionTimestamp === undefined)
         this.operations.deleteObject(dependent, { propagationPolicy: 'Foreground' });
-      }
     }
     const blocks = ({ metadata }: KubeObject) =>
-      metadata.ownerReferences?.some(({ uid, blockOwnerDeletion }) => uid === owner.metadata.uid && blockOwnerDeletion);
-    if (!this.#dependentsOf(owner).some(blocks)) this.#removeFinalizer(owner, FOREGROUND);
+      metadata.ownerReferences?.some((reference) => reference.uid === uid && reference.blockOwnerDeletion);
+    if (!this.#dependentsOf(uid).some(blocks)) this.#removeFinalizer(owner, FOREGROUND);
   }
 
   #removeFinalizer(object: KubeObject, finalizer: string): void {

@@ -5,7 +5,7 @@
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { isTrue, withCondition } from '../api/kinds/conditions.ts';
 import { type Condition, type Node, type Pod, tables } from '../api/kinds/typed.ts';
-import { selectorOfSpec } from '../api/label-selector.ts';
+import { matchesMap } from '../api/label-selector.ts';
 import { timestamp } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { keyOf } from '../api/store.ts';
@@ -56,4 +56,4 @@ const accepts = ({ metadata, spec, status }: Node, pod: Pod): boolean =>
   !spec.unschedulable &&
   metadata.deletionTimestamp === undefined &&
   isTrue(status?.conditions, 'Ready') &&
-  selectorOfSpec({ matchLabels: pod.spec.nodeSelector })(metadata.labels);
+  matchesMap(pod.spec.nodeSelector, metadata.labels);

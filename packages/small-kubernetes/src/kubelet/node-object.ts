@@ -39,15 +39,11 @@ export function nodeObject(node: NodePlan, now: string): { readonly manifest: Ma
       ],
       nodeInfo: {
         kubeletVersion: 'v1.32.0-small',
-        kubeProxyVersion: '',
         containerRuntimeVersion: 'processes://',
         operatingSystem: 'linux',
         architecture: labels['kubernetes.io/arch'],
         osImage: 'Tombolo development node',
         kernelVersion: release(),
-        machineID: '',
-        systemUUID: '',
-        bootID: '',
       },
     },
   };

@@ -98,16 +98,8 @@ export class PodRunner {
 
   #environment(address: string): Readonly<Record<string, string>> {
     const { name, namespace = 'default' } = this.#pod.metadata;
-    const { node } = this.#context;
-    return {
-      CLUSTER_NAME: node.cluster,
-      NODE_NAME: node.name,
-      HOST_IP: node.address,
-      POD_NAME: name,
-      POD_NAMESPACE: namespace,
-      POD_IP: address,
-      HOSTNAME: name,
-    };
+    const { cluster, name: node } = this.#context.node;
+    return { CLUSTER_NAME: cluster, NODE_NAME: node, POD_NAME: name, POD_NAMESPACE: namespace, POD_IP: address };
   }
 
   #statusChanged(): void {

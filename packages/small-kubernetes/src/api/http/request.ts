@@ -17,7 +17,7 @@ export interface ResourcePath {
 
 /** `undefined` when the path is not one of a resource. */
 export function parseResourcePath(path: string): ResourcePath | undefined {
-  const [root, ...steps] = path.split('/').slice(1).map(decodeStep);
+  const [root, ...steps] = path.split('/').slice(1).map(decodeURIComponent);
   if (root === 'api') return resourceOf('', steps[0], steps.slice(1));
   return root === 'apis' ? resourceOf(steps[0], steps[1], steps.slice(2)) : undefined;
 }
@@ -30,14 +30,6 @@ function resourceOf(group = '', version = '', steps: readonly string[] = []): Re
   const [resource, name, subresource, ...rest] = inNamespace ? steps.slice(2) : steps;
   if (!resource || rest.length > 0) return undefined;
   return { group, version, resource, namespace, name, subresource };
-}
-
-function decodeStep(step: string): string {
-  try {
-    return decodeURIComponent(step);
-  } catch {
-    throw badRequest(`Cannot read the path: expected valid percent-encoding: current value is ${JSON.stringify(step)}`);
-  }
 }
 
 export const contentTypeOf = (request: IncomingMessage): string =>

@@ -1,9 +1,9 @@
 /** Requests for resources: from a parsed path, method and query to an operation and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { badRequest, invalid, methodNotAllowed, noSuchPath, notFound, required } from '../api-error.ts';
+import { about, badRequest, invalid, methodNotAllowed, noSuchPath, notFound, required } from '../api-error.ts';
 import type { DeleteOptions } from '../deletion.ts';
 import { fieldAt, isJsonObject, type JsonObject, type KubeObject } from '../objects.ts';
-import type { Operations, WriteOptions } from '../operations.ts';
+import type { Operations, Target, WriteOptions } from '../operations.ts';
 import type { ResourceDefinition } from '../resource.ts';
 import { listObjects, selectionOf } from './list.ts';
 import { APPLY, patchOf } from './patch-request.ts';
@@ -27,7 +27,7 @@ interface Call {
 
 /** A call about one object, or a part of it. */
 interface ObjectCall extends Call {
-  readonly at: readonly [definition: ResourceDefinition, namespace: string, name: string];
+  readonly target: Target;
   readonly options: WriteOptions;
 }
 
@@ -57,7 +57,7 @@ export class ResourceHandler {
     if (definition.namespaced && namespace === undefined) throw notFound(definition, name);
     if (subresource !== undefined && !this.#hasSubresource(definition, subresource)) throw noSuchPath();
     const options = writeOptions(call, subresource as WriteOptions['subresource']);
-    return this.#object({ ...call, at: [definition, namespace ?? '', name], options });
+    return this.#object({ ...call, target: { definition, namespace: namespace ?? '', name }, options });
   }
 
   #hasSubresource({ hasStatus, hasScale }: ResourceDefinition, name: string): boolean {
@@ -106,11 +106,11 @@ export class ResourceHandler {
   }
 
   async #object(call: ObjectCall): Promise<Answer> {
-    const { at, options, request, representation } = call;
+    const { target, options, request, representation } = call;
     const inForm = options.subresource === 'scale' ? scaleOf : (object: KubeObject) => representation.one(object);
     switch (request.method) {
       case 'GET':
-        return { code: 200, body: inForm(this.#operations.get(...at)) };
+        return { code: 200, body: inForm(this.#operations.get(target)) };
       case 'PUT':
       case 'PATCH': {
         const { object, created } = await this.#write(call);
@@ -122,25 +122,25 @@ export class ResourceHandler {
     throw methodNotAllowed();
   }
 
-  async #write({ at, options, request, query }: ObjectCall): Promise<{ object: KubeObject; created: boolean }> {
+  async #write({ target, options, request, query }: ObjectCall): Promise<{ object: KubeObject; created: boolean }> {
     const type = contentTypeOf(request);
-    const [definition] = at;
+    const { definition } = target;
     const body = await readBody(request);
     if (request.method === 'PATCH' && type === APPLY) {
       if (!query.get('fieldManager')) throw NO_FIELD_MANAGER;
-      return this.#operations.apply(...at, body, { ...options, force: isSet(query, 'force') });
+      return this.#operations.apply(target, body, { ...options, force: isSet(query, 'force') });
     }
     const patch = request.method === 'PATCH' ? patchOf(type, body, definition.merge) : () => body;
     const change = (current: KubeObject) =>
       options.subresource === 'scale' ? scaled(definition, current, patch(scaleOf(current))) : patch(current);
-    return { object: this.#operations.patch(...at, change, options), created: false };
+    return { object: this.#operations.patch(target, change, options), created: false };
   }
 
   async #delete(call: ObjectCall): Promise<Answer> {
-    const [{ group, resource }, , name] = call.at;
-    const { removed, object } = this.#operations.delete(...call.at, await deleteOptions(call));
+    const { definition, name } = call.target;
+    const { removed, object } = this.#operations.delete(call.target, await deleteOptions(call));
     if (!removed) return { code: 200, body: call.representation.one(object) };
-    const details = { name, ...(group === '' ? {} : { group }), kind: resource, uid: object.metadata.uid };
+    const details = { ...about(definition, name, definition.resource), uid: object.metadata.uid };
     return { code: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };
   }
 }

@@ -1,6 +1,6 @@
 /** The scale subresource: a view of an object's replicas that autoscalers and `kubectl scale` read and write. */
 import { conflict, invalid, invalidValue, MODIFIED_MEANWHILE } from '../api-error.ts';
-import { formatLabelSelector } from '../label-selector.ts';
+import { formatSelector } from '../label-selector.ts';
 import { fieldAt, type JsonObject, type KubeObject } from '../objects.ts';
 import type { ResourceDefinition } from '../resource.ts';
 
@@ -14,7 +14,7 @@ export function scaleOf({ metadata, spec, status }: KubeObject): JsonObject {
     spec: replicas ? { replicas } : {},
     status: {
       replicas: fieldAt(status, 'replicas') ?? 0,
-      selector: formatLabelSelector(fieldAt(spec, 'selector')),
+      selector: formatSelector(fieldAt(spec, 'selector.matchLabels')),
     },
   };
 }

@@ -12,7 +12,7 @@ describe('ApiServer', () => {
   let api: KubernetesApi;
 
   beforeEach(async () => {
-    api = await startKubernetesApi({ listen: { port: 0 }, historySize: 50 });
+    api = await startKubernetesApi({ port: 0, historySize: 50 });
   });
   afterEach(() => api.close());
 
@@ -89,7 +89,6 @@ describe('ApiServer', () => {
       [`${MAPS}?limit=x`, {}, 400, 'BadRequest'],
       [`${MAPS}?continue=zzz`, {}, 400, 'BadRequest'],
       [MAPS, { headers: { accept: 'application/vnd.kubernetes.protobuf' } }, 406, 'NotAcceptable'],
-      ['/api/v1/%zz', {}, 400, 'BadRequest'],
     ];
     for (const [path, init, code, reason] of cases) {
       const headers = { 'content-type': 'application/json', ...init.headers };
@@ -102,7 +101,6 @@ describe('ApiServer', () => {
   it('says in a sentence why it cannot serve', async () => {
     const port = Number(new URL(api.url).port);
     const taken = /Cannot serve the Kubernetes API on 127\.0\.0\.1:\d+: .*EADDRINUSE/;
-    await assert.rejects(startKubernetesApi({ listen: { port } }), taken);
-    await assert.rejects(startKubernetesApi({ listen: {} }), /expected a port or a unix socket/);
+    await assert.rejects(startKubernetesApi({ port }), taken);
   });
 });

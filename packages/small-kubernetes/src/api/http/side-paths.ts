@@ -2,34 +2,26 @@
 import { noSuchPath } from '../api-error.ts';
 import { coreVersions, groupList, openApiV2, resourceList } from '../discovery.ts';
 import type { JsonObject } from '../objects.ts';
-import type { Operations } from '../operations.ts';
+import type { Registry } from '../resource.ts';
 
 export interface SideAnswer {
   readonly body: string | Buffer;
   readonly type: string;
 }
 
-export interface SideRequest {
-  readonly method: string;
-  readonly path: string;
-  /** As the client named this server. */
-  readonly host: string;
-}
-
-/** `undefined` when the path may be one of a resource. */
-export function answerSidePath({ method, path, host }: SideRequest, operations: Operations): SideAnswer | undefined {
-  const { registry } = operations;
+/** `host` is how the client named this server. `undefined` when the path may be one of a resource. */
+export function answerSidePath(path: string, host: string, registry: Registry): SideAnswer | undefined {
   const [, root, version] = /^\/(api(?=\/[^/]+$|$)|apis(?=\/[^/]+\/[^/]+$|$))\/?(.*)$/.exec(path) ?? [];
   if (root !== undefined && version) return json(resourceList(registry, version));
   if (root !== undefined) return json(root === 'api' ? coreVersions(host) : groupList(registry));
-  switch (`${method} ${path}`) {
-    case 'GET /healthz':
-    case 'GET /livez':
-    case 'GET /readyz':
+  switch (path) {
+    case '/healthz':
+    case '/livez':
+    case '/readyz':
       return { body: 'ok', type: 'text/plain; charset=utf-8' };
-    case 'GET /version':
+    case '/version':
       return json(versionInfo);
-    case 'GET /openapi/v2':
+    case '/openapi/v2':
       // Older clients ask for it with an @, which Go's own parser of media types refuses in an answer.
       return { body: openApiV2(registry), type: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' };
     default:

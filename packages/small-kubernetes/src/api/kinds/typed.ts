@@ -15,7 +15,6 @@ export interface ServicePort {
   protocol?: string;
   targetPort?: number | string;
   nodePort?: number;
-  appProtocol?: string;
 }
 
 type ServiceText = 'type' | 'clusterIP' | 'ipFamilyPolicy' | 'sessionAffinity' | 'externalName';
@@ -40,28 +39,21 @@ export interface Container {
   name: string;
   image?: string;
   ports?: { name?: string; containerPort: number; protocol?: string }[];
-  [field: string]: unknown;
 }
 
 export interface PodSpec {
   containers: Container[];
-  initContainers?: Container[];
   nodeName?: string;
   nodeSelector?: StringMap;
-  hostname?: string;
-  subdomain?: string;
   terminationGracePeriodSeconds?: number;
-  [field: string]: unknown;
 }
 
 export interface PodStatus {
   phase?: string;
-  reason?: string;
   podIP?: string;
   podIPs?: { ip: string }[];
   conditions?: Condition[];
   containerStatuses?: { name: string; ready?: boolean; restartCount?: number; state?: unknown }[];
-  qosClass?: string;
 }
 
 export interface Pod extends KubeObject {
@@ -70,7 +62,7 @@ export interface Pod extends KubeObject {
 }
 
 export interface Node extends KubeObject {
-  spec: { unschedulable?: boolean; podCIDR?: string; podCIDRs?: string[] };
+  spec: { unschedulable?: boolean };
   status?: { conditions?: Condition[]; addresses?: { type: string; address: string }[] };
 }
 
@@ -79,9 +71,6 @@ export interface WorkloadSpec {
   selector: { matchLabels?: StringMap };
   template: { metadata?: { labels?: StringMap; annotations?: StringMap }; spec: PodSpec };
   strategy?: { type?: string; rollingUpdate?: { maxSurge?: number | string; maxUnavailable?: number | string } };
-  revisionHistoryLimit?: number;
-  progressDeadlineSeconds?: number;
-  paused?: boolean;
 }
 
 type Counted = 'replicas' | 'readyReplicas' | 'availableReplicas' | 'updatedReplicas' | 'unavailableReplicas';

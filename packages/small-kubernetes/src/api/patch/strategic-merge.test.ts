@@ -165,13 +165,6 @@ const cases: readonly Case[] = [
     patch: pod({ image: '2' }),
     result: /expected each item to have "name"/,
   },
-  {
-    name: 'refuses unknown directives',
-    node: plainMerge,
-    target: {},
-    patch: { $patch: 'frobnicate' },
-    result: /unknown \$patch type/,
-  },
 ];
 
 describe('applyStrategicMerge()', () => {

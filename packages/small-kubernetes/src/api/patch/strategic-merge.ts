@@ -1,83 +1,63 @@
 /**
  * Strategic merge patch: a merge patch in which some lists merge by a key. Knows the directives that kubectl sends:
- * `$patch` (replace, delete, merge) in maps, `$patch: delete` in list items, `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST`
- * and `$retainKeys`. Which lists merge, and by which key, comes in as a `MergeNode`; unknown lists are replaced whole.
+ * `$patch: replace` and `$patch: delete`, `$setElementOrder/LIST`, `$deleteFromPrimitiveList/LIST` and `$retainKeys`.
+ * Which lists merge, and by which key, comes in as a `MergeNode`; unknown lists are replaced whole.
  */
 import { badRequest } from '../api-error.ts';
 import { isJsonObject, type JsonObject } from '../objects.ts';
 import type { MergeNode } from './merge-keys.ts';
 
-const ORDER = '$setElementOrder/';
-const DELETE_VALUES = '$deleteFromPrimitiveList/';
-
 export function applyStrategicMerge(target: JsonObject, patch: JsonObject, node: MergeNode = {}): JsonObject {
-  const directive = patch['$patch'];
-  if (directive === 'replace') return withoutNulls(withoutDirectives(patch));
+  const { $patch: directive, $retainKeys: kept } = patch;
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw unknownDirective(directive);
-  const result = retained(target, patch['$retainKeys']);
+  const old = Object.entries(directive === 'replace' ? {} : target);
+  const result = Object.fromEntries(Array.isArray(kept) ? old.filter(([key]) => kept.includes(key)) : old);
   for (const [key, value] of Object.entries(patch)) {
-    if (key.startsWith(DELETE_VALUES)) {
-      const list = key.slice(DELETE_VALUES.length);
-      const old = result.get(list);
-      if (Array.isArray(old) && Array.isArray(value))
-        result.set(
-          list,
-          old.filter((item) => !value.includes(item)),
-        );
-    } else if (!key.startsWith('$')) {
-      const merged = mergeField(result.get(key), value, node.fields?.[key] ?? {});
-      if (merged === undefined) result.delete(key);
-      else result.set(key, merged);
-    }
+    if (key.startsWith('$')) continue;
+    if (value === null) delete result[key];
+    else result[key] = merged(result[key], value, node.fields?.[key] ?? {});
   }
-  for (const [key, order] of Object.entries(patch)) {
-    const list = key.startsWith(ORDER) ? key.slice(ORDER.length) : '';
-    const items = result.get(list);
-    if (Array.isArray(items) && Array.isArray(order)) result.set(list, ordered(items, order, node.fields?.[list]));
+  for (const [key, value] of Object.entries(patch)) {
+    const [, what, list = ''] = /^\$(setElementOrder|deleteFromPrimitiveList)\/(.*)$/.exec(key) ?? [];
+    const items = result[list];
+    if (!Array.isArray(items) || !Array.isArray(value)) continue;
+    const isLeft = (item: unknown) => !value.includes(item);
+    result[list] = what === 'setElementOrder' ? ordered(items, value, node.fields?.[list]) : items.filter(isLeft);
   }
-  return Object.fromEntries(result);
+  return result;
 }
 
-/** `undefined` removes the field. */
-function mergeField(old: unknown, value: unknown, node: MergeNode): unknown {
-  if (value === null) return undefined;
+function merged(old: unknown, value: unknown, node: MergeNode): unknown {
   if (isJsonObject(value)) return applyStrategicMerge(isJsonObject(old) ? old : {}, value, node);
   if (!Array.isArray(value)) return value;
-  if (node.set) return [...new Set([...(Array.isArray(old) ? old : []), ...value])];
-  if (node.key === undefined) return value.map((item: unknown) => (isJsonObject(item) ? withoutNulls(item) : item));
-  return mergeList(Array.isArray(old) ? old : [], value, node);
+  const before: readonly unknown[] = Array.isArray(old) ? old : [];
+  if (node.set) return [...new Set([...before, ...value])];
+  if (node.key !== undefined) return mergedList(before, value, node);
+  return value.map((item: unknown) => (isJsonObject(item) ? applyStrategicMerge({}, item) : item));
 }
 
 /** New items go first. */
-function mergeList(old: readonly unknown[], items: readonly unknown[], node: MergeNode): unknown[] {
+function mergedList(old: readonly unknown[], items: readonly unknown[], node: MergeNode): unknown[] {
   const result = [...old];
   const added: unknown[] = [];
   for (const item of items) {
     if (!isJsonObject(item) || item[node.key ?? ''] === undefined) {
       throw badRequest(`Cannot apply strategic merge patch: expected each item to have ${JSON.stringify(node.key)}`);
     }
-    const at = indexOfItem(result, item, node);
-    if (item['$patch'] === 'delete') {
-      if (at >= 0) result.splice(at, 1);
-      continue;
+    const at = result.findIndex((other) => isJsonObject(other) && isSame(other, item, node));
+    if (item['$patch'] === 'delete') result.splice(at, at < 0 ? 0 : 1);
+    else {
+      const next = merged(result[at], item, { fields: node.fields ?? {} });
+      if (at < 0) added.push(next);
+      else result[at] = next;
     }
-    const { fields } = node;
-    const inner: MergeNode = fields ? { fields } : {};
-    const existing = at >= 0 ? result[at] : undefined;
-    const merged = applyStrategicMerge(isJsonObject(existing) ? existing : {}, item, inner);
-    if (at >= 0) result[at] = merged;
-    else added.push(merged);
   }
   return [...added, ...result];
 }
 
-function indexOfItem(list: readonly unknown[], wanted: JsonObject, { key = '', tieBreaker }: MergeNode): number {
-  const same = list.flatMap((item, at) => (isJsonObject(item) && item[key] === wanted[key] ? [{ item, at }] : []));
-  if (tieBreaker === undefined || wanted[tieBreaker] === undefined) return same[0]?.at ?? -1;
-  const exact = same.find(({ item }) => item[tieBreaker] === wanted[tieBreaker]);
-  if (exact) return exact.at;
-  return same.find(({ item }) => item[tieBreaker] === undefined)?.at ?? -1;
+/** Ports of one number differ by their protocols, if both name one. */
+function isSame(a: JsonObject, b: JsonObject, { key = '', tieBreaker = key }: MergeNode): boolean {
+  return a[key] === b[key] && (a[tieBreaker] ?? b[tieBreaker]) === (b[tieBreaker] ?? a[tieBreaker]);
 }
 
 /** Those that the order names go first, in its order. */
@@ -87,23 +67,3 @@ function ordered(items: readonly unknown[], order: readonly unknown[], { key }: 
   const placeOf = (item: unknown) => (places.includes(idOf(item)) ? places.indexOf(idOf(item)) : places.length);
   return items.toSorted((a, b) => placeOf(a) - placeOf(b));
 }
-
-function retained(target: JsonObject, keys: unknown): Map<string, unknown> {
-  const entries = Object.entries(target);
-  return new Map(Array.isArray(keys) ? entries.filter(([key]) => keys.includes(key)) : entries);
-}
-
-const withoutDirectives = (map: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(map).filter(([key]) => !key.startsWith('$')));
-
-function withoutNulls(map: JsonObject): JsonObject {
-  return Object.fromEntries(
-    Object.entries(map).flatMap(([key, value]) => {
-      if (value === null) return [];
-      return [[key, isJsonObject(value) ? withoutNulls(value) : value] as const];
-    }),
-  );
-}
-
-const unknownDirective = (directive: unknown) =>
-  badRequest(`Cannot apply strategic merge patch: unknown $patch type: current value is ${JSON.stringify(directive)}`);
