@@ -113,11 +113,6 @@ export class Program {
     }
   }
 
-  async restart(): Promise<void> {
-    if (this.running) await this.stop();
-    await this.start();
-  }
-
   async log(): Promise<string> {
     return readFile(this.spec.logFile, 'utf8').catch(() => '');
   }

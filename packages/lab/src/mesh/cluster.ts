@@ -14,7 +14,7 @@ import { Program } from '@tombolo/machine/program.ts';
 import { httpReady, programReady } from '@tombolo/machine/readiness.ts';
 import { parseAllDocuments } from 'yaml';
 import type { ClusterKubernetes } from './cluster-kubernetes.ts';
-import { cutLink, healLink } from './fabric.ts';
+import { cutLink } from './fabric.ts';
 import { clusterKubernetes, podPlacesOf } from './kubernetes.ts';
 import { NodeHandle } from './node.ts';
 import type { ClusterPlan, MeshPlan } from './plan.ts';
@@ -38,7 +38,7 @@ export class ClusterHandle {
     this.etcd = new Program(etcdSpec(cluster));
     this.kubernetes = clusterKubernetes(mesh, cluster);
     this.apiserver = new Program(apiserverSpec(cluster, agent.logLevel ?? 'info'));
-    this.nodes = cluster.nodes.map((node) => new NodeHandle(mesh, cluster, node, agent));
+    this.nodes = cluster.nodes.map((node) => new NodeHandle(cluster, node, agent));
     this.api = new KubernetesClient(cluster.api);
   }
 
@@ -101,21 +101,8 @@ export class ClusterHandle {
     return programReady(this.apiserver, () => httpReady(netns, `http://${address}:${HEALTH_PORTS.apiserver}/readyz`));
   }
 
-  /** Cuts the whole cluster off the others; inside, all goes on. */
-  cut(): Promise<void> {
-    return cutLink(this.#mesh, this.plan.uplink);
-  }
-
-  heal(): Promise<void> {
-    return healLink(this.#mesh, this.plan.uplink, this.plan.bridge);
-  }
-
   /** Cuts only the control plane off: etcd and both API servers fall silent, pods and nodes stay reachable. */
   cutControlPlane(): Promise<void> {
     return cutLink(this.#mesh, this.plan.controlPlane.link);
-  }
-
-  healControlPlane(): Promise<void> {
-    return healLink(this.#mesh, this.plan.controlPlane.link, this.plan.bridge);
   }
 }
