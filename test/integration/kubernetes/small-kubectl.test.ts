@@ -89,7 +89,10 @@ for (const [version, path] of programs) {
       assert.match(await kubectl('get deployments,nodes -o wide'), /web +1\/1 +1 +1 [\s\S]*n1 +Ready/);
       assert.match(await kubectl('get all -A --show-labels'), /service\/web/);
       assert.match(await kubectl('describe service web'), /Endpoints: +10\.1\.\d+\.\d+:8080/);
-      assert.match(await kubectl('describe deployment web'), /1 desired \| 1 updated \| 1 total \| 1 available/);
+      assert.match(
+        await kubectl('describe deployment web'),
+        /1 desired \| 1 updated \| 1 total \| 1 available[\s\S]*StrategyType: +RollingUpdate/,
+      );
       assert.match(await kubectl('describe node n1'), /Non-terminated Pods: +\(1 in total\)/);
       assert.match(await kubectl('api-resources'), /^endpointslices /m);
       assert.match(await kubectl('version'), /v1\.32\.0-small/);

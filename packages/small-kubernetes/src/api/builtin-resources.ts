@@ -13,7 +13,7 @@ type Given = Partial<ResourceDefinition>;
 function define(names: string, kind: string, ...given: readonly Given[]): ResourceDefinition {
   const [group = '', resource = '', ...shortNames] = names.split(/[/ ]/);
   return Object.assign(
-    { group, version: 'v1', resource, kind, shortNames, namespaced: true, categories: [], selectableFields: [] },
+    { group, resource, kind, shortNames, namespaced: true, categories: [], selectableFields: [] },
     { hasStatus: false, hasScale: false, countsGenerations: false },
     { table: tables.plainTable, merge: merge.plainMerge },
     ...given,

@@ -1,27 +1,19 @@
 /** What the server serves, as clients ask for it: the lists of groups, versions and resources, and OpenAPI. */
 import type { JsonObject } from './objects.ts';
 import { encodeMessage } from './protobuf/messages.ts';
-import { apiVersionOf, type Registry, type ResourceDefinition } from './resource.ts';
+import { apiVersionOf, type Registry, type ResourceDefinition, VERSION } from './resource.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-export const coreVersions = (address: string): JsonObject => ({
-  kind: 'APIVersions',
-  versions: ['v1'],
-  serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }],
-});
+export const coreVersions: JsonObject = { kind: 'APIVersions', versions: [VERSION] };
 
 export function groupList({ all }: Registry): JsonObject {
-  const named = all.filter(({ group }) => group !== '').map(({ group, version }) => ({ group, version }));
-  const groups = Map.groupBy(named, ({ group }) => group);
-  return {
-    kind: 'APIGroupList',
-    apiVersion: 'v1',
-    groups: [...groups].map(([name, [{ version } = { version: '' }]]) => {
-      const served = { groupVersion: `${name}/${version}`, version };
-      return { name, versions: [served], preferredVersion: served };
-    }),
-  };
+  const names = new Set(all.map(({ group }) => group).filter((group) => group !== ''));
+  const groups = [...names].map((name) => {
+    const served = { groupVersion: apiVersionOf({ group: name }), version: VERSION };
+    return { name, versions: [served], preferredVersion: served };
+  });
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 }
 
 /** `undefined` for a group that is not served. */
@@ -50,8 +42,8 @@ export function openApiV2({ all }: Registry): Buffer {
   const parameters = ['dryRun', 'fieldValidation'].map((name) => ({
     parameter: { nonBodyParameter: { queryParameter: { name } } },
   }));
-  const path = all.map(({ group, version, kind, resource }) => {
-    const yaml = JSON.stringify({ group, version, kind });
+  const path = all.map(({ group, kind, resource }) => {
+    const yaml = JSON.stringify({ group, version: VERSION, kind });
     const vendorExtension = [{ name: 'x-kubernetes-group-version-kind', value: { yaml } }];
     return { name: `/${group}/${resource}/{name}`, value: { patch: { parameters, vendorExtension } } };
   });

@@ -1,5 +1,5 @@
 /** Metadata that the server itself fills in and guards: names, namespaces, uids, generations. */
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
   ApiError,
@@ -17,9 +17,6 @@ import { apiVersionOf, type ResourceDefinition } from './resource.ts';
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const SUBDOMAIN_RULE =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-/** Without vowels and look-alikes, as Kubernetes does. */
-const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
-
 /** The object of a request body, of the right kind and in the right namespace. A copy. */
 export function draftFromBody(definition: ResourceDefinition, namespace: string, body: unknown): KubeObject {
   if (!isJsonObject(body)) throw badRequest('the body of the request was not a JSON or YAML object');
@@ -41,22 +38,20 @@ export function draftFromBody(definition: ResourceDefinition, namespace: string,
 }
 
 /** Fills in what a new object gets. `taken` says which names are in use. */
-export function stampNew(draft: KubeObject, now: Date, taken: (name: string) => boolean): void {
+export function stampNew(draft: KubeObject, taken: (name: string) => boolean): void {
   const { metadata } = draft;
   if (metadata.resourceVersion)
     throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
   if (!metadata.name && metadata.generateName) {
-    do metadata.name = `${metadata.generateName.slice(0, 58)}${suffix()}`;
+    do metadata.name = `${metadata.generateName.slice(0, 58)}${randomUUID().slice(0, 5)}`;
     while (taken(metadata.name));
   }
   metadata.uid = randomUUID();
-  metadata.creationTimestamp = timestamp(now);
+  metadata.creationTimestamp = timestamp(new Date());
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.generation;
 }
-
-const suffix = () => Array.from({ length: 5 }, () => SUFFIX_LETTERS[randomInt(SUFFIX_LETTERS.length)]).join('');
 
 export function checkName({ metadata: { name = '' } }: { metadata: Partial<Metadata> }, url: string): void {
   if (name === '' || name === url) return;

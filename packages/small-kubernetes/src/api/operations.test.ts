@@ -3,11 +3,9 @@ import { cidr } from '@tombolo/shared/model/ip.ts';
 import { ApiError } from './api-error.ts';
 import { builtinResources } from './builtin-resources.ts';
 import type { Service } from './kinds/typed.ts';
-import { tables } from './kinds/typed.ts';
 import { fieldAt, type JsonObject, type KubeObject, listAt } from './objects.ts';
 import { Operations } from './operations.ts';
 import { Registry, type ResourceDefinition } from './resource.ts';
-import { ServiceAddresses } from './service-addresses.ts';
 import { Store } from './store.ts';
 
 function setUp(cidrs: readonly string[] = ['10.96.0.0/24']) {
@@ -16,8 +14,8 @@ function setUp(cidrs: readonly string[] = ['10.96.0.0/24']) {
     firstRevision: 0,
     onListenerError: (error) => assert.fail(String(error)),
   });
-  const addresses = new ServiceAddresses(cidrs.map(cidr), () => store.list(tables.services));
-  const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
+  const registry = new Registry(builtinResources);
+  const operations = new Operations({ store, registry, serviceRanges: cidrs.map(cidr) });
   operations.create(definition('namespaces'), '', { metadata: { name: 'x' } });
   return { store, operations };
 }

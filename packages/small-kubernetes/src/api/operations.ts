@@ -4,6 +4,7 @@
  * cannot be torn apart. Refusals are thrown as `ApiError`.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { alreadyExists, badRequest, type Cause, conflict, forbidden, invalid, notFound } from './api-error.ts';
 import { afterUpdate, applied, type Writer } from './apply/managed-fields.ts';
 import { type DeleteOptions, type DeleteOutcome, hasFinalizers, withDeletion } from './deletion.ts';
@@ -11,7 +12,6 @@ import { tables } from './kinds/typed.ts';
 import { carryMetadata, checkName, countGeneration, draftFromBody, stampNew, validateName } from './object-metadata.ts';
 import { draftOf, type KubeObject, type ManagedFields, type NewObject, timestamp } from './objects.ts';
 import { type Registry, type ResourceDefinition, tableOf } from './resource.ts';
-import type { ServiceAddresses } from './service-addresses.ts';
 import type { Store } from './store.ts';
 
 export interface WriteOptions {
@@ -25,8 +25,8 @@ export interface WriteOptions {
 export interface OperationsOptions {
   readonly store: Store;
   readonly registry: Registry;
-  readonly addresses: ServiceAddresses;
-  readonly now?: () => Date;
+  /** Of cluster addresses. */
+  readonly serviceRanges: readonly Cidr[];
 }
 
 /** Which object. */
@@ -43,14 +43,12 @@ type Books = (draft: KubeObject) => ManagedFields[];
 export class Operations {
   readonly store: Store;
   readonly registry: Registry;
-  readonly now: () => Date;
-  readonly #addresses: ServiceAddresses;
+  readonly #serviceRanges: readonly Cidr[];
 
-  constructor({ store, registry, addresses, now = () => new Date() }: OperationsOptions) {
+  constructor({ store, registry, serviceRanges }: OperationsOptions) {
     this.store = store;
     this.registry = registry;
-    this.now = now;
-    this.#addresses = addresses;
+    this.#serviceRanges = serviceRanges;
   }
 
   get({ definition, namespace, name }: Target): KubeObject {
@@ -105,7 +103,7 @@ export class Operations {
     }
     const longest = definition.gracePeriod?.(current) ?? 0;
     const grace = longest === 0 ? 0 : Math.max(0, options.gracePeriodSeconds ?? longest);
-    const draft = withDeletion(current, options, grace, this.now());
+    const draft = withDeletion(current, options, grace, new Date());
     if (grace === 0 && !hasFinalizers(draft)) {
       if (!options.dryRun) this.store.remove(tableOf(definition), namespace, name);
       return { removed: true, object: current };
@@ -136,14 +134,14 @@ export class Operations {
   }
 
   #writer({ manager = 'kube-controller-manager', subresource }: WriteOptions): Writer {
-    return { manager, time: timestamp(this.now()), ...(subresource && { subresource }) };
+    return { manager, time: timestamp(new Date()), ...(subresource && { subresource }) };
   }
 
   #add(definition: ResourceDefinition, draft: KubeObject, { dryRun }: WriteOptions, books: Books): KubeObject {
     const table = tableOf(definition);
     const namespace = draft.metadata.namespace ?? '';
     const taken = (name: string) => this.store.get(table, namespace, name) !== undefined;
-    stampNew(draft, this.now(), taken);
+    stampNew(draft, taken);
     if (definition.namespaced) this.#checkNamespace(definition, namespace, draft.metadata.name);
     if (draft.metadata.name && taken(draft.metadata.name)) throw alreadyExists(definition, draft.metadata.name);
     // The kubelet registers its Node with a status; everybody else's status is what a controller says later.
@@ -179,7 +177,7 @@ export class Operations {
     delete draft.metadata.managedFields;
     const managedFields = books(draft);
     if (managedFields.length > 0) Object.assign(draft.metadata, { managedFields });
-    check(definition.allocate?.(draft, this.#addresses));
+    check(definition.allocate?.(draft, this.#serviceRanges, this.store.list(tableOf(definition))));
     countGeneration(definition, draft, current);
   }
 

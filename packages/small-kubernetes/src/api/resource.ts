@@ -1,16 +1,15 @@
 /**
  * What the server knows about a kind: names, scope, subresources and the pure functions that default, check and print
- * its objects. One version of each kind is served.
+ * its objects.
  */
+import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import type { Cause } from './api-error.ts';
 import type { KubeObject } from './objects.ts';
 import type { MergeNode } from './patch/merge-keys.ts';
-import type { ServiceAddresses } from './service-addresses.ts';
 import type { Table } from './tables.ts';
 
 export interface ResourceDefinition {
   readonly group: string;
-  readonly version: string;
   readonly resource: string;
   readonly kind: string;
   readonly namespaced: boolean;
@@ -27,16 +26,18 @@ export interface ResourceDefinition {
   /** Fills in what the caller left out; pure, changes the draft. */
   setDefaults?(draft: KubeObject, old: KubeObject | undefined): void;
   validate?(object: KubeObject, old: KubeObject | undefined): readonly Cause[];
-  /** Hands out cluster-wide unique values; after validation. */
-  allocate?(draft: KubeObject, addresses: ServiceAddresses): readonly Cause[];
+  /** Hands out what no other object of the kind may have, after validation: cluster addresses, node ports. */
+  allocate?(draft: KubeObject, ranges: readonly Cidr[], all: readonly KubeObject[]): readonly Cause[];
   /** Seconds between the request to delete and the removal by somebody else; 0 removes at once. */
   gracePeriod?(object: KubeObject): number;
 }
 
+export const VERSION = 'v1';
+
 export const tableOf = ({ group, resource }: { group: string; resource: string }): string => `${group}/${resource}`;
 
-export const apiVersionOf = ({ group, version }: { group: string; version: string }): string =>
-  group === '' ? version : `${group}/${version}`;
+/** One version of each kind is served, and always of this name. */
+export const apiVersionOf = ({ group }: { group: string }): string => (group === '' ? VERSION : `${group}/${VERSION}`);
 
 export class Registry {
   /** By name: `kubectl get all` prints in this order. */
@@ -47,7 +48,7 @@ export class Registry {
   }
 
   find(group: string, version: string, resource: string): ResourceDefinition | undefined {
-    return this.all.find((d) => d.resource === resource && d.group === group && d.version === version);
+    return this.all.find((d) => d.resource === resource && d.group === group && version === VERSION);
   }
 
   definitionOf({ apiVersion, kind }: { readonly apiVersion: string; readonly kind: string }): ResourceDefinition {

@@ -9,11 +9,9 @@ import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { startControllers } from '../controllers/start.ts';
 import { builtinResources } from './builtin-resources.ts';
 import { ApiServer } from './http/server.ts';
-import { tables } from './kinds/typed.ts';
 import { checkListenHost } from './listen-guard.ts';
 import { Operations } from './operations.ts';
 import { Registry } from './resource.ts';
-import { ServiceAddresses } from './service-addresses.ts';
 import { Store } from './store.ts';
 
 export interface KubernetesApiOptions {
@@ -48,8 +46,8 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   await checkListenHost(host);
   const onListenerError = (error: unknown) => log.error({ error }, 'Listener of the store failed');
   const store = new Store({ historySize, firstRevision: Date.now() - EPOCH, onListenerError });
-  const addresses = new ServiceAddresses(serviceCidr.map(cidr), () => store.list(tables.services));
-  const operations = new Operations({ store, registry: new Registry(builtinResources), addresses });
+  const registry = new Registry(builtinResources);
+  const operations = new Operations({ store, registry, serviceRanges: serviceCidr.map(cidr) });
   const stopControllers = startControllers(operations, log);
   const server = new ApiServer(operations, log, bookmarkIntervalMs);
   const close = async () => {

@@ -29,7 +29,6 @@ function table<T extends KubeObject>(heads: string, cells: (object: T, age: stri
 }
 
 const NONE = '<none>';
-const UNKNOWN = '<unknown>';
 const sizeOf = (map: unknown): number => Object.keys((map as object | undefined) ?? {}).length;
 const joined = (items: readonly unknown[], absent = NONE): string => (items.length === 0 ? absent : items.join(','));
 
@@ -75,7 +74,7 @@ export const nodeTable = table<Node>(
   ({ spec, status }, age) => {
     const ready = isTrue(status?.conditions, 'Ready') ? 'Ready' : 'NotReady';
     const address = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? NONE;
-    const info = (field: string) => fieldAt(status, `nodeInfo.${field}`) ?? UNKNOWN;
+    const info = (field: string) => fieldAt(status, `nodeInfo.${field}`) ?? '<unknown>';
     const shown = spec.unschedulable ? `${ready},SchedulingDisabled` : ready;
     const system = ['osImage', 'kernelVersion', 'containerRuntimeVersion'].map(info);
     return [shown, NONE, age, info('kubeletVersion'), address, NONE, ...system];

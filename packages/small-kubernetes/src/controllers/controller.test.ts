@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
-import { cidr } from '@tombolo/shared/model/ip.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { Operations } from '../api/operations.ts';
 import { Registry } from '../api/resource.ts';
-import { ServiceAddresses } from '../api/service-addresses.ts';
 import { Store } from '../api/store.ts';
 import { Controller } from './controller.ts';
 
@@ -15,8 +13,7 @@ class Noting extends Controller {
 
   constructor(then: (key: string) => void = () => {}, log: Logger = silentLogger) {
     const store = new Store({ historySize: 1, firstRevision: 0 });
-    const addresses = new ServiceAddresses([cidr('10.96.0.0/24')], () => []);
-    super(new Operations({ store, registry: new Registry([]), addresses }), log);
+    super(new Operations({ store, registry: new Registry([]), serviceRanges: [] }), log);
     this.#then = then;
   }
 

@@ -78,11 +78,12 @@ export class DeploymentController extends Controller {
       availableReplicas,
       unavailableReplicas: Math.max(0, (deployment.spec.replicas ?? 0) - availableReplicas),
     };
-    const now = timestamp(this.operations.now());
+    const now = timestamp(new Date());
     const count = (draft: Workload) => {
-      const conditions = conditionsFor(deployment, counts).reduce<Condition[]>(
-        (list, condition) => withCondition(list, condition, now),
-        draft.status.conditions ?? [],
+      const before = draft.status.conditions ?? [];
+      const conditions = conditionsFor(deployment, counts).reduce(
+        (list, next) => withCondition(list, next, now),
+        before,
       );
       draft.status = { ...withoutZeros(counts), conditions };
     };

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { tables } from '../api/kinds/typed.ts';
-import { isJsonObject, type KubeObject } from '../api/objects.ts';
+import type { KubeObject } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
 import { tableOf } from '../api/resource.ts';
 import { spaceOf } from '../api/store.ts';
@@ -43,9 +43,6 @@ export class NamespaceController extends Controller {
       if (object.metadata.deletionTimestamp === undefined)
         this.operations.deleteObject(object, { propagationPolicy: 'Background' });
     }
-    if (contents().length > 0) return;
-    this.operations.change(namespace, ({ spec }) => {
-      if (isJsonObject(spec)) delete spec['finalizers'];
-    });
+    if (contents().length === 0) this.operations.change(namespace, (draft) => void Object.assign(draft, { spec: {} }));
   }
 }

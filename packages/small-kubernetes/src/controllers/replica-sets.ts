@@ -40,17 +40,12 @@ export class ReplicaSetController extends Controller {
 
   #createPod(set: Workload): void {
     const { metadata, spec } = set.spec.template;
-    this.operations.createObject({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        ...metadata,
-        generateName: `${set.metadata.name}-`,
-        namespace: spaceOf(set),
-        ownerReferences: [controlledBy(set)],
-      },
-      spec,
-    });
+    const own = {
+      generateName: `${set.metadata.name}-`,
+      namespace: spaceOf(set),
+      ownerReferences: [controlledBy(set)],
+    };
+    this.operations.createObject({ apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, ...own }, spec });
   }
 
   #writeStatus(set: Workload): void {

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { isTrue, withCondition } from '../api/kinds/conditions.ts';
-import { type Condition, type Node, type Pod, tables } from '../api/kinds/typed.ts';
+import { type Node, type Pod, tables } from '../api/kinds/typed.ts';
 import { matchesMap } from '../api/label-selector.ts';
 import { timestamp } from '../api/objects.ts';
 import type { Operations } from '../api/operations.ts';
@@ -29,21 +29,16 @@ export class Scheduler extends Controller {
     const nodes = this.store.list(tables.nodes) as Node[];
     const candidates = nodes.filter((node) => accepts(node, pod));
     const chosen = candidates[this.#turn % candidates.length];
-    if (!chosen) {
-      const message = `0/${nodes.length} nodes are available: none is Ready and matches the node selector.`;
-      this.#say(pod, { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message });
-      return;
-    }
+    if (!chosen) this.#sayUnschedulable(pod, nodes.length);
+    else this.operations.change(pod, ({ spec }) => void Object.assign(spec, { nodeName: chosen.metadata.name }));
     this.#turn++;
-    const bound = this.operations.change(pod, (draft) => {
-      draft.spec.nodeName = chosen.metadata.name;
-    });
-    this.#say(bound, { type: 'PodScheduled', status: 'True' });
   }
 
-  #say(pod: Pod, condition: Condition): void {
+  #sayUnschedulable(pod: Pod, nodes: number): void {
+    const message = `0/${nodes} nodes are available: none is Ready and matches the node selector.`;
+    const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message };
     const said = ({ status }: Pod) => {
-      status.conditions = withCondition(status.conditions ?? [], condition, timestamp(this.operations.now()));
+      status.conditions = withCondition(status.conditions ?? [], condition, timestamp(new Date()));
     };
     this.operations.change(pod, said, { subresource: 'status', manager: 'kube-scheduler' });
   }
@@ -53,7 +48,4 @@ const isWaiting = ({ spec, metadata, status }: Pod): boolean =>
   !spec.nodeName && metadata.deletionTimestamp === undefined && status.phase === 'Pending';
 
 const accepts = ({ metadata, spec, status }: Node, pod: Pod): boolean =>
-  !spec.unschedulable &&
-  metadata.deletionTimestamp === undefined &&
-  isTrue(status?.conditions, 'Ready') &&
-  matchesMap(pod.spec.nodeSelector, metadata.labels);
+  !spec.unschedulable && isTrue(status?.conditions, 'Ready') && matchesMap(pod.spec.nodeSelector, metadata.labels);

@@ -6,27 +6,13 @@ import { isTrue } from '../api/kinds/conditions.ts';
 import type { Pod, Service, ServicePort } from '../api/kinds/typed.ts';
 import type { JsonObject } from '../api/objects.ts';
 
-export interface EndpointPort {
-  readonly name: string;
-  readonly port: number;
-  readonly protocol: string;
-}
-
-export interface Endpoint {
-  readonly addresses: readonly string[];
-  readonly conditions: { readonly ready: boolean; readonly serving: boolean; readonly terminating: boolean };
-  readonly targetRef: { readonly kind: 'Pod'; readonly namespace: string; readonly name: string; readonly uid: string };
-  readonly nodeName?: string;
-  readonly zone?: string;
-}
-
 export interface SliceContent {
   readonly addressType: string;
-  readonly ports: readonly EndpointPort[];
-  readonly endpoints: readonly Endpoint[];
+  readonly ports: ReturnType<typeof portsOf>;
+  readonly endpoints: readonly ReturnType<typeof endpointOf>[];
 }
 
-export type ZoneOf = (nodeName: string) => string | undefined;
+type ZoneOf = (nodeName: string) => string | undefined;
 
 /** Family by family; without pods one empty slice of each, so that readers see that the Service was looked at. */
 export function planSlices(service: Service, pods: readonly Pod[], zoneOf: ZoneOf): SliceContent[] {
@@ -46,11 +32,10 @@ export function planSlices(service: Service, pods: readonly Pod[], zoneOf: ZoneO
 }
 
 function addressOf({ status }: Pod, addressType: string): string | undefined {
-  const all = status.podIPs?.map(({ ip }) => ip) ?? (status.podIP ? [status.podIP] : []);
-  return all.find((ip) => ip.includes(':') === (addressType === 'IPv6'));
+  return status.podIPs?.find(({ ip }) => ip.includes(':') === (addressType === 'IPv6'))?.ip;
 }
 
-function endpointOf({ metadata, spec }: Service, pod: Pod, address: string, zoneOf: ZoneOf): Endpoint {
+function endpointOf({ metadata, spec }: Service, pod: Pod, address: string, zoneOf: ZoneOf) {
   const serving = isTrue(pod.status.conditions, 'Ready');
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   const { nodeName } = pod.spec;
@@ -65,7 +50,7 @@ function endpointOf({ metadata, spec }: Service, pod: Pod, address: string, zone
 }
 
 /** A named target port that the pod does not have is left out. */
-function portsOf({ spec }: Service, pod: Pod): EndpointPort[] {
+function portsOf({ spec }: Service, pod: Pod) {
   return (spec.ports ?? []).flatMap((servicePort) => {
     const port = targetPortOf(servicePort, pod);
     const { name = '', protocol = 'TCP' } = servicePort;

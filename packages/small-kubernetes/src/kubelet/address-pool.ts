@@ -1,7 +1,4 @@
-/**
- * The addresses of one node's pods. Goes round, so that an address that was given back rests as long as possible before
- * another pod answers there.
- */
+/** The addresses of one node's pods. One that was given back rests until all others have been given out. */
 export interface PodAddresses {
   readonly ipv4: string;
   readonly ipv6: string;
@@ -13,8 +10,7 @@ const LAST = 254;
 export class AddressPool {
   readonly #prefix4: string;
   readonly #prefix6: string;
-  readonly #taken = new Set<number>();
-  #next = FIRST;
+  readonly #free = Array.from({ length: LAST - FIRST + 1 }, (_, at) => FIRST + at);
 
   /** A /24 and a /64. */
   constructor(cidr4: string, cidr6: string) {
@@ -23,21 +19,12 @@ export class AddressPool {
   }
 
   take(): PodAddresses {
-    for (let tries = FIRST; tries <= LAST; tries++) {
-      const host = this.#next;
-      this.#next = host === LAST ? FIRST : host + 1;
-      if (this.#taken.has(host)) continue;
-      this.#taken.add(host);
-      return this.#addresses(host);
-    }
+    const host = this.#free.shift();
+    if (host !== undefined) return { ipv4: `${this.#prefix4}${host}`, ipv6: `${this.#prefix6}${host.toString(16)}` };
     throw new Error(`Cannot give a pod an address: all ${LAST - FIRST + 1} of ${this.#prefix4}0/24 are taken`);
   }
 
   release({ ipv4 }: PodAddresses): void {
-    this.#taken.delete(Number(ipv4.split('.')[3]));
-  }
-
-  #addresses(host: number): PodAddresses {
-    return { ipv4: `${this.#prefix4}${host}`, ipv6: `${this.#prefix6}${host.toString(16)}` };
+    this.#free.push(Number(ipv4.split('.')[3]));
   }
 }

@@ -61,16 +61,11 @@ export class Kubelet {
   #changed(pod: Pod): void {
     const { uid, deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     const known = this.#pods.get(uid);
-    const runner = known ?? this.#adopt(pod);
+    const [node, client, addresses, logger] = [this.#node, this.#client, this.#addresses, this.#logger];
+    const runner = known ?? new PodRunner(pod, { node, client, addresses, logger });
+    this.#pods.set(uid, runner);
     if (deletionTimestamp !== undefined) void runner.end(deletionGracePeriodSeconds);
     else if (known === undefined) runner.start();
-  }
-
-  #adopt(pod: Pod): PodRunner {
-    const [node, client, addresses, logger] = [this.#node, this.#client, this.#addresses, this.#logger];
-    const runner = new PodRunner(pod, { node, client, addresses, logger });
-    this.#pods.set(pod.metadata.uid, runner);
-    return runner;
   }
 
   #removed(uid: string): void {

@@ -76,8 +76,11 @@ export class PodRunner {
     this.#addresses = addresses.take();
     await connectPod(node, this.#places, this.#addresses);
     if (this.#ended !== undefined) return;
+    const { name, namespace = 'default' } = this.#pod.metadata;
     const { ipv4: address } = this.#addresses;
-    const host = { ...this.#places, address, env: this.#environment(address), changed: () => this.#statusChanged() };
+    const whereabouts = { CLUSTER_NAME: node.cluster, NODE_NAME: node.name };
+    const env = { ...whereabouts, POD_NAME: name, POD_NAMESPACE: namespace, POD_IP: address };
+    const host = { ...this.#places, address, env, changed: () => this.#statusChanged() };
     this.#containers = this.#pod.spec.containers.map((container) => new ContainerRunner(container, host));
     for (const container of this.#containers) container.start();
     this.#statusChanged();
@@ -94,12 +97,6 @@ export class PodRunner {
   async #stopContainers(graceMs: number): Promise<void> {
     await this.#started;
     await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
-  }
-
-  #environment(address: string): Readonly<Record<string, string>> {
-    const { name, namespace = 'default' } = this.#pod.metadata;
-    const { cluster, name: node } = this.#context.node;
-    return { CLUSTER_NAME: cluster, NODE_NAME: node, POD_NAME: name, POD_NAMESPACE: namespace, POD_IP: address };
   }
 
   #statusChanged(): void {

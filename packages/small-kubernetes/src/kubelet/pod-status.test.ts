@@ -59,7 +59,7 @@ describe('podConditions()', () => {
     const broken = podConditions({ ...facts([running(true)]), problem: 'no address' }, [], 'now');
     assert.deepEqual(
       broken.map(({ status }) => status),
-      ['True', 'True', 'False', 'False'],
+      ['True', 'False', 'False'],
     );
   });
 

@@ -30,7 +30,6 @@ export function podStatus(facts: PodFacts, previous: readonly Condition[], now: 
     phase: podPhase(facts),
     startTime,
     hostIP: node.address,
-    hostIPs: [{ ip: node.address }, { ip: node.address6 }],
     ...(addresses && { podIP: addresses.ipv4, podIPs: [{ ip: addresses.ipv4 }, { ip: addresses.ipv6 }] }),
     conditions: podConditions(facts, previous, now),
     containerStatuses: containers.map(containerStatus),
@@ -54,7 +53,6 @@ export function podConditions(
   const verdict = ready ? { status: 'True' } : { status: 'False', reason: 'ContainersNotReady', message };
   const said: readonly Condition[] = [
     { type: 'PodScheduled', status: 'True' },
-    { type: 'Initialized', status: 'True' },
     { type: 'ContainersReady', ...verdict },
     { type: 'Ready', ...verdict },
   ];
@@ -67,9 +65,7 @@ function containerStatus(container: ContainerReport): object {
   return {
     name,
     image,
-    imageID: '',
     ready: isReady(container),
-    started: kind === 'running',
     restartCount: restarts,
     state: kind === 'running' ? { running: { startedAt: state.startedAt } } : { waiting: detail },
   };

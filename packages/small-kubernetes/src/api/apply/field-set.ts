@@ -19,11 +19,9 @@ const NOBODYS =
 export function fieldsOf(object: JsonObject, node: MergeNode): Map<FieldPath, string> {
   const fields = new Map<FieldPath, string>();
   walk(object, node, [], (path, value) => fields.set(path, value));
-  for (const path of fields.keys()) if (NOBODYS.test(path) || path.startsWith(OWN_BOOKS)) fields.delete(path);
+  for (const path of fields.keys()) if (NOBODYS.test(path)) fields.delete(path);
   return fields;
 }
-
-const OWN_BOOKS = ['f:metadata', 'f:managedFields'].join(SEPARATOR);
 
 function walk(value: unknown, node: MergeNode, path: readonly string[], found: (path: FieldPath, v: string) => void) {
   const leaf = (steps: readonly string[], content: string) => found(steps.join(SEPARATOR), content);
@@ -40,12 +38,12 @@ function walk(value: unknown, node: MergeNode, path: readonly string[], found: (
   } else leaf(path, JSON.stringify(value));
 }
 
-export const below = (node: MergeNode, name: string): MergeNode => node.fields?.[name] ?? {};
+const below = (node: MergeNode, name: string): MergeNode => node.fields?.[name] ?? {};
 
 /** The node of one item of a list. */
-export const itemNode = ({ fields = {} }: MergeNode): MergeNode => ({ fields });
+const itemNode = ({ fields = {} }: MergeNode): MergeNode => ({ fields });
 
-export function itemStep(item: JsonObject, { key = '', tieBreaker }: MergeNode): string {
+function itemStep(item: JsonObject, { key = '', tieBreaker }: MergeNode): string {
   const keys = { [key]: item[key], ...(tieBreaker && { [tieBreaker]: item[tieBreaker] ?? 'TCP' }) };
   return `k:${JSON.stringify(keys)}`;
 }
@@ -88,6 +86,19 @@ export function wordsFor(path: FieldPath): string {
       return `[${keys.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(',')}]`;
     })
     .join('');
+}
+
+/** Sets the fields of a configuration in an object: maps and lists with keys merge, all else is replaced. */
+export function merged(live: unknown, config: unknown, node: MergeNode): unknown {
+  if (isJsonObject(live) && isJsonObject(config) && !node.atomic) {
+    const fields = Object.entries(config).map(([name, value]) => [name, merged(live[name], value, below(node, name))]);
+    return { ...live, ...Object.fromEntries(fields) };
+  }
+  if (!Array.isArray(live) || !Array.isArray(config) || !(node.set || node.key)) return config;
+  const idOf = (item: unknown) => (isJsonObject(item) ? itemStep(item, node) : JSON.stringify(item));
+  const items = new Map(live.map((item: unknown) => [idOf(item), item]));
+  for (const item of config) items.set(idOf(item), merged(items.get(idOf(item)), item, itemNode(node)));
+  return [...items.values()];
 }
 
 /** Takes fields out of an object, and the maps and lists that are empty then. */

@@ -5,8 +5,7 @@
 import { ApiError } from '../api-error.ts';
 import type { JsonObject, KubeObject, ManagedFields } from '../objects.ts';
 import type { MergeNode } from '../patch/merge-keys.ts';
-import { type FieldPath, fieldsOf, fromFieldsV1, toFieldsV1, withoutFields, wordsFor } from './field-set.ts';
-import { merged } from './merge.ts';
+import { type FieldPath, fieldsOf, fromFieldsV1, merged, toFieldsV1, withoutFields, wordsFor } from './field-set.ts';
 
 /** Who writes, and when. */
 export interface Writer {
@@ -96,18 +95,15 @@ const nameOf = ({ manager, operation, subresource, apiVersion }: ManagedFields):
   return `${JSON.stringify(manager)}${of}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
 };
 
-const isBy = (entry: ManagedFields, { manager, subresource }: Writer, operation: ManagedFields['operation']) =>
+const isBy = (entry: ManagedFields, { manager, subresource }: Writer, operation: Operation) =>
   entry.manager === manager && entry.operation === operation && entry.subresource === subresource;
 
-const entryOf = ({ apiVersion }: KubeObject, { manager, subresource }: Writer, operation: ManagedFields['operation']) =>
-  ({
-    manager,
-    operation,
-    ...(subresource && { subresource }),
-    apiVersion,
-    fieldsType: 'FieldsV1',
-    fieldsV1: {},
-  }) as ManagedFields;
+type Operation = ManagedFields['operation'];
+
+function entryOf({ apiVersion }: KubeObject, { manager, subresource }: Writer, operation: Operation): ManagedFields {
+  const who = { manager, operation, ...(subresource && { subresource }) };
+  return { ...who, apiVersion, fieldsType: 'FieldsV1', fieldsV1: {} };
+}
 
 const ownersOf = (books: readonly ManagedFields[], keep = (_: FieldPath) => true): Owner[] =>
   books.map((entry) => ({ entry, fields: new Set(fromFieldsV1(entry.fieldsV1).filter(keep)) }));

@@ -20,12 +20,6 @@ export interface ListAnswer extends ListFacts {
   readonly objects: readonly KubeObject[];
 }
 
-/** `after` is the key of the last object of the page before. */
-interface Position {
-  readonly revision: number;
-  readonly after: string;
-}
-
 export function listObjects(
   store: Store,
   definition: ResourceDefinition,
@@ -35,7 +29,9 @@ export function listObjects(
   const limit = wholeNumber(query, 'limit') || Number.POSITIVE_INFINITY;
   const token = query.get('continue');
   const position = token ? decodePosition(token) : undefined;
-  const revision = position?.revision ?? exactRevision(query) ?? store.revision;
+  // Otherwise every list is of now, which is never older than what was asked for.
+  const exact = query.get('resourceVersionMatch') === 'Exact' ? wholeNumber(query, 'resourceVersion') : undefined;
+  const revision = position?.revision ?? exact ?? store.revision;
   const all = store.listAt(revision, tableOf(definition), namespace);
   if (all === undefined) throw expired(position ? TOO_OLD_TO_CONTINUE : TOO_OLD);
   const rest = position ? all.slice(all.findIndex((object) => keyOf(object) === position.after) + 1) : all;
@@ -52,12 +48,8 @@ const TOO_OLD = 'The resourceVersion for the provided list is too old.';
 const TOO_OLD_TO_CONTINUE =
   'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.';
 
-/** `resourceVersionMatch=Exact`. Otherwise every list is of now, which is never older than what was asked for. */
-function exactRevision(query: URLSearchParams): number | undefined {
-  return query.get('resourceVersionMatch') === 'Exact' ? wholeNumber(query, 'resourceVersion') : undefined;
-}
-
-function decodePosition(token: string): Position {
+/** From where the next page goes on: `after` is the key of the last object of the page before. */
+function decodePosition(token: string) {
   const [, revision, after] = /^(\d+) (.+)$/.exec(Buffer.from(token, 'base64url').toString()) ?? [];
   if (after === undefined) throw badRequest('continue key is not valid');
   return { revision: Number(revision), after };

@@ -3,11 +3,11 @@ import { ApiError } from '../api-error.ts';
 import type { JsonObject, KubeObject } from '../objects.ts';
 import { apiVersionOf, type ResourceDefinition } from '../resource.ts';
 
-/** `undefined` for objects as they are; else the version of the table. */
-export type TableVersion = string | undefined;
-
-/** The first form of the header that this server speaks. 406 when there is none, e.g. for protobuf only. */
-export function negotiate(accept = '*/*'): TableVersion {
+/**
+ * The first form of the header that this server speaks: `undefined` for objects as they are, or the version of the table.
+ * 406 when there is none, e.g. for protobuf only.
+ */
+export function negotiate(accept = '*/*'): string | undefined {
   for (const option of accept.split(',')) {
     const [type = '', ...parameters] = option.split(';').map((part) => part.trim());
     if (!['application/json', 'application/*', '*/*'].includes(type)) continue;
@@ -26,14 +26,12 @@ export interface ListFacts {
 
 export class Representation {
   readonly #definition: ResourceDefinition;
-  readonly #table: TableVersion;
-  readonly #now: () => Date;
+  readonly #table: string | undefined;
   #sentColumns = false;
 
-  constructor(definition: ResourceDefinition, table: TableVersion, now: () => Date) {
+  constructor(definition: ResourceDefinition, table: string | undefined) {
     this.#definition = definition;
     this.#table = table;
-    this.#now = now;
   }
 
   one(object: KubeObject): JsonObject {
@@ -54,7 +52,7 @@ export class Representation {
 
   #tableOf(objects: readonly KubeObject[], metadata: JsonObject): JsonObject {
     const { table } = this.#definition;
-    const now = this.#now();
+    const now = new Date();
     // In a watch only the first table describes its columns.
     const columnDefinitions = this.#sentColumns ? [] : table.columns;
     this.#sentColumns = true;

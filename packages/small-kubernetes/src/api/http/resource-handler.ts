@@ -50,18 +50,16 @@ export class ResourceHandler {
   ): Promise<Answer | undefined> {
     const definition = this.#operations.registry.find(group, version, resource);
     if (!definition || (namespace !== undefined && !definition.namespaced)) throw noSuchPath();
-    const representation = new Representation(definition, negotiate(request.headers.accept), this.#operations.now);
+    const representation = new Representation(definition, negotiate(request.headers.accept));
     const call = { definition, namespace, query, request, representation };
     if (isSet(query, 'watch')) return this.#watch(call, name, response);
     if (name === undefined) return this.#collection(call);
     if (definition.namespaced && namespace === undefined) throw notFound(definition, name);
-    if (subresource !== undefined && !this.#hasSubresource(definition, subresource)) throw noSuchPath();
+    const { hasStatus, hasScale } = definition;
+    const subresources = [undefined, hasStatus && 'status', hasScale && 'scale'];
+    if (!subresources.includes(subresource)) throw noSuchPath();
     const options = writeOptions(call, subresource as WriteOptions['subresource']);
     return this.#object({ ...call, target: { definition, namespace: namespace ?? '', name }, options });
-  }
-
-  #hasSubresource({ hasStatus, hasScale }: ResourceDefinition, name: string): boolean {
-    return (name === 'status' && hasStatus) || (name === 'scale' && hasScale);
   }
 
   async #collection(call: Call): Promise<Answer> {

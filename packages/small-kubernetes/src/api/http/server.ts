@@ -60,7 +60,7 @@ export class ApiServer {
     try {
       const url = new URL(request.url ?? '/', `http://${request.headers.host ?? 'localhost'}`);
       const path = url.pathname.replace(/\/$/, '');
-      const side = answerSidePath(path, url.host, this.#operations.registry);
+      const side = answerSidePath(path, this.#operations.registry);
       if (side) return send(response, 200, side.body, side.type);
       const resource = parseResourcePath(path);
       if (!resource) throw noSuchPath();

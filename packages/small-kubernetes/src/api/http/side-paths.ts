@@ -4,19 +4,12 @@ import { coreVersions, groupList, openApiV2, resourceList } from '../discovery.t
 import type { JsonObject } from '../objects.ts';
 import type { Registry } from '../resource.ts';
 
-export interface SideAnswer {
-  readonly body: string | Buffer;
-  readonly type: string;
-}
-
-/** `host` is how the client named this server. `undefined` when the path may be one of a resource. */
-export function answerSidePath(path: string, host: string, registry: Registry): SideAnswer | undefined {
+/** `undefined` when the path may be one of a resource. */
+export function answerSidePath(path: string, registry: Registry) {
   const [, root, version] = /^\/(api(?=\/[^/]+$|$)|apis(?=\/[^/]+\/[^/]+$|$))\/?(.*)$/.exec(path) ?? [];
   if (root !== undefined && version) return json(resourceList(registry, version));
-  if (root !== undefined) return json(root === 'api' ? coreVersions(host) : groupList(registry));
+  if (root !== undefined) return json(root === 'api' ? coreVersions : groupList(registry));
   switch (path) {
-    case '/healthz':
-    case '/livez':
     case '/readyz':
       return { body: 'ok', type: 'text/plain; charset=utf-8' };
     case '/version':
@@ -29,7 +22,7 @@ export function answerSidePath(path: string, host: string, registry: Registry): 
   }
 }
 
-function json(value: JsonObject | undefined): SideAnswer {
+function json(value: JsonObject | undefined) {
   if (!value) throw noSuchPath();
   return { body: JSON.stringify(value), type: 'application/json' };
 }

@@ -40,6 +40,8 @@ export function defaultWorkload(draft: KubeObject): void {
   workload.status ??= { replicas: 0 };
   if (!workload.spec) return;
   workload.spec.replicas ??= 1;
+  const rollingUpdate = { maxSurge: '25%', maxUnavailable: '25%' };
+  if (draft.kind === 'Deployment') workload.spec.strategy ??= { type: 'RollingUpdate', rollingUpdate };
   defaultPodSpec(workload.spec.template?.spec);
 }
 

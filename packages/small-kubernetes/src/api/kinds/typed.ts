@@ -69,7 +69,7 @@ export interface Node extends KubeObject {
 export interface WorkloadSpec {
   replicas?: number;
   selector: { matchLabels?: StringMap };
-  template: { metadata?: { labels?: StringMap; annotations?: StringMap }; spec: PodSpec };
+  template: { metadata?: { labels?: StringMap }; spec: PodSpec };
   strategy?: { type?: string; rollingUpdate?: { maxSurge?: number | string; maxUnavailable?: number | string } };
 }
 
