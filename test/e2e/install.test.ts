@@ -134,13 +134,15 @@ async function imageOf(cluster: ClusterHandle, pod: string): Promise<string> {
   return cluster.kubectl(['-n', 'tombolo', 'get', pod, '-o', 'jsonpath={.spec.containers[0].image}']);
 }
 
-/** What a Tombolo agent leaves in the kernel of a node: tables, pinned objects, programs at its control group. */
+/** What a Tombolo agent leaves in the kernel of a node: tables, and what is pinned; `*.debug` are the kernel's own. */
 async function remainders({ plan }: NodeHandle): Promise<readonly string[]> {
   const place = { netns: plan.netns, mounts: mountNamespace(plan) };
   const tables = (await command(['nft', 'list', 'tables'], place))
     .split('\n')
     .filter((line) => line.includes('tombolo'));
-  const pins = (await command(['find', '/sys/fs/bpf', '-mindepth', '1'], place)).split('\n').filter(Boolean);
+  const pins = (await command(['find', '/sys/fs/bpf', '-mindepth', '1', '!', '-name', '*.debug'], place))
+    .split('\n')
+    .filter(Boolean);
   const sockets = (await command(['find', '/run/tombolo', '-name', '*.sock'], place)).split('\n').filter(Boolean);
   return [...tables, ...pins, ...sockets];
 }
