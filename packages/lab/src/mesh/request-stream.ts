@@ -8,7 +8,6 @@ export interface RequestStreamOptions {
   readonly count?: number;
   readonly workers?: number;
   readonly intervalMs?: number;
-  readonly timeoutMs?: number;
 }
 
 interface Place {
@@ -29,7 +28,7 @@ export class RequestStream {
   }
 
   static async start(url: string, options: RequestStreamOptions, place: Place): Promise<RequestStream> {
-    const { count, workers = 1, intervalMs = 4, timeoutMs = 3000 } = options;
+    const { count, workers = 1, intervalMs = 4 } = options;
     const id = `requests-${process.pid}-${++started}`;
     const program = new Program({
       name: `requests of ${place.name}`,
@@ -37,7 +36,7 @@ export class RequestStream {
         ...typescript('packages/machine/src/programs/requests.ts'),
         ...[url, '--json'],
         ...(count === undefined ? [] : ['--count', `${count}`]),
-        ...['--workers', `${workers}`, '--interval-ms', `${intervalMs}`, '--timeout-ms', `${timeoutMs}`],
+        ...['--workers', `${workers}`, '--interval-ms', `${intervalMs}`],
       ],
       netns: place.netns,
       cgroup: `${place.cgroup}/${id}`,
