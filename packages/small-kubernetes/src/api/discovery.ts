@@ -3,7 +3,7 @@ import type { JsonObject } from './objects.ts';
 import { encodeMessage } from './protobuf/messages.ts';
 import { apiVersionOf, type Registry, type ResourceDefinition, VERSION } from './resource.ts';
 
-const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
 
 export const coreVersions: JsonObject = { kind: 'APIVersions', versions: [VERSION] };
 

@@ -1,7 +1,7 @@
 /** Lists: selection, paging with `limit` and `continue`, and the revision that a watch can go on from. */
 import { badRequest, expired } from '../api-error.ts';
 import { matchesFields, parseFieldSelector } from '../field-selector.ts';
-import { matchesAll, parseLabelSelector } from '../label-selector.ts';
+import { parseLabelSelector } from '../label-selector.ts';
 import type { KubeObject } from '../objects.ts';
 import { type ResourceDefinition, tableOf } from '../resource.ts';
 import { keyOf, type Store } from '../store.ts';
@@ -11,9 +11,9 @@ import { wholeNumber } from './request.ts';
 export type ObjectPredicate = (object: KubeObject) => boolean;
 
 export function selectionOf(definition: ResourceDefinition, query: URLSearchParams): ObjectPredicate {
-  const labels = parseLabelSelector(query.get('labelSelector') ?? '');
+  const selects = parseLabelSelector(query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(query.get('fieldSelector') ?? '', definition.selectableFields);
-  return (object) => matchesAll(labels, object.metadata.labels) && matchesFields(fields, object);
+  return (object) => selects(object.metadata.labels) && matchesFields(fields, object);
 }
 
 export interface ListAnswer extends ListFacts {

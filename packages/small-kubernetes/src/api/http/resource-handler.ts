@@ -64,10 +64,9 @@ export class ResourceHandler {
 
   async #collection(call: Call): Promise<Answer> {
     const { definition, namespace, query, request, representation } = call;
-    const list = () => listObjects(this.#operations.store, definition, namespace, query);
     switch (request.method) {
       case 'GET': {
-        const { objects, ...facts } = list();
+        const { objects, ...facts } = listObjects(this.#operations.store, definition, namespace, query);
         return { code: 200, body: representation.list(objects, facts) };
       }
       case 'POST': {
@@ -75,12 +74,6 @@ export class ResourceHandler {
         if (definition.namespaced && namespace === undefined) throw methodNotAllowed();
         const created = this.#operations.create(definition, namespace ?? '', body, writeOptions(call));
         return { code: 201, body: representation.one(created) };
-      }
-      case 'DELETE': {
-        const options = await deleteOptions(call);
-        const { objects, ...facts } = list();
-        for (const object of objects) this.#operations.deleteObject(object, options);
-        return { code: 200, body: representation.list(objects, facts) };
       }
       default:
         throw methodNotAllowed();
