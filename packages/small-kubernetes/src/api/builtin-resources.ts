@@ -51,7 +51,7 @@ export const builtinResources: readonly ResourceDefinition[] = [
     validate: pods.validatePod,
     gracePeriod: pods.podGracePeriod,
   }),
-  define('/nodes no', 'Node', clusterWide, withStatus, selectable('spec.unschedulable'), {
+  define('/nodes no', 'Node', clusterWide, withStatus, {
     table: tables.nodeTable,
     merge: merge.nodeMerge,
     setDefaults: defaultNode,

@@ -1,6 +1,6 @@
 /** Lists: selection, paging with `limit` and `continue`, and the revision that a watch can go on from. */
 import { badRequest, expired } from '../api-error.ts';
-import { matchesFields, parseFieldSelector } from '../field-selector.ts';
+import { parseFieldSelector } from '../field-selector.ts';
 import { parseLabelSelector } from '../label-selector.ts';
 import type { KubeObject } from '../objects.ts';
 import { type ResourceDefinition, tableOf } from '../resource.ts';
@@ -11,9 +11,9 @@ import { wholeNumber } from './request.ts';
 export type ObjectPredicate = (object: KubeObject) => boolean;
 
 export function selectionOf(definition: ResourceDefinition, query: URLSearchParams): ObjectPredicate {
-  const selects = parseLabelSelector(query.get('labelSelector') ?? '');
-  const fields = parseFieldSelector(query.get('fieldSelector') ?? '', definition.selectableFields);
-  return (object) => selects(object.metadata.labels) && matchesFields(fields, object);
+  const byLabels = parseLabelSelector(query.get('labelSelector') ?? '');
+  const byFields = parseFieldSelector(query.get('fieldSelector') ?? '', definition.selectableFields);
+  return (object) => byLabels(object.metadata.labels) && byFields(object);
 }
 
 export interface ListAnswer extends ListFacts {
