@@ -57,7 +57,8 @@ export interface ClusterPlan {
   readonly directory: string;
   readonly apiSocket: string;
   readonly api: ApiAccess;
-  /** Of its API, for whoever is in the mesh. */
+  /** Of its API, for whoever is in the mesh; in the primary family. */
+  readonly apiAddress: string;
   readonly server: string;
   /** For programs inside the mesh. */
   readonly kubeconfig: string;
@@ -116,7 +117,7 @@ function planCluster(
   places: MeshPlaces,
   meshCgroup: string,
   { name, id, nodes }: ClusterSpec,
-  { kind }: KubernetesKind,
+  kubernetes: KubernetesKind,
 ): ClusterPlan {
   const identity = parseClusterIdentity(name, id);
   if (!identity.ok) throw new Error(`Cannot plan a mesh: ${identity.error}`);
@@ -134,7 +135,9 @@ function planCluster(
     `${cgroup}/control`,
   );
   const apiSocket = `${directory}/kubernetes.sock`;
-  const api = { socket: apiSocket, ...(kind === 'real' && { tls: adminFiles(directory) }) };
+  const real = kubernetes.kind === 'real';
+  const api = { socket: apiSocket, ...(real && { tls: adminFiles(directory) }) };
+  const apiAddress = real && kubernetes.families[0] === 'ipv6' ? controlPlane.address6 : controlPlane.address;
   return {
     name,
     id,
@@ -145,7 +148,8 @@ function planCluster(
     directory,
     apiSocket,
     api,
-    server: `${kind === 'real' ? 'https' : 'http'}://${controlPlane.address}:${KUBERNETES_PORT}`,
+    apiAddress,
+    server: `${real ? 'https' : 'http'}://${apiAddress.includes(':') ? `[${apiAddress}]` : apiAddress}:${KUBERNETES_PORT}`,
     kubeconfig: `${directory}/kubeconfig`,
     clustermeshDirectory: `${directory}/clustermesh`,
     etcdEndpoint: `http://${controlPlane.address}:2379`,

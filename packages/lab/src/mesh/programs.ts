@@ -42,8 +42,8 @@ export function kubernetesSpec(cluster: ClusterPlan): ProgramSpec {
 
 /** The way to a real API server, which listens on its address only. */
 export function doorSpec(cluster: ClusterPlan): ProgramSpec {
-  const { apiSocket, controlPlane } = cluster;
-  const argv = [...typescript('packages/lab/src/mesh/door.ts'), apiSocket, controlPlane.address, `${KUBERNETES_PORT}`];
+  const { apiSocket, apiAddress } = cluster;
+  const argv = [...typescript('packages/lab/src/mesh/door.ts'), apiSocket, apiAddress, `${KUBERNETES_PORT}`];
   return { ...onControlPlane(cluster, 'door', argv), socket: apiSocket };
 }
 

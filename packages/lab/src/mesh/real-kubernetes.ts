@@ -11,7 +11,7 @@ import { NEWEST } from '@tombolo/real-kubernetes/building/parts.ts';
 import type { Binaries } from '@tombolo/real-kubernetes/run/binaries.ts';
 import { ControlPlane } from '@tombolo/real-kubernetes/run/control-plane.ts';
 import { corednsSpec, DNS_ADDRESS, dnsObjects } from '@tombolo/real-kubernetes/run/dns.ts';
-import { importImages, RealNode } from '@tombolo/real-kubernetes/run/node.ts';
+import { importImages, podCidrOf, RealNode } from '@tombolo/real-kubernetes/run/node.ts';
 import { nodeObject } from '@tombolo/real-kubernetes/run/node-object.ts';
 import type { ClusterKubernetes, PodPlaces } from './cluster-kubernetes.ts';
 import {
@@ -96,17 +96,16 @@ export class RealCluster implements ClusterKubernetes {
   }
 
   async #prepare(): Promise<Parts> {
-    const { controlPlane: station, directory, name, nodes } = this.#cluster;
+    const { controlPlane: station, apiAddress, directory, name, nodes } = this.#cluster;
     const { families, proxy, version } = this.#kind;
     const binaries = await kubernetesBinaries(version);
-    const address = families[0] === 'ipv6' ? station.address6 : station.address;
     const controlPlane = await ControlPlane.prepare(
       {
         cluster: name,
         netns: station.netns,
         cgroup: station.cgroup,
         directory: `${directory}/control-plane`,
-        address,
+        address: apiAddress,
         alsoKnownAs: [station.address, station.address6],
         port: KUBERNETES_PORT,
         etcdPorts: { client: 2381, peer: 2382 }, // 2379 is the mesh's.
@@ -140,9 +139,6 @@ export async function loadImages({ kubernetes, clusters }: MeshPlan, archives: r
   const { ctr } = await kubernetesBinaries(kubernetes.version);
   await allDone(clusters.flatMap(({ nodes }) => nodes.map((node) => importImages(node, ctr, archives))));
 }
-
-const podCidrOf = (node: NodePlan, family: 'ipv4' | 'ipv6'): string =>
-  family === 'ipv4' ? node.podCidr : node.podCidr6;
 
 /** By one of its processes: its namespaces have no names outside the node. */
 export async function realPodPlaces(node: NodePlan, pod: Pod): Promise<PodPlaces> {

@@ -7,6 +7,7 @@ import { SANDBOX_IMAGE } from '../run/containerd-config.ts';
 import { writeImageArchive } from './image-archive.ts';
 import { addBusybox, addFiles, addPrograms } from './image-roots.ts';
 
+const NAMES = 'hosts: files dns\n';
 const PROGRAMS = join(REPOSITORY, 'packages/machine/src/programs');
 
 /** `pause` is what `go/pause` makes. */
@@ -22,7 +23,10 @@ export async function writeLabImages(pause: string, file: string, work: string):
     await addFiles(echoRoot, { [join(PROGRAMS, name)]: `/programs/${name}` });
   await writeFile(`${echoRoot}/programs/package.json`, '{"type":"module"}\n');
   await addFiles(clientRoot, { [pause]: '/pause' });
-  await addBusybox(clientRoot);
+  await addBusybox(clientRoot, ['wget', 'nslookup']); // A static libc cannot look up names.
+  await addPrograms(clientRoot, { [find('curl')]: '/usr/bin/curl' });
+  await mkdir(`${clientRoot}/etc`);
+  await writeFile(`${clientRoot}/etc/nsswitch.conf`, NAMES);
   const images = [
     { names: [SANDBOX_IMAGE], root: pauseRoot, entrypoint: ['/pause'] },
     { names: ['docker.io/library/echo:1'], root: echoRoot, entrypoint: ['/usr/bin/node', '/programs/echo.ts'] },
@@ -59,7 +63,7 @@ export async function writeTestImages(
   await mkdir(`${root}/uploads`);
   await addFiles(root, { '/etc/ssl/certs/ca-certificates.crt': '/etc/ssl/certs/ca-certificates.crt' });
   await writeFile(`${root}/etc/passwd`, 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n');
-  await writeFile(`${root}/etc/nsswitch.conf`, 'hosts: files dns\n');
+  await writeFile(`${root}/etc/nsswitch.conf`, NAMES);
   await writeFile(`${root}/etc/group`, 'root:x:0:\nuser:x:1000:\n');
   await writeImageArchive([{ names, root, entrypoint: ['/agnhost'], args: ['pause'] }], file, `${work}/archive`);
 }

@@ -5,6 +5,8 @@ import { stringify } from 'yaml';
 
 export interface KubeletFacts {
   readonly plan: NodePlan;
+  /** Where it listens. */
+  readonly address: string;
   readonly clusterDns: readonly string[];
   /** Path of the certificate of those who may sign clients. */
   readonly ca: string;
@@ -13,8 +15,8 @@ export interface KubeletFacts {
   readonly cgroup: string;
 }
 
-export function kubeletConfig({ plan, clusterDns, ca, serving, cgroup }: KubeletFacts): string {
-  const { directory, address } = plan;
+export function kubeletConfig({ plan, address, clusterDns, ca, serving, cgroup }: KubeletFacts): string {
+  const { directory } = plan;
   return stringify({
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',

@@ -21,6 +21,7 @@ import { kubeletConfig } from './kubelet-config.ts';
 import { cgroupPathOf, createNodeCgroups } from './node-cgroups.ts';
 import { createNodeMounts } from './node-mounts.ts';
 
+export type Family = 'ipv4' | 'ipv6';
 export type ProxyMode = 'nftables' | 'iptables';
 
 export interface NodeOptions {
@@ -29,7 +30,8 @@ export interface NodeOptions {
   readonly proxy?: ProxyMode | undefined;
   /** OCI archives whose images its containerd has from the start. */
   readonly images: readonly string[];
-  readonly families: readonly ('ipv4' | 'ipv6')[];
+  /** The first is the primary one. */
+  readonly families: readonly Family[];
   /** What containers get in their environment besides what their pods say. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -49,8 +51,8 @@ export class RealNode {
     this.#options = options;
     this.#controlPlane = controlPlane;
     this.containerd = new Program(containerdSpec(plan, binaries));
-    this.kubelet = new Program(kubeletSpec(plan, binaries));
-    this.proxy = options.proxy && new Program(proxySpec(plan, controlPlane, binaries, options.proxy));
+    this.kubelet = new Program(kubeletSpec(plan, binaries, options.families));
+    this.proxy = options.proxy && new Program(proxySpec(plan, controlPlane, binaries, options));
   }
 
   get mounts(): string {
@@ -77,6 +79,7 @@ export class RealNode {
     await writeKubeconfig(kubeletKubeconfig(directory), plan.cluster, server, { ca: pki.ca, ...client });
     const config = kubeletConfig({
       plan: this.plan,
+      address: addressOf(this.plan, families[0] ?? 'ipv4'),
       clusterDns,
       ca: pki.ca,
       serving,
@@ -112,6 +115,11 @@ export async function importImages(node: NodePlan, ctr: string, archives: readon
 const runCtr = (node: NodePlan, ctr: string, args: readonly string[]): Promise<string> =>
   command([ctr, '-a', containerdSocket(node.directory), '-n', 'k8s.io', ...args], { mounts: mountNamespace(node) });
 
+const addressOf = ({ address, address6 }: NodePlan, family: Family): string => (family === 'ipv4' ? address : address6);
+
+export const podCidrOf = ({ podCidr, podCidr6 }: NodePlan, family: Family): string =>
+  family === 'ipv4' ? podCidr : podCidr6;
+
 export const mountNamespace = (node: NodePlan): string => `${node.directory}.mounts`;
 const containerdSocket = (directory: string): string => `${directory}/containerd.sock`;
 const kubeletKubeconfig = (directory: string): string => `${directory}/kubelet.kubeconfig`;
@@ -140,12 +148,12 @@ function pathWith(program: string): Record<string, string> {
   return { PATH: `${directory}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin` };
 }
 
-function kubeletSpec(node: NodePlan, { kubelet }: Binaries): ProgramSpec {
-  const { directory, address, address6 } = node;
+function kubeletSpec(node: NodePlan, { kubelet }: Binaries, families: readonly Family[]): ProgramSpec {
+  const { directory } = node;
   return spec(node, 'kubelet', [
     ...[kubelet, `--kubeconfig=${kubeletKubeconfig(directory)}`, `--config=${directory}/kubelet.yaml`],
     ...[`--hostname-override=${node.name}`, `--root-dir=${directory}/kubelet`],
-    `--node-ip=${[address, address6].filter(Boolean)}`,
+    `--node-ip=${families.map((family) => addressOf(node, family))}`,
   ]);
 }
 
@@ -153,12 +161,12 @@ function proxySpec(
   node: NodePlan,
   { credentials }: ControlPlane,
   { kubeProxy }: Binaries,
-  mode: ProxyMode,
+  { proxy, families }: NodeOptions,
 ): ProgramSpec {
   return spec(node, 'kube-proxy', [
     ...[kubeProxy, `--kubeconfig=${credentials.kubeconfigs.proxy}`, `--hostname-override=${node.name}`],
-    ...[`--proxy-mode=${mode}`, '--conntrack-max-per-core=0', `--cluster-cidr=${node.podCidr},${node.podCidr6}`],
-    ...['--detect-local-mode=NodeCIDR', '--nodeport-addresses=primary'],
+    ...[`--proxy-mode=${proxy}`, '--conntrack-max-per-core=0', '--nodeport-addresses=primary'],
+    ...['--detect-local-mode=NodeCIDR', `--cluster-cidr=${families.map((family) => podCidrOf(node, family))}`],
   ]);
 }
 
