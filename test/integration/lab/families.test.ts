@@ -4,6 +4,7 @@ import { type Mesh, startMesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { Family } from '@tombolo/lab/mesh/plan.ts';
 import { realKubernetes } from '@tombolo/lab/mesh/real-kubernetes.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
+import { kubernetesBinaries } from '@tombolo/real-kubernetes/building/built.ts';
 import { clientPod, webPod, webService } from '../../e2e/web.ts';
 
 const ADDRESS: Readonly<Record<Family, RegExp>> = { ipv4: /^10\./, ipv6: /^fd00:/ };
@@ -17,8 +18,14 @@ describe('lab, the real Kubernetes', () => {
     [['ipv4'], '1.37'],
     [['ipv6'], '1.37'],
     [['ipv6', 'ipv4'], '1.37'],
+    [['ipv4', 'ipv6'], '1.34'],
   ] as const)
-    it(`${version}, ${families.join(' and ')}: pods reach a Service by its name`, async () => {
+    it(`${version}, ${families.join(' and ')}: pods reach a Service by its name`, async function () {
+      const built = await kubernetesBinaries(version).catch((error: Error) => error);
+      if (built instanceof Error) {
+        console.log(`      skipped: ${built.message} --kubernetes ${version}`);
+        return this.skip();
+      }
       mesh = await startMesh({
         name: 'tfamilies',
         clusters: [{ name: 'solo', id: 9, nodes: 1 }],
