@@ -17,15 +17,9 @@ const SOURCES = join(import.meta.dirname, '../../go');
 
 /** The name of its directory in the cache; the same sources have the same. */
 export async function cacheNameOf(part: Part): Promise<string> {
-  const folder = join(SOURCES, part.folder);
-  const sum = part.modfile.replace(/mod$/, 'sum');
-  const files = ['pause', 'kubernetes'].includes(part.folder) ? ['main.go'] : [];
-  const tests = part.programs.some(({ test }) => test) ? ['e2e/e2e_test.go'] : [];
-  const locks = part.module === '' ? [part.modfile] : [part.modfile, sum];
-  const digest = await digestOf(
-    [...locks, ...files, ...tests].map((file) => join(folder, file)),
-    process.arch,
-  );
+  const locks = part.module === '' ? [part.modfile] : [part.modfile, part.modfile.replace(/mod$/, 'sum')];
+  const files = [...locks, ...(part.sources ?? [])].map((file) => join(SOURCES, part.folder, file));
+  const digest = await digestOf(files, process.arch);
   return `${part.name.replaceAll(' ', '-')}-${await versionOf(part)}-${digest}`;
 }
 

@@ -14,8 +14,10 @@ export interface Part {
   readonly folder: string;
   /** In the folder; its go.sum lies beside it. */
   readonly modfile: string;
-  /** The module whose version names the part. */
+  /** The module whose version names the part; empty for our own. */
   readonly module: string;
+  /** Of ours, in the folder. */
+  readonly sources?: readonly string[];
   readonly programs: readonly GoProgram[];
   /** Variables that the linker sets, with the module's version in place of VERSION. */
   readonly variables?: Readonly<Record<string, string>>;
@@ -33,53 +35,30 @@ export const isKnownVersion = (version: string): version is KubernetesVersion =>
 const CONTAINERD = 'github.com/containerd/containerd/v2';
 const VERSION = 'k8s.io/component-base/version';
 
-export const ETCD: Part = {
-  name: 'etcd',
-  folder: 'etcd',
-  modfile: 'go.mod',
-  module: 'go.etcd.io/etcd/server/v3',
-  programs: [{ package: 'go.etcd.io/etcd/server/v3', file: 'etcd' }],
-};
+export const ETCD = single('etcd', 'go.etcd.io/etcd/server/v3');
+export const COREDNS = single('coredns', 'github.com/coredns/coredns');
+export const HELM = single('helm', 'helm.sh/helm/v4', 'helm.sh/helm/v4/cmd/helm');
+/** Our own, without dependencies. */
+export const PAUSE = { ...single('pause', '', '.'), sources: ['main.go'] };
 
 export const CONTAINERD_PART: Part = {
-  name: 'containerd',
-  folder: 'containerd',
-  modfile: 'go.mod',
-  module: CONTAINERD,
+  ...single('containerd', CONTAINERD),
   programs: ['containerd', 'containerd-shim-runc-v2', 'ctr'].map((name) => ({
     package: `${CONTAINERD}/cmd/${name}`,
     file: name,
   })),
 };
 
-export const COREDNS: Part = {
-  name: 'coredns',
-  folder: 'coredns',
-  modfile: 'go.mod',
-  module: 'github.com/coredns/coredns',
-  programs: [{ package: 'github.com/coredns/coredns', file: 'coredns' }],
-};
-
-export const HELM: Part = {
-  name: 'helm',
-  folder: 'helm',
-  modfile: 'go.mod',
-  module: 'helm.sh/helm/v4',
-  programs: [{ package: 'helm.sh/helm/v4/cmd/helm', file: 'helm' }],
-};
-
-export const PAUSE: Part = {
-  name: 'pause',
-  folder: 'pause',
-  modfile: 'go.mod',
-  module: '',
-  programs: [{ package: '.', file: 'pause' }],
-};
+/** A part of one program of its own name. */
+function single(name: string, module: string, packagePath = module): Part {
+  return { name, folder: name, modfile: 'go.mod', module, programs: [{ package: packagePath, file: name }] };
+}
 
 export function kubernetesPart(version: KubernetesVersion): Part {
   return {
     ...kubernetesModule(version),
     name: `kubernetes ${version}`,
+    sources: ['main.go'],
     programs: [{ package: '.', file: 'kubernetes' }],
     variables: {
       [`${VERSION}.gitVersion`]: 'VERSION',
@@ -95,6 +74,7 @@ export function testsPart(version: KubernetesVersion): Part {
   return {
     ...kubernetesModule(version),
     name: `network tests of kubernetes ${version}`,
+    sources: ['main.go', 'e2e/e2e_test.go'],
     programs: [
       { package: './e2e', file: 'e2e.test', test: true },
       { package: 'github.com/onsi/ginkgo/v2/ginkgo', file: 'ginkgo' },
