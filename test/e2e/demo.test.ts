@@ -37,13 +37,14 @@ function printed(child: ChildProcess, text: string): Promise<void> {
 describe('scripts/demo', () => {
   afterEach(() => removeMesh(places));
 
-  it('--check holds all it claims, and leaves nothing behind', async () => {
-    const { code, stdout, stderr } = await tryCommand([...DEMO, '--check']);
-    assert.equal(code, 0, stdout + stderr);
-    assert.doesNotMatch(stdout, /✗/);
-    assert.equal(stdout.match(/not one request failed/g)?.length, 3);
-    assert.deepEqual(await leftovers(), []);
-  });
+  for (const kubernetes of ['small', 'real'])
+    it(`--check holds all it claims on the ${kubernetes} Kubernetes, and leaves nothing behind`, async () => {
+      const { code, stdout, stderr } = await tryCommand([...DEMO, '--check', `--kubernetes=${kubernetes}`]);
+      assert.equal(code, 0, stdout + stderr);
+      assert.doesNotMatch(stdout, /✗/);
+      assert.equal(stdout.match(/not one request failed/g)?.length, 3);
+      assert.deepEqual(await leftovers(), []);
+    });
 
   it('takes all down on Ctrl-C in the middle of the story', async () => {
     const [file = '', ...args] = DEMO;
