@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 /** The repository; programs are started from its sources. */
 export const REPOSITORY = join(import.meta.dirname, '../../..');
 
-const KEPT = ['HOME', 'LANG', 'TERM', 'TZ', 'NO_COLOR'];
+const KEPT = ['HOME', 'XDG_CACHE_HOME', 'TOMBOLO_KUBERNETES_BINARIES', 'LANG', 'TERM', 'TZ', 'NO_COLOR'];
 /** `ip` and `nft` live in sbin, which a plain `su` does not have in its path. */
 const SBIN = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
