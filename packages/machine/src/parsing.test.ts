@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cgroup2MountIn } from './cgroup.ts';
+import { cgroup2MountIn, cgroupHierarchiesIn } from './cgroup.ts';
 import { meshName } from './names.ts';
 import { placed } from './placement.ts';
 import { mountsBelow } from './sweep.ts';
@@ -19,6 +19,22 @@ describe('cgroup2MountIn()', () => {
 
   it('answers nothing where there is none', () => {
     assert.equal(cgroup2MountIn(MOUNTS.replace('cgroup2 cgroup2', 'cgroup cgroup')), undefined);
+  });
+});
+
+describe('cgroupHierarchiesIn()', () => {
+  it('finds both versions on a hybrid host, and one that is mounted twice once', () => {
+    const again =
+      '70 1 0:29 / /elsewhere/cpu rw - cgroup cgroup rw,cpu\n71 1 0:29 /part /part rw - cgroup cgroup rw,cpu\n';
+    assert.deepEqual(cgroupHierarchiesIn(MOUNTS + again), [
+      { mount: '/sys/fs/cgroup/cpu', version: 1 },
+      { mount: '/sys/fs/cgroup/unified', version: 2 },
+    ]);
+  });
+
+  it('finds the one of a host with version 2 alone', () => {
+    const mounts = '25 20 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate\n';
+    assert.deepEqual(cgroupHierarchiesIn(mounts), [{ mount: '/sys/fs/cgroup', version: 2 }]);
   });
 });
 

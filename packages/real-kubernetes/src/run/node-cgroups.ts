@@ -19,7 +19,7 @@ export async function createNodeCgroups(cgroup2Path: string): Promise<void> {
 }
 
 /** Without this a group of version 2 has no controllers. There are none to hand down where version 1 has them. */
-async function handDownControllers(mount: string, path: string): Promise<void> {
+export async function handDownControllers(mount: string, path: string): Promise<void> {
   const available = (await readFile(`${mount}/cgroup.controllers`, 'utf8')).split(/\s+/).filter(Boolean);
   if (available.length === 0) return;
   const wanted = available.map((controller) => `+${controller}`).join(' ');
