@@ -2,7 +2,7 @@
  * The control plane of one cluster as programs: etcd, API server, controller manager, scheduler, and CoreDNS where there
  * are nodes. In a namespace of its own, or on loopback for those who only need an API.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
 import { Program, type ProgramSpec } from '@tombolo/machine/program.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
@@ -31,7 +31,6 @@ export class ControlPlane {
   static async prepare(plan: ControlPlanePlan, binaries: Binaries): Promise<ControlPlane> {
     await mkdir(plan.directory, { recursive: true });
     const credentials = await issueCredentials(plan);
-    await writeFile(`${plan.directory}/audit.yaml`, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []\n');
     return new ControlPlane(plan, binaries, credentials);
   }
 
