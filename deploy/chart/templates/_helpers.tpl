@@ -80,6 +80,13 @@ seccompProfile:
 {{- if eq .cluster.name "default" }}
 {{- fail "cluster.name must not be \"default\": so is a cluster called that is in no mesh" }}
 {{- end }}
+{{- $ttl := 0 }}
+{{- range regexFindAll "[0-9]+[smh]" .clustermeshApiserver.leaseTtl -1 }}
+{{- $ttl = add $ttl (mul (trimSuffix "s" . | trimSuffix "m" | trimSuffix "h" | int) (get (dict "s" 1 "m" 60 "h" 3600) (substr (sub (len .) 1 | int) -1 .) | int)) }}
+{{- end }}
+{{- if or (lt (int $ttl) 25) (gt (int $ttl) 86400) }}
+{{- fail (printf "clustermeshApiserver.leaseTtl must be 25s to 24h, for example 15m: current value is %q" .clustermeshApiserver.leaseTtl) }}
+{{- end }}
 {{- if eq .image.tag "latest" }}
 {{- fail "image.tag must be a version: current value is \"latest\", which names another program each time" }}
 {{- end }}

@@ -23,6 +23,10 @@ const REFUSED: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { 'nodeAgent.dataPath': 'auto' }, says: /\/nodeAgent.*additional properties 'dataPath' not allowed/ },
   { values: { 'nodeAgent.datapath': 'xdp' }, says: /\/nodeAgent\/datapath.*one of 'auto', 'ebpf', 'nftables'/ },
   { values: { 'nodeAgent.services': 'all' }, says: /kubernetesApi\.host is needed with nodeAgent\.services=all/ },
+  ...['5s', '25h', '1h30m61m1400m'].map((leaseTtl) => ({
+    values: { 'clustermeshApiserver.leaseTtl': leaseTtl },
+    says: new RegExp(`leaseTtl must be 25s to 24h, for example 15m: current value is "${leaseTtl}"`),
+  })),
   { values: { 'nodeAgent.capabilities': ['CAP_BPF'] }, says: /without CAP_: current value is "CAP_BPF"/ },
   { values: { 'nodeAgent.capabilities': ['ALL'] }, says: /nodeAgent\.capabilities.*nodeAgent\.privileged/ },
   { values: { 'nodeAgent.updateStrategy.rollingUpdate.maxSurge': 1 }, says: /\/nodeAgent\/updateStrategy/ },
