@@ -51,7 +51,11 @@ program
     const part = parts.find(({ programs, links = [] }) =>
       [...programs.map(({ file }) => file), ...links].includes(name),
     );
-    const directory = part && cached(await cacheNameOf(part));
+    if (part === undefined) {
+      const known = parts.flatMap(({ programs, links = [] }) => [...programs.map(({ file }) => file), ...links]);
+      throw new Error(`Cannot find ${name}: expected one of ${known.join(', ')}`);
+    }
+    const directory = cached(await cacheNameOf(part));
     const path = namedBinary(name) ?? (directory && `${directory}/${name}`);
     if (path === undefined) throw new Error(`Cannot find ${name}: build it with 'scripts/kubernetes build'`);
     console.log(path);

@@ -98,10 +98,12 @@ async function main(): Promise<number> {
   });
   const datapath = DATAPATHS.find((known) => known === values.datapath);
   const kind = KINDS.find((known) => known === values.kubernetes);
-  if (values.help || datapath === undefined || kind === undefined) {
+  if (values.help) {
     console.log(USAGE);
-    return values.help ? 0 : 2;
+    return 0;
   }
+  if (datapath === undefined) return refuse('--datapath', DATAPATHS, values.datapath);
+  if (kind === undefined) return refuse('--kubernetes', KINDS, values.kubernetes);
   process.chdir(REPOSITORY); // Commands are printed as typed there.
   const places = meshPlaces(meshName(values.mesh));
   if (values.down) {
@@ -114,6 +116,11 @@ async function main(): Promise<number> {
   await demo(narrator, { places, keep: values.keep, datapath, kubernetes });
   if (narrator.failed > 0) console.log(`\n${narrator.failed} things did not hold.`);
   return narrator.failed > 0 ? 1 : 0;
+}
+
+function refuse(flag: string, known: readonly string[], value: string): number {
+  console.error(`scripts/demo: ${flag} must be one of ${known.join(', ')}: current value is '${value}'`);
+  return 2;
 }
 
 try {

@@ -3,6 +3,8 @@
  * down. Works on any mesh that was kept, the demo's too.
  */
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { createCgroup } from '@tombolo/machine/cgroup.ts';
 import { programEnvironment } from '@tombolo/machine/environment.ts';
@@ -23,7 +25,7 @@ import { loadImages, realKubernetes } from './real-kubernetes.ts';
 
 const program = new Command('scripts/dev')
   .description('A mesh of clusters on this machine, in network namespaces')
-  .option('-m, --mesh <name>', 'which mesh', 'demo')
+  .option('-m, --mesh <name>', 'which mesh; goes before the command', 'demo')
   .enablePositionalOptions();
 
 program
@@ -35,6 +37,7 @@ program
   .option('--bare', 'without Tombolo, which is then yours to install; real Kubernetes with kube-proxy')
   .action(async ({ kubernetes, bare }: { kubernetes: 'small' | 'real'; bare?: true }) => {
     const name = program.opts<{ mesh: string }>().mesh;
+    await expectNone(name);
     const clusters = ['east', 'west'].map((cluster, index) => ({ name: cluster, id: index + 1, nodes: 2 }));
     const mesh = await startMesh({
       name,
@@ -51,12 +54,15 @@ program
   .description(
     'bring the images of OCI archives to every node of a real Kubernetes: scripts/dev load build/image/….tar',
   )
-  .action(async (archives: string[]) =>
-    loadImages(
-      await plan(),
-      archives.map((archive) => resolve(archive)),
-    ),
-  );
+  .action(async (archives: string[]) => {
+    const mesh = await plan();
+    for (const archive of archives.map((each) => resolve(each))) {
+      if (!statSync(archive, { throwIfNoEntry: false })?.isFile())
+        throw new Error(`Cannot load ${archive}: expected an OCI archive: it is no file`);
+      await loadImages(mesh, [archive]);
+      console.log(`Every node of ${mesh.clusters.map(({ name }) => name).join(', ')} has ${archive}`);
+    }
+  });
 
 program
   .command('down')
@@ -85,9 +91,17 @@ program
 
 program
   .command('requests <cluster> <pod> <url> [options...]')
-  .description('send requests from a pod, one after another, and count who answers, until Ctrl-C or --count N')
+  .description(
+    'send requests from a pod, one after another, and count who answers, until Ctrl-C: http://ADDRESS/, tcp://ADDRESS:PORT or udp://ADDRESS:PORT; --count N, --workers N, --interval-ms MS, --timeout-ms MS, --json',
+  )
   .passThroughOptions()
   .action(async (cluster: string, pod: string, url: string, options: string[]) => {
+    const host = URL.parse(url)?.hostname ?? '';
+    if (isIP(host.replace(/^\[|\]$/g, '')) === 0)
+      // The program is this machine's, which does not know the pod's DNS.
+      throw new Error(
+        `Cannot send requests: expected a URL with an address, such as http://10.96.0.1/: current value is '${url}'`,
+      );
     const argv = [...typescript('packages/machine/src/programs/requests.ts'), url, ...options];
     runThere(argv, await podPlacement(cluster, pod, 'default'));
   });
@@ -105,6 +119,15 @@ await program.parseAsync().catch((error: Error) => {
   console.error(error.message);
   process.exitCode = 1;
 });
+
+/** What runs is not thrown away without being asked. */
+async function expectNone(name: string): Promise<void> {
+  const state = await readState(meshPlaces(meshName(name)));
+  if (state === undefined || state.owner !== undefined) return; // Owned: running elsewhere, or to be swept.
+  throw new Error(
+    `Cannot start mesh '${name}': there is one of that name; take it down first: scripts/dev -m ${name} down`,
+  );
+}
 
 async function plan(): Promise<MeshPlan> {
   const places = meshPlaces(meshName(program.opts<{ mesh: string }>().mesh));
