@@ -41,6 +41,15 @@ describe('toEtcdError()', () => {
     );
   });
 
+  it('toEtcdError() says that a certificate is of another authority, without advice that does not help', () => {
+    const details =
+      'No connection established. Last error: Error: unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca. Resolution note: ';
+    assert.equal(
+      toEtcdError(grpcError(14, details), 'read "a"', 'https://e:1').message,
+      'Cannot read "a" at https://e:1: expected an answer: its certificate is of another authority than the one that is given (unable to verify the first certificate)',
+    );
+  });
+
   it('toEtcdError() says how long it waited, without what gRPC did meanwhile', () => {
     const details = 'Deadline exceeded after 10.000s,Waiting for LB pick';
     assert.equal(

@@ -62,5 +62,13 @@ function essenceOf(details: string): string {
   const waited = /^Deadline exceeded after ([\d.]+)s/.exec(details)?.[1];
   if (waited !== undefined) return `none came within ${Number(waited)} s`;
   const last = /Last error: (?:Error: )?(.+?)(?:\. Resolution note: .*)?$/s.exec(details);
-  return (last?.[1] ?? details).replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '').trim() || 'no reason given';
+  const text = (last?.[1] ?? details).replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '').trim();
+  const [untrusted] = UNTRUSTED.exec(text) ?? [];
+  if (untrusted !== undefined)
+    return `its certificate is of another authority than the one that is given (${untrusted})`;
+  return text || 'no reason given';
 }
+
+/** What OpenSSL says of it; Node adds advice about the machine's own authorities, which are not asked here. */
+const UNTRUSTED =
+  /unable to verify the first certificate|self-signed certificate|unable to get local issuer certificate/;
