@@ -23,8 +23,9 @@ export async function buildReleases(directory: string): Promise<{ readonly first
   const first = { chart: CHART, image: `${directory}/first.tar` };
   const second = { chart: `${directory}/chart`, image: `${directory}/second.tar` };
   const image = join(REPOSITORY, 'scripts/image');
-  await command([image, '--output', first.image]);
-  await command([image, '--output', second.image, '--tag', 'docker.io/tombolo/tombolo:0.1.999']);
+  const env = process.env as Record<string, string>; // What reaches its registries may be set there.
+  await command([image, '--output', first.image], { env });
+  await command([image, '--output', second.image, '--tag', 'docker.io/tombolo/tombolo:0.1.999'], { env });
   await cp(CHART, second.chart, { recursive: true });
   const file = `${second.chart}/Chart.yaml`;
   const text = await readFile(file, 'utf8');
