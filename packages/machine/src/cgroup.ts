@@ -78,15 +78,10 @@ export async function removeCgroup(path: string): Promise<void> {
 /** As `removeCgroup`, of a group at the root of all hierarchies: whoever is in one of version 1 is in version 2, too. */
 export async function removeCgroupEverywhere(name: string): Promise<void> {
   await removeCgroup(join(await cgroup2Mount(), name));
-  for (const { mount, version } of await cgroupHierarchies())
-    if (version === 1)
-      await waitUntil(`control group ${name} in ${mount} to go`, () => removeQuietly(join(mount, name)));
-}
-
-/** A process that has just ended may still hold its group for a moment. */
-async function removeQuietly(path: string): Promise<boolean> {
-  await removeEmpty(path);
-  return true;
+  for (const { mount, version } of await cgroupHierarchies()) {
+    const gone = () => removeEmpty(join(mount, name)).then(() => true); // Who has just ended may hold it for a moment.
+    if (version === 1) await waitUntil(`control group ${name} in ${mount} to go`, gone);
+  }
 }
 
 async function removeEmpty(path: string): Promise<void> {

@@ -11,7 +11,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { command } from '@tombolo/machine/command.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { Program, type ProgramSpec } from '@tombolo/machine/program.ts';
-import { waitUntil } from '@tombolo/machine/wait.ts';
+import { programReady } from '@tombolo/machine/readiness.ts';
 import type { Binaries } from './binaries.ts';
 import { cniConfig } from './cni.ts';
 import { containerdConfig } from './containerd-config.ts';
@@ -87,23 +87,13 @@ export class RealNode {
     });
     await writeFile(`${directory}/kubelet.yaml`, config);
     await this.containerd.start();
-    await this.#importImages();
+    await programReady(this.containerd, async () => (await runCtr(this.plan, this.#binaries.ctr, ['version'])) !== '');
+    await importImages(this.plan, this.#binaries.ctr, this.#options.images);
   }
 
   /** Needs the Node object in the API; see `node-object.ts`. */
   async start(): Promise<void> {
     await Promise.all([this.kubelet.start(), this.proxy?.start()]);
-  }
-
-  async #importImages(): Promise<void> {
-    await waitUntil(`containerd of ${this.plan.name}`, async () => {
-      if (!this.containerd.running) return new Error(`containerd ended:\n${await this.containerd.logTail()}`);
-      await runCtr(this.plan, this.#binaries.ctr, ['version']);
-      return true;
-    }).then((outcome) => {
-      if (outcome instanceof Error) throw outcome;
-    });
-    await importImages(this.plan, this.#binaries.ctr, this.#options.images);
   }
 }
 
