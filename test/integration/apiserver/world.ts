@@ -1,18 +1,12 @@
 /** For tests of the clustermesh-apiserver: a real etcd, a cluster on loopback, and the facts in it. */
 import { type Apiserver, startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
-import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
 import type { TestCluster } from '../../cluster.ts';
+import { type LogLine, recordingLogger } from '../../recording-logger.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { dump, etcdctl } from '../etcd/etcdctl.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly fields: LogFields;
-}
 
 export class World {
   readonly etcd: EtcdServer;
@@ -50,7 +44,7 @@ export class World {
   async start(...more: readonly string[]): Promise<Apiserver> {
     const config = parseApiserverConfig([...this.flags, ...more], {});
     if (config === 'help' || !config.ok) throw new Error(JSON.stringify(config));
-    this.#running = await startApiserver(config.value, this.#logger({}));
+    this.#running = await startApiserver(config.value, recordingLogger(this.logged));
     return this.#running;
   }
 
@@ -114,18 +108,6 @@ export class World {
 
   etcdctl(...words: readonly string[]): Promise<string> {
     return etcdctl(this.etcd, ...words);
-  }
-
-  #logger(bound: LogFields): Logger {
-    const write = (level: string) => (fields: LogFields, msg: string) =>
-      void this.logged.push({ level, msg, fields: { ...bound, ...fields } });
-    return {
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-      child: (fields) => this.#logger({ ...bound, ...fields }),
-    };
   }
 }
 

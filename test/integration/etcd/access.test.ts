@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Certificate, Pki } from '@tombolo/machine/pki.ts';
 import type { EtcdTls } from '@tombolo/shared/etcd/config.ts';
 import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
 import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
@@ -8,7 +9,6 @@ import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
 import { EtcdServer, until } from './etcd-server.ts';
 import { etcdctl } from './etcdctl.ts';
 import { Mirror } from './mirror.ts';
-import { type Certificate, Pki } from '@tombolo/machine/pki.ts';
 import { TcpGate } from './tcp-gate.ts';
 
 /** What a peer may read, as a ClusterMesh etcd grants it. */

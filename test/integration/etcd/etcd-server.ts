@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePorts } from '@tombolo/machine/free-port.ts';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
 
@@ -33,7 +33,8 @@ export class EtcdServer {
 
   static async start(options: EtcdServerOptions = {}): Promise<EtcdServer> {
     const directory = await mkdtemp('/dev/shm/tbl-etcd-');
-    const server = new EtcdServer(directory, await freePort(), await freePort(), options);
+    const [client = 0, peer = 0] = await freePorts(2);
+    const server = new EtcdServer(directory, client, peer, options);
     await server.run();
     return server;
   }
@@ -123,13 +124,4 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
     if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== 'object' || address === null) throw new Error('Cannot find a free port');
-  return address.port;
 }

@@ -12,15 +12,9 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import { parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
-import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
+import { type LogLine, recordingLogger } from '../../recording-logger.ts';
 import { EtcdServer } from '../etcd/etcd-server.ts';
 import { etcdctl } from '../etcd/etcdctl.ts';
-
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly fields: LogFields;
-}
 
 const WEB = serviceKey('shop', 'web');
 /** Each complaint says since when. */
@@ -140,7 +134,7 @@ export class Programs {
         table: this.#table,
         nodeName: 'node-1',
         health: this.health,
-        log: this.#logger({}),
+        log: recordingLogger(this.logged),
         changed: () => this.#table.publish(),
         nodeChanged: () => {},
       },
@@ -156,19 +150,7 @@ export class Programs {
     const flags = ['--cluster-name=east', '--cluster-id=1', '--health-port=0', `--kubeconfig=${kubeconfig}`];
     const config = parseApiserverConfig([...flags, `--etcd-endpoints=${this.#etcd.endpoint}`], {});
     assert(config !== 'help' && config.ok);
-    this.#apiserver = await startApiserver(config.value, this.#logger({ program: 'apiserver' }));
-  }
-
-  #logger(bound: LogFields): Logger {
-    const write = (level: string) => (fields: LogFields, msg: string) =>
-      void this.logged.push({ level, msg, fields: { ...bound, ...fields } });
-    return {
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-      child: (fields) => this.#logger({ ...bound, ...fields }),
-    };
+    this.#apiserver = await startApiserver(config.value, recordingLogger(this.logged, { program: 'apiserver' }));
   }
 }
 

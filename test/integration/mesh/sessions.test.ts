@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Pki } from '@tombolo/machine/pki.ts';
 import { Recorder, Writer } from '@tombolo/node-agent/mesh/mesh.fixture.ts';
 import { type Mesh, type MeshTiming, startMesh } from '@tombolo/node-agent/mesh/mesh.ts';
 import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
@@ -11,7 +12,6 @@ import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
-import { Pki } from '@tombolo/machine/pki.ts';
 import { TcpGate } from '../etcd/tcp-gate.ts';
 
 const local: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
