@@ -1,0 +1,49 @@
+/**
+ * Long work in short slices: whatever else the process has to do goes between them. Work is asked for in steps, and
+ * steps are taken for a few milliseconds a turn of the event loop.
+ */
+export interface SlicedWorkOptions {
+  /** Does one small piece; false when nothing is left to do. */
+  readonly step: () => boolean;
+  /** Called after each slice in which a step was taken. */
+  readonly sliced?: () => void;
+  /** How long a slice may last, in ms; a single step may take longer. Default 5. */
+  readonly budgetMs?: number;
+}
+
+export class SlicedWork {
+  readonly #options: SlicedWorkOptions;
+  #scheduled: NodeJS.Immediate | undefined;
+
+  constructor(options: SlicedWorkOptions) {
+    this.#options = options;
+  }
+
+  /** There is something to do. All requests of one turn are one. */
+  request(): void {
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = undefined;
+      if (this.slice()) this.request();
+    });
+  }
+
+  /** Takes one slice now; true when there may be more to do. */
+  slice(): boolean {
+    const { step, sliced, budgetMs = 5 } = this.#options;
+    const until = performance.now() + budgetMs;
+    let taken = false;
+    let more = step();
+    while (more) {
+      taken = true;
+      if (performance.now() >= until) break;
+      more = step();
+    }
+    if (taken) sliced?.();
+    return more;
+  }
+
+  stop(): void {
+    clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+  }
+}
