@@ -2,8 +2,8 @@
  * How long a put takes until its event arrives at a follower, through our own etcd room and nothing else: the floor
  * under everything that travels through etcd. One put at a time, so that nothing queues.
  */
-import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 
 export interface PutToWatch {
   /** Milliseconds, sorted. */

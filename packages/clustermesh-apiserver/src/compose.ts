@@ -1,7 +1,7 @@
 /** The only file that wires rooms: Kubernetes → exports → etcd, with health and metrics beside. */
 import { connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth } from '@tombolo/shared/process/http.ts';

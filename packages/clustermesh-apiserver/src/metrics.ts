@@ -1,5 +1,5 @@
 /** Metrics, read from the live objects when Prometheus asks. Names as Cilium's where it has them. */
-import type { Keyspace } from '@tombolo/shared/etcd/keyspace.ts';
+import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 const PREFIX = 'tombolo_clustermesh_apiserver_';

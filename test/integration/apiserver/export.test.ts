@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
-import type { PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import type { PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 import { TestCluster } from '../../cluster.ts';
 import { GLOBAL, populate, until, World } from './world.ts';
 

@@ -14,7 +14,7 @@ import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
 import { parseClusterFile } from '@tombolo/node-agent/mesh/clustermesh-file.ts';
 import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
 import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
+import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, parseManifests, secretFiles, template } from './helm.ts';

@@ -1,5 +1,5 @@
 /** Many writes of a test, some at a time. Rejects with the first that fails. */
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 
 const IN_FLIGHT = 64;
 

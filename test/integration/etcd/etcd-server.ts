@@ -7,7 +7,7 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePorts } from '@tombolo/machine/free-port.ts';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
-import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
+import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
 
 export interface EtcdServerOptions {
   /** Further command line flags. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
-import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
+import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { deleteAll, putAll } from './bulk.ts';
 import { EtcdServer, until } from './etcd-server.ts';
 import { dump, etcdctl, revisionOf } from './etcdctl.ts';

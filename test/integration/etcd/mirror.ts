@@ -1,6 +1,6 @@
 /** What a follower makes a test believe: the state that its events add up to, and the events themselves. */
 import assert from 'node:assert/strict';
-import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 
 export class Mirror {
   readonly state = new Map<string, string>();

@@ -5,7 +5,7 @@ import { startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
 import { type Certificate, Pki } from '@tombolo/machine/pki.ts';
 import { connectReader, connectWriter, restrictEtcd } from '@tombolo/shared/etcd/connect.ts';
-import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
+import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { EtcdServer, until } from './etcd-server.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { EtcdError } from '@tombolo/shared/etcd/errors.ts';
-import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { EtcdServer, until } from './etcd-server.ts';
 import { dump, etcdctl, revisionOf } from './etcdctl.ts';
 import { TcpGate } from './tcp-gate.ts';

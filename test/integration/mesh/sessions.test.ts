@@ -7,7 +7,7 @@ import { Pki } from '@tombolo/machine/pki.ts';
 import { Recorder, Writer } from '@tombolo/node-agent/mesh/mesh.fixture.ts';
 import { type Mesh, type MeshTiming, startMesh } from '@tombolo/node-agent/mesh/mesh.ts';
 import { connectReader, connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';

@@ -1,6 +1,6 @@
 /** Takes over the identity numbers that an earlier life wrote, so that a restart gives nobody another number. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';

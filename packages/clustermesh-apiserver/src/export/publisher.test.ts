@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Keyspace } from '@tombolo/shared/etcd/keyspace.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { EntryChanges, EntrySource } from './entries.ts';
 import { Publisher } from './publisher.ts';

@@ -7,8 +7,8 @@
  * P3 Each announcement compares etcd with what was said, and mends what somebody, or an older backup, put there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Keyspace } from '@tombolo/shared/etcd/keyspace.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/writer.ts';
+import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { type EntryKind, entryPrefix, syncedKey } from '@tombolo/shared/wire/keys.ts';

@@ -3,7 +3,7 @@
  * read outside what a peer's role allows, or after `close`, throws.
  */
 import { strict as assert } from 'node:assert';
-import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 
 interface Follower {
   readonly prefix: string;

@@ -1,6 +1,6 @@
 /** The corners of `followKind` that a whole session hardly meets. */
 import assert from 'node:assert/strict';
-import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 import { ok } from '@tombolo/shared/model/result.ts';
 import { EntryStore } from './entry-store.ts';
 import { followKind, type KindFollowerOptions } from './kind-follower.ts';

@@ -8,7 +8,7 @@
  *     happened. So an etcd that lost its data, or leases that ran out after their writer died, take nothing away; when
  *     the canary is back, a new listing decides.
  */
-import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 import type { Result } from '@tombolo/shared/model/result.ts';
 import { suffixOf } from '@tombolo/shared/wire/keys.ts';
 import type { EntryStore } from './entry-store.ts';

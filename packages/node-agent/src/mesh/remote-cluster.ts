@@ -6,7 +6,7 @@
  * R3. The log tells each reason once, however often it is tried again: a remote can be away for weeks.
  */
 import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
-import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
 import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';

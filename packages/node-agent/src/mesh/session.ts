@@ -2,7 +2,7 @@
  * One session with one remote cluster, read only: its configuration first, then heartbeat, canaries, Services and nodes
  * until something ends it. What it hears goes to its host, which keeps it beyond the session.
  */
-import type { EtcdReader } from '@tombolo/shared/etcd/reader.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import type { Cidr, IpAddress } from '@tombolo/shared/model/ip.ts';
 import { ok, type Result } from '@tombolo/shared/model/result.ts';

@@ -1,13 +1,13 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
-import { type ReadAccess, restrictAccess } from './access.ts';
 import type { EtcdConfig } from './config.ts';
-import { LeasedWriter } from './leased-writer.ts';
-import type { EtcdReader } from './reader.ts';
-import { Session } from './session.ts';
-import { SessionReader } from './session-reader.ts';
-import type { EtcdWriter } from './writer.ts';
+import type { EtcdReader } from './read/reader.ts';
+import { SessionReader } from './read/session-reader.ts';
+import { Session } from './session/session.ts';
+import { type ReadAccess, restrictAccess } from './write/access.ts';
+import { LeasedWriter } from './write/leased-writer.ts';
+import type { EtcdWriter } from './write/writer.ts';
 
 export interface ReaderOptions {
   readonly logger?: Logger;

@@ -3,15 +3,15 @@
  * are kept apart: when etcd does not answer, everything pauses together and one write tries again; when etcd refuses a
  * key, only that key waits.
  */
-import { type Backoff, backoff } from '../process/backoff.ts';
-import type { Logger } from '../process/logger.ts';
+import { type Backoff, backoff } from '../../process/backoff.ts';
+import type { Logger } from '../../process/logger.ts';
+import { EtcdError } from '../session/errors.ts';
+import type { EtcdWriter, Listing } from '../write/writer.ts';
 import { DesiredKey, type Held } from './desired-key.ts';
 import type { FailingKey, Keyspace } from './desired-state.ts';
 import { Enforcer } from './enforcer.ts';
-import { EtcdError } from './errors.ts';
 import { PendingSet } from './pending-set.ts';
 import { pause, type Timers } from './timers.ts';
-import type { EtcdWriter, Listing } from './writer.ts';
 
 export interface KeyspaceLoopOptions {
   readonly logger: Logger;

@@ -4,9 +4,9 @@
  * not working. With `pinned`, answers from another etcd cluster than the first one end the session for good: revisions
  * of two clusters cannot be compared. Waiting and repeating is left to the callers.
  */
-import type { Health } from '../process/health.ts';
-import type { Logger } from '../process/logger.ts';
-import type { EtcdConfig } from './config.ts';
+import type { Health } from '../../process/health.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { EtcdConfig } from '../config.ts';
 import { type CallOptions, Connection, type IResponseHeader } from './connection.ts';
 import { type Endpoint, parseEndpoints, readTls, shuffled } from './endpoint.ts';
 import { EtcdError } from './errors.ts';

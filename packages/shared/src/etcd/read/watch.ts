@@ -2,9 +2,9 @@
  * One watch on one stream, from its creation to its end. Ends as a value; the follower decides what comes next. Answers
  * are handed on in the tick in which they arrive.
  */
-import type { Connection, IEvent, IWatchResponse, WatchStream } from './connection.ts';
-import type { EtcdError } from './errors.ts';
-import { toEtcdError } from './grpc-errors.ts';
+import type { Connection, IEvent, IWatchResponse, WatchStream } from '../session/connection.ts';
+import type { EtcdError } from '../session/errors.ts';
+import { toEtcdError } from '../session/grpc-errors.ts';
 import { prefixRange } from './listing.ts';
 
 export type WatchEnd =

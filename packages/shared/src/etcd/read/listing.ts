@@ -2,9 +2,9 @@
  * Complete listings of a prefix in pages, all at the revision of the first page: together they are one snapshot. A page
  * that is too large for one message is asked for again in halves.
  */
-import type { IKeyValue, IRangeResponse } from './connection.ts';
-import { EtcdError } from './errors.ts';
-import type { Session } from './session.ts';
+import type { IKeyValue, IRangeResponse } from '../session/connection.ts';
+import { EtcdError } from '../session/errors.ts';
+import type { Session } from '../session/session.ts';
 
 export interface Range {
   readonly key: Buffer;

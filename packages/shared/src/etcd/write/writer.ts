@@ -2,7 +2,7 @@
  * The write side of the etcd room. Every put is attached to a pooled lease, so that what a dead program said ends by
  * itself after the lease's time to live. `close` revokes nothing and deletes nothing: a restart is not a withdrawal.
  */
-import type { EtcdReader } from './reader.ts';
+import type { EtcdReader } from '../read/reader.ts';
 
 export interface Listing {
   readonly revision: string;

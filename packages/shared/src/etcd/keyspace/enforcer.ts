@@ -3,11 +3,11 @@
  * every few minutes anyway, which also puts it back on a lease of ours. Two that enforce different values on one key
  * would fight without end, so a second repair within a second waits for the second to pass.
  */
-import type { Logger } from '../process/logger.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { PrefixEvent } from '../read/reader.ts';
+import type { EtcdWriter } from '../write/writer.ts';
 import type { DesiredKey } from './desired-key.ts';
-import type { PrefixEvent } from './reader.ts';
 import { pause, type Timers } from './timers.ts';
-import type { EtcdWriter } from './writer.ts';
 
 export interface EnforcerOptions {
   readonly logger: Logger;

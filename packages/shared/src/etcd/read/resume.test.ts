@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { IKeyValue } from './connection.ts';
+import type { IKeyValue } from '../session/connection.ts';
 import { isListingCheaper, isSameEntry } from './resume.ts';
 
 describe('isListingCheaper()', () => {

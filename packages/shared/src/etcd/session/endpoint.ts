@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import { rootCertificates } from 'node:tls';
-import type { EtcdConfig, EtcdTls, HostAlias } from './config.ts';
+import type { EtcdConfig, EtcdTls, HostAlias } from '../config.ts';
 import { EtcdError } from './errors.ts';
 
 export interface Endpoint {

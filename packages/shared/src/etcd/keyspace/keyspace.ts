@@ -2,11 +2,11 @@
  * Desired state of our part of an etcd. Callers say what should be there; the keyspace writes the difference, retries,
  * and writes again what etcd lost. It removes only what it was told to remove, and leftovers only in `prune`.
  */
-import { type Logger, silentLogger } from '../process/logger.ts';
+import { type Logger, silentLogger } from '../../process/logger.ts';
+import type { EtcdWriter } from '../write/writer.ts';
 import type { Keyspace } from './desired-state.ts';
 import { KeyspaceLoop } from './keyspace-loop.ts';
 import { realTimers, type Timers } from './timers.ts';
-import type { EtcdWriter } from './writer.ts';
 
 export type { FailingKey, Keyspace } from './desired-state.ts';
 

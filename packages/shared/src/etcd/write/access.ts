@@ -2,9 +2,10 @@
  * Who may do what in our own etcd, where clients show certificates: the name in one is the name of a user. There are two
  * of them: root, which is us, and one reader. Adds what is missing and takes nothing away, so it is safe to repeat.
  */
-import type { AuthClient, CallOptions, IResponseHeader } from './connection.ts';
-import { prefixRange, type Range } from './listing.ts';
-import type { Session } from './session.ts';
+
+import { prefixRange, type Range } from '../read/listing.ts';
+import type { AuthClient, CallOptions, IResponseHeader } from '../session/connection.ts';
+import type { Session } from '../session/session.ts';
 
 /** What is granted to the one user that is not us. */
 export interface ReadAccess {

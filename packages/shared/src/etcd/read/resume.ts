@@ -1,5 +1,5 @@
 /** Decisions of a follower that comes back after a fault. Pure. */
-import type { IKeyValue } from './connection.ts';
+import type { IKeyValue } from '../session/connection.ts';
 
 /**
  * etcd replays old revisions to a watcher in batches of 1,000, one every 100 ms: 10,000 a second at best, whoever reads

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { silentLogger } from '../process/logger.ts';
-import { EtcdError } from './errors.ts';
+import { silentLogger } from '../../process/logger.ts';
+import { EtcdError } from '../session/errors.ts';
 import { open, settled } from './keyspace.fixture.ts';
 import { openKeyspace } from './keyspace.ts';
 

@@ -1,8 +1,8 @@
 /** `EtcdReader` on a session. Has no write method: the writer is built beside it, not below it. */
-import type { Logger } from '../process/logger.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { Session } from '../session/session.ts';
 import { Follower } from './follower.ts';
 import type { EtcdReader, PrefixEvent } from './reader.ts';
-import type { Session } from './session.ts';
 
 export interface SessionReaderOptions {
   readonly pageSize: number;

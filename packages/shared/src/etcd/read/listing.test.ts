@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Connection, IKeyValue, IRangeResponse } from './connection.ts';
-import { EtcdError } from './errors.ts';
+import type { Connection, IKeyValue, IRangeResponse } from '../session/connection.ts';
+import { EtcdError } from '../session/errors.ts';
 import { type Caller, keyAfter, listPages, prefixRange, smallerPage } from './listing.ts';
 
 interface PageRequest {

@@ -2,15 +2,16 @@
  * `EtcdWriter` on a session: pooled leases, and a breaker around its calls. When etcd is seen to have gone
  * back to an older state, all leases count as lost: nobody knows which writes went with them.
  */
-import { Breaker } from './breaker.ts';
-import { EtcdError } from './errors.ts';
+
+import { listPages } from '../read/listing.ts';
+import type { PrefixEvent } from '../read/reader.ts';
+import { SessionReader, type SessionReaderOptions } from '../read/session-reader.ts';
+import { Breaker } from '../session/breaker.ts';
+import { EtcdError } from '../session/errors.ts';
+import type { Session } from '../session/session.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { LeasePool } from './lease-pool.ts';
-import { listPages } from './listing.ts';
-import type { PrefixEvent } from './reader.ts';
 import { RevisionHistory } from './revision-history.ts';
-import type { Session } from './session.ts';
-import { SessionReader, type SessionReaderOptions } from './session-reader.ts';
 import type { EtcdWriter, Listing } from './writer.ts';
 
 export interface LeasedWriterOptions extends SessionReaderOptions {

@@ -1,10 +1,10 @@
 /** For tests of the keyspace: an etcd in memory that can die, refuse and lose leases, and timers moved by hand. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { EtcdError, type EtcdErrorKind } from './errors.ts';
+import type { PrefixEvent } from '../read/reader.ts';
+import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
+import type { EtcdWriter, Listing } from '../write/writer.ts';
 import { openKeyspace } from './keyspace.ts';
-import type { PrefixEvent } from './reader.ts';
 import type { Timers } from './timers.ts';
-import type { EtcdWriter, Listing } from './writer.ts';
 
 /** Timers that run when the test says so. */
 export class ManualTimers implements Timers {

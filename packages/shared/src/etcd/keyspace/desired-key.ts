@@ -2,7 +2,7 @@
  * One key of a keyspace: what it shall be, what etcd was last known to hold for it, and how its writes went. Pure state;
  * the loop does the writing.
  */
-import type { Backoff } from '../process/backoff.ts';
+import type { Backoff } from '../../process/backoff.ts';
 
 /** What etcd holds for the key; `unknown` after a write without an answer, a lost lease, or foreign interference. */
 export type Held = { readonly kind: 'unknown' } | { readonly kind: 'held'; readonly value: Buffer | undefined };

@@ -8,15 +8,15 @@
  * 3. Nothing is deleted because of silence: a delete needs an event or a complete new listing.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backoff, backoff } from '../process/backoff.ts';
-import type { Logger } from '../process/logger.ts';
-import type { IEvent, IKeyValue } from './connection.ts';
-import { EtcdError, isBeyondRepair } from './errors.ts';
+import { type Backoff, backoff } from '../../process/backoff.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { IEvent, IKeyValue } from '../session/connection.ts';
+import { EtcdError, isBeyondRepair } from '../session/errors.ts';
+import type { Session } from '../session/session.ts';
 import { KnownKeys } from './known-keys.ts';
 import { listPages } from './listing.ts';
 import type { PrefixEvent } from './reader.ts';
 import { isListingCheaper, isSameEntry } from './resume.ts';
-import type { Session } from './session.ts';
 import { type WatchEnd, watchPrefix } from './watch.ts';
 
 export interface FollowerOptions {

@@ -4,11 +4,11 @@
  * at once and not at the next interval.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { backoff } from '../process/backoff.ts';
-import type { Connection, KeepAliveStream } from './connection.ts';
-import { EtcdError, isBeyondRepair } from './errors.ts';
-import { toEtcdError } from './grpc-errors.ts';
-import type { Session } from './session.ts';
+import { backoff } from '../../process/backoff.ts';
+import type { Connection, KeepAliveStream } from '../session/connection.ts';
+import { EtcdError, isBeyondRepair } from '../session/errors.ts';
+import { toEtcdError } from '../session/grpc-errors.ts';
+import type { Session } from '../session/session.ts';
 
 export interface LeaseKeeperOptions {
   readonly intervalMs: number;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../session/connection.ts';
+import type { Session } from '../session/session.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
-import type { Session } from './session.ts';
 
 class Stream extends EventEmitter {
   readonly asked: string[] = [];
