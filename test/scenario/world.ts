@@ -112,12 +112,15 @@ export class World {
     const key = first as ServiceKey;
     const service: LocalService = {
       key,
+      uid: `uid of ${key}`,
+      createdAt: '',
       global: flags.has('global'),
       shared: options.get('shared') !== 'false',
       affinity: (options.get('affinity') ?? 'none') as Affinity,
       clusterIps: list(options.get('ip')).map(ip),
       externalIps: list(options.get('external')).map(ip),
       loadBalancerIps: [],
+      sourceRanges: [],
       ports: parsePorts(options.get('ports')).map((port) => ({ ...port, nodePort: 0 })),
       sessionAffinitySeconds: 0,
       internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
@@ -160,7 +163,9 @@ export class World {
     const said: RemoteService = {
       key,
       shared: options.get('shared') !== 'false',
-      backends: addresses.map((address) => ({ address: ip(address), ports, zone: '', hostname: '' })),
+      terminating: false,
+      frontendPorts: [],
+      backends: addresses.map((address) => ({ address: ip(address), ports, zone: '' })),
       origin: { source: 'etcd', revision: '', at: 0 },
     };
     this.#table.setRemoteServices(this.#cluster(first), new Map([[key, heard ? said : undefined]]));
@@ -217,6 +222,7 @@ function parseEndpoint(word: string, ports: readonly BackendPort[]): LocalEndpoi
     node: node || 'east-1',
     zone: '',
     zoneHints: [],
+    nodeHints: [],
     hostname: '',
     origin: ORIGIN,
   };

@@ -133,12 +133,15 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
   const key = serviceKey('default', name);
   const service: LocalService = {
     key,
+    uid: `uid of ${key}`,
+    createdAt: '2026-01-02T03:04:05Z',
     global: true,
     shared: true,
     affinity: 'none',
     clusterIps: [ip('10.96.0.10')],
     externalIps: [],
     loadBalancerIps: [],
+    sourceRanges: [],
     ports: groups.map(({ port }) => port),
     sessionAffinitySeconds: 0,
     internalTrafficPolicy: 'Cluster',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type MergeInput, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import { EAST, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
 import { checksByPort, type HealthCheck, healthCheckOf } from './checks.ts';
 
@@ -57,10 +57,9 @@ describe('healthCheckOf()', () => {
   it('does not count other clusters’ backends, whatever node they name', () => {
     const [west = EAST] = REMOTES;
     const ports = [{ name: 'http', protocol: 'TCP' as const, port: 80 }];
-    const backends = [{ address: ip('10.2.0.1'), ports, zone: '', hostname: '' }];
-    const origin = { source: 'etcd', revision: '1', at: 0 } as const;
+    const backends = [{ address: ip('10.2.0.1'), ports, zone: '' }];
     const remotes = [
-      { cluster: west, view: { kind: 'synced' } as const, service: { key: KEY, shared: true, backends, origin } },
+      { cluster: west, view: { kind: 'synced' } as const, service: sampleRemote([], { key: KEY, backends }) },
     ];
     for (const affinity of ['none', 'remote', 'local'] as const) {
       assert.deepEqual(checkOf({ service: checked({ affinity }), remotes })?.endpoints, { 4: 0, 6: 0 });

@@ -20,7 +20,7 @@ describe('adoptedClusters()', () => {
     const adopted = adoptedClusters([route('10.96.0.1', 80), route('0.0.0.0', 30080)], new Map([[KEY, service]]), 1);
     assert.deepEqual(
       adopted.map(({ identity, services }) => [identity.id, services.get(KEY)?.backends]),
-      [[2, [{ address: '10.2.0.1', ports: [{ name: 'http', protocol: 'TCP', port: 9090 }], zone: '', hostname: '' }]]],
+      [[2, [{ address: '10.2.0.1', ports: [{ name: 'http', protocol: 'TCP', port: 9090 }], zone: '' }]]],
     );
   });
 

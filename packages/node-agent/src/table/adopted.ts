@@ -60,9 +60,15 @@ function adoptedService(key: ServiceKey, found: readonly Finding[]): RemoteServi
     address,
     ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
     zone: '',
-    hostname: '',
   }));
-  return { key, shared: true, backends, origin: { source: 'kernel', revision: '', at: 0 } };
+  return {
+    key,
+    shared: true,
+    terminating: false,
+    frontendPorts: [],
+    backends,
+    origin: { source: 'kernel', revision: '', at: 0 },
+  };
 }
 
 function frontendOwners(services: ReadonlyMap<ServiceKey, LocalService>) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { anyRemote, anyService, anySlice, EAST, KEY, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import type {
   LocalEndpointSlice,
   LocalService,
@@ -66,9 +66,9 @@ function tableAfter(events: readonly Event[], publishAfterEach: boolean): Servic
 }
 
 const remoteService = (address: string): RemoteService => ({
+  ...sampleRemote([]),
   key: KEY,
-  shared: true,
-  backends: [{ address: ip(address), ports: [{ name: '', protocol: 'TCP', port: 80 }], zone: '', hostname: '' }],
+  backends: [{ address: ip(address), ports: [{ name: '', protocol: 'TCP', port: 80 }], zone: '' }],
   origin: { source: 'etcd', revision: '9', at: 0 },
 });
 

@@ -59,6 +59,7 @@ describe('convertEndpointSlice()', () => {
           node: 'n1',
           zone: 'z1',
           zoneHints: ['z1', 'z2'],
+          nodeHints: [],
           hostname: 'cart-0',
           origin: { source: 'kubernetes', revision: '42', at: 7 },
         },
@@ -70,7 +71,8 @@ describe('convertEndpointSlice()', () => {
     [undefined, [true, true, false]],
     [{}, [true, true, false]],
     [{ ready: null, serving: null, terminating: null }, [true, true, false]],
-    [{ ready: false }, [false, true, false]],
+    [{ ready: false }, [false, false, false]],
+    [{ ready: false, serving: true, terminating: true }, [false, true, true]],
     [{ ready: false, serving: false }, [false, false, false]],
     [{ ready: true, serving: true, terminating: true }, [true, true, true]],
   ] as const) {

@@ -62,14 +62,16 @@ function endpoints(
 ): readonly LocalEndpoint[] {
   const conditions = fieldsOf(endpoint, 'conditions', `${path}.conditions`);
   const hints = fieldsOf(endpoint, 'hints', `${path}.hints`);
+  const ready = flagOf(conditions, 'ready', true, `${path}.conditions.ready`);
   const shared = {
     ports,
-    ready: flagOf(conditions, 'ready', true, `${path}.conditions.ready`),
-    serving: flagOf(conditions, 'serving', true, `${path}.conditions.serving`),
+    ready,
+    serving: flagOf(conditions, 'serving', ready, `${path}.conditions.serving`),
     terminating: flagOf(conditions, 'terminating', false, `${path}.conditions.terminating`),
     node: textOf(endpoint, 'nodeName', `${path}.nodeName`),
     zone: zoneOf(endpoint, path),
     zoneHints: recordsOf(hints, 'forZones', `${path}.hints.forZones`).map((zone) => textOf(zone, 'name')),
+    nodeHints: recordsOf(hints, 'forNodes', `${path}.hints.forNodes`).map((node) => textOf(node, 'name')),
     hostname: textOf(endpoint, 'hostname', `${path}.hostname`),
     origin,
   };

@@ -11,7 +11,7 @@ export type Texts = Readonly<Record<string, string>>;
 class Malformed extends Error {}
 
 const describe = (value: unknown): string => (JSON.stringify(value) ?? 'absent').slice(0, 100);
-const wrong = (path: string, expected: string, value: unknown) =>
+export const malformed = (path: string, expected: string, value: unknown) =>
   new Malformed(`${path} must be ${expected}: current value is ${describe(value)}`);
 
 /** Collects warnings, and turns a malformed field into a refusal. */
@@ -28,13 +28,13 @@ export function converting<T>(make: (warn: (sentence: string) => void) => T | un
 
 export function fieldsOf(parent: Fields, name: string, path = name): Fields {
   const value = parent[name] ?? {};
-  if (typeof value !== 'object' || Array.isArray(value)) throw wrong(path, 'an object', value);
+  if (typeof value !== 'object' || Array.isArray(value)) throw malformed(path, 'an object', value);
   return value as Fields;
 }
 
 export function listOf(parent: Fields, name: string, path = name): readonly unknown[] {
   const value = parent[name] ?? [];
-  if (!Array.isArray(value)) throw wrong(path, 'an array', value);
+  if (!Array.isArray(value)) throw malformed(path, 'an array', value);
   return value;
 }
 
@@ -42,7 +42,7 @@ export function listOf(parent: Fields, name: string, path = name): readonly unkn
 export function recordsOf(parent: Fields, name: string, path = name): readonly Fields[] {
   return listOf(parent, name, path).map((value, i) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw wrong(`${path}[${i}]`, 'an object', value);
+      throw malformed(`${path}[${i}]`, 'an object', value);
     }
     return value as Fields;
   });
@@ -50,20 +50,20 @@ export function recordsOf(parent: Fields, name: string, path = name): readonly F
 
 export function textOf(parent: Fields, name: string, path = name): string {
   const value = parent[name] ?? '';
-  if (typeof value !== 'string') throw wrong(path, 'a string', value);
+  if (typeof value !== 'string') throw malformed(path, 'a string', value);
   return value;
 }
 
 export function flagOf(parent: Fields, name: string, fallback: boolean, path = name): boolean {
   const value = parent[name] ?? fallback;
-  if (typeof value !== 'boolean') throw wrong(path, 'true or false', value);
+  if (typeof value !== 'boolean') throw malformed(path, 'true or false', value);
   return value;
 }
 
 export function textsOf(parent: Fields, name: string, path = name): Texts {
   const fields = fieldsOf(parent, name, path);
   for (const [key, value] of Object.entries(fields)) {
-    if (typeof value !== 'string') throw wrong(`${path}[${JSON.stringify(key)}]`, 'a string', value);
+    if (typeof value !== 'string') throw malformed(`${path}[${JSON.stringify(key)}]`, 'a string', value);
   }
   return fields as Texts;
 }

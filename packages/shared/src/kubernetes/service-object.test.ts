@@ -10,7 +10,15 @@ interface Parts {
 }
 
 const object = ({ annotations, labels, spec = { clusterIP: '10.96.0.1' }, status }: Parts) => ({
-  metadata: { namespace: 'shop', name: 'cart', resourceVersion: '42', annotations, labels },
+  metadata: {
+    namespace: 'shop',
+    name: 'cart',
+    resourceVersion: '42',
+    uid: 'u1',
+    creationTimestamp: '2026-01-02T03:04:05Z',
+    annotations,
+    labels,
+  },
   spec,
   status,
 });
@@ -41,18 +49,22 @@ describe('convertService()', () => {
         internalTrafficPolicy: 'Local',
         externalTrafficPolicy: 'Local',
         healthCheckNodePort: 31000,
+        loadBalancerSourceRanges: ['203.0.113.0/24'],
       },
       status: { loadBalancer: { ingress: [{ ip: '198.51.100.1' }, { hostname: 'lb.example' }] } },
     });
     assert.deepEqual(warnings, []);
     assert.deepEqual(value, {
       key: 'shop/cart',
+      uid: 'u1',
+      createdAt: '2026-01-02T03:04:05Z',
       global: true,
       shared: true,
       affinity: 'none',
       clusterIps: ['10.96.0.1', 'fd00::1'],
       externalIps: ['192.0.2.1'],
       loadBalancerIps: ['198.51.100.1'],
+      sourceRanges: [{ address: '203.0.113.0', length: 24 }],
       ports: [
         { name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 },
         { name: 'dns', protocol: 'UDP', port: 53, nodePort: 0 },
@@ -74,12 +86,15 @@ describe('convertService()', () => {
       warnings: [],
       value: {
         key: 'shop/cart',
+        uid: '',
+        createdAt: '',
         global: false,
         shared: false,
         affinity: 'none',
         clusterIps: [],
         externalIps: [],
         loadBalancerIps: [],
+        sourceRanges: [],
         ports: [],
         sessionAffinitySeconds: 0,
         internalTrafficPolicy: 'Cluster',
@@ -90,6 +105,21 @@ describe('convertService()', () => {
         origin: { source: 'kubernetes', revision: '', at: 7 },
       },
     });
+  });
+
+  it('has source ranges of a load balancer only, and refuses what would leave them open', () => {
+    const metadata = { namespace: 'shop', name: 'cart' };
+    const ranges = (spec: object) => {
+      const conversion = convertService({ metadata, spec }, 7);
+      return conversion.kind === 'value' ? conversion.value.sourceRanges : conversion.kind;
+    };
+    const loadBalancerSourceRanges = ['10.1.2.3/8', ' fd00::/16 '];
+    assert.deepEqual(ranges({ type: 'ClusterIP', loadBalancerSourceRanges }), []);
+    assert.deepEqual(ranges({ type: 'LoadBalancer', loadBalancerSourceRanges }), [
+      { address: '10.0.0.0', length: 8 },
+      { address: 'fd00::', length: 16 },
+    ]);
+    assert.equal(ranges({ type: 'LoadBalancer', loadBalancerSourceRanges: ['anybody'] }), 'refused');
   });
 
   const GLOBAL = 'service.cilium.io/global';

@@ -2,6 +2,7 @@
  * Kubernetes Services as the model has them. Annotations as Cilium spells and reads them: the current key wins when it
  * is present, else its old alias; a Service that is not global is neither shared nor has an affinity.
  */
+import { parseNetwork } from '../model/ip.ts';
 import { type Affinity, type LocalService, type ServicePort, serviceKey } from '../model/service.ts';
 import type { Conversion } from './conversion.ts';
 import {
@@ -11,6 +12,7 @@ import {
   fieldsOf,
   isPort,
   listOf,
+  malformed,
   recordsOf,
   type Texts,
   textOf,
@@ -32,10 +34,13 @@ export function convertService(object: Fields, at: number): Conversion<LocalServ
     const external = textOf(spec, 'type', 'spec.type') === 'ExternalName';
     return {
       key: serviceKey(textOf(metadata, 'namespace', 'metadata.namespace'), textOf(metadata, 'name', 'metadata.name')),
+      uid: textOf(metadata, 'uid', 'metadata.uid'),
+      createdAt: textOf(metadata, 'creationTimestamp', 'metadata.creationTimestamp'),
       ...sharing(textsOf(metadata, 'annotations', 'metadata.annotations'), external, warn),
       clusterIps: external || 'service.kubernetes.io/headless' in labels ? [] : clusterIps(spec, warn),
       externalIps: external ? [] : addressesAmong(listOf(spec, 'externalIPs'), 'spec.externalIPs', warn),
       loadBalancerIps: external ? [] : loadBalancerIps(object, warn),
+      sourceRanges: spec['type'] === 'LoadBalancer' ? sourceRanges(spec) : [],
       ports: external ? [] : ports(spec, warn),
       sessionAffinitySeconds: sessionAffinity(spec),
       internalTrafficPolicy: policy(spec, 'internalTrafficPolicy'),
@@ -101,6 +106,17 @@ function loadBalancerIps(object: Fields, warn: Warn): LocalService['loadBalancer
     'status.loadBalancer.ingress',
     warn,
   );
+}
+
+/** Host bits count for nothing, as kube-proxy has it. */
+function sourceRanges(spec: Fields): LocalService['sourceRanges'] {
+  const path = 'spec.loadBalancerSourceRanges';
+  return listOf(spec, 'loadBalancerSourceRanges', path).map((each, i) => {
+    const parsed = parseNetwork(typeof each === 'string' ? each.trim() : '');
+    // Left out, it might leave none, and so open what was closed.
+    if (!parsed.ok) throw malformed(`${path}[${i}]`, 'a prefix such as 10.1.0.0/16', each);
+    return parsed.value;
+  });
 }
 
 function ports(spec: Fields, warn: Warn): readonly ServicePort[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { cidr, ip, prefixMatcher } from '../model/ip.ts';
-import { sampleEndpoint, sampleService } from '../model/samples.fixture.ts';
+import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fixture.ts';
 import type { LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceEntry } from '../model/service-table.ts';
 import { type MergeContext, mergeService, type ServiceScope } from './merge-service.ts';
@@ -23,13 +23,12 @@ const west = (
   cluster: WEST,
   view: { kind: 'synced' },
   service: {
+    ...sampleRemote([]),
     key: KEY,
-    shared: true,
     backends: addresses.map((address) => ({
       address: ip(address),
       ports: [{ name: 'http', protocol: 'TCP', port: 9090 }],
       zone: 'w',
-      hostname: '',
     })),
     origin: { source: 'etcd', revision: '3', at: 0 },
     ...fields,

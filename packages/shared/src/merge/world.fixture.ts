@@ -39,12 +39,15 @@ const policy = fc.constantFrom('Cluster' as const, 'Local' as const);
 
 export const anyService: fc.Arbitrary<LocalService> = fc.record({
   key: fc.constant(KEY),
+  uid: fc.constant('uid'),
+  createdAt: fc.constant(''),
   global: fc.boolean(),
   shared: fc.boolean(),
   affinity: fc.constantFrom('none' as const, 'local' as const, 'remote' as const),
   clusterIps: fc.constantFrom([], ['10.96.0.1'], ['10.96.0.1', 'fd00:96::1']).map((ips) => ips.map(ip)),
   externalIps: fc.constantFrom([], ['192.0.2.7']).map((ips) => ips.map(ip)),
   loadBalancerIps: fc.constant([]),
+  sourceRanges: fc.constant([]),
   ports: fc.constantFrom(
     [{ name: '', protocol: 'TCP' as const, port: 80, nodePort: 0 }],
     [
@@ -70,6 +73,7 @@ const endpoint: fc.Arbitrary<LocalEndpoint> = fc.record({
   node: fc.constantFrom('node-1', 'node-2'),
   zone: fc.constant('z'),
   zoneHints: fc.constant([]),
+  nodeHints: fc.constant([]),
   hostname: fc.constant(''),
   origin: fc.constant(ORIGIN),
 });
@@ -85,7 +89,6 @@ const remoteBackend: fc.Arbitrary<RemoteBackend> = fc.record({
   address,
   ports: backendPorts,
   zone: fc.constant(''),
-  hostname: fc.constant(''),
 });
 
 export const anyRemote = (cluster: ClusterIdentity): fc.Arbitrary<RemoteContribution> =>
@@ -95,6 +98,8 @@ export const anyRemote = (cluster: ClusterIdentity): fc.Arbitrary<RemoteContribu
     service: fc.record({
       key: fc.constant(KEY),
       shared: fc.boolean(),
+      terminating: fc.constant(false),
+      frontendPorts: fc.constant([]),
       backends: fc.uniqueArray(remoteBackend, { maxLength: 4, selector: (each) => each.address }),
       origin: fc.constant({ source: 'etcd' as const, revision: '7', at: 0 }),
     }),

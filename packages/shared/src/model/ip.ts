@@ -52,16 +52,22 @@ export function ipFromBytes(bytes: Uint8Array): IpAddress {
 
 /** `10.1.0.0/16`. Host bits must be zero. */
 export function parseCidr(text: string): Result<Cidr> {
+  const network = parseNetwork(text);
+  if (!network.ok) return network;
+  return network.value.address === ip(text.slice(0, text.indexOf('/')))
+    ? network
+    : fail(`expected no bits set beyond the prefix length: current value is ${JSON.stringify(text)}`);
+}
+
+/** As `parseCidr`, but host bits are cleared. */
+export function parseNetwork(text: string): Result<Cidr> {
   const [address = '', length = '', ...rest] = text.split('/');
   const parsed = parseIp(address);
   const wrong = `expected a prefix such as 10.1.0.0/16: current value is ${JSON.stringify(text)}`;
   if (!parsed.ok || rest.length > 0 || !/^\d{1,3}$/.test(length)) return fail(wrong);
   const bits = Number(length);
   if (bits > (familyOf(parsed.value) === 4 ? 32 : 128)) return fail(wrong);
-  const cidr = { address: parsed.value, length: bits };
-  return maskedBytes(bytesOf(cidr.address), bits).every((byte, i) => byte === bytesOf(cidr.address)[i])
-    ? ok(cidr)
-    : fail(`expected no bits set beyond the prefix length: current value is ${JSON.stringify(text)}`);
+  return ok({ address: ipFromBytes(maskedBytes(bytesOf(parsed.value), bits)), length: bits });
 }
 
 export function cidr(text: string): Cidr {

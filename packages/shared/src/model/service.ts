@@ -3,7 +3,7 @@
  * facts as heard; what follows from them is decided in `merge`.
  */
 import type { ClusterIdentity } from './cluster.ts';
-import type { IpAddress } from './ip.ts';
+import type { Cidr, IpAddress } from './ip.ts';
 
 /** `namespace/name`. */
 export type ServiceKey = string & { readonly brand: 'ServiceKey' };
@@ -40,6 +40,10 @@ export interface ServicePort {
 /** A Service of this cluster. */
 export interface LocalService {
   readonly key: ServiceKey;
+  /** Tells this Service from an earlier one of the same name. */
+  readonly uid: string;
+  /** RFC 3339, as text that sorts. */
+  readonly createdAt: string;
   readonly global: boolean;
   readonly shared: boolean;
   readonly affinity: Affinity;
@@ -47,6 +51,8 @@ export interface LocalService {
   readonly clusterIps: readonly IpAddress[];
   readonly externalIps: readonly IpAddress[];
   readonly loadBalancerIps: readonly IpAddress[];
+  /** Who may come in through `loadBalancerIps`; empty: everybody. */
+  readonly sourceRanges: readonly Cidr[];
   readonly ports: readonly ServicePort[];
   /** ClientIP affinity in seconds; 0 when off. */
   readonly sessionAffinitySeconds: number;
@@ -75,7 +81,9 @@ export interface LocalEndpoint {
   /** Empty strings when unknown. */
   readonly node: string;
   readonly zone: string;
+  /** For whom the EndpointSlice controller meant it; empty: for everybody. */
   readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
   readonly hostname: string;
   readonly origin: Origin;
 }
@@ -103,13 +111,17 @@ export interface RemoteBackend {
   readonly address: IpAddress;
   readonly ports: readonly BackendPort[];
   readonly zone: string;
-  readonly hostname: string;
 }
 
-/** What one other cluster says about a Service. */
+/** What one other cluster says about a Service. There may be very many: equal parts are shared between them. */
 export interface RemoteService {
   readonly key: ServiceKey;
   readonly shared: boolean;
+  /** None of the backends is ready any more: they finish what they have, and serve while nobody else does. */
+  readonly terminating: boolean;
+  /** The ports under which it is reached there, by name; none for a headless Service. */
+  readonly frontendPorts: readonly BackendPort[];
+  /** Sorted by the text of their address, each address once. */
   readonly backends: readonly RemoteBackend[];
   readonly origin: Origin;
 }

@@ -1,6 +1,6 @@
 /**
- * What another cluster says, as values of the model. Frontends, labels and selector are not taken over: only the local
- * Service decides what is served here.
+ * What another cluster says, as values of the model. Addresses of frontends, labels and selector are not taken over: only
+ * the local Service decides what is served here.
  */
 import { type Cidr, type IpAddress, parseCidr, parseIp } from '../model/ip.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import { compareUtf8 } from './go-json.ts';
 import type { WireNode } from './node.ts';
 import { goPrefixText } from './prefix.ts';
-import type { WirePorts, WireService } from './service.ts';
+import { TERMINATING_LABEL, type WirePorts, type WireService } from './service.ts';
 
 /** Backends sorted by the text of their address, their ports by name. An address spelt in two ways is one backend with the ports of both. */
 export function remoteServiceFromWire(wire: WireService, origin: Origin): RemoteService {
@@ -27,12 +27,13 @@ export function remoteServiceFromWire(wire: WireService, origin: Origin): Remote
       address: address.value,
       ports: joinPorts(known?.ports ?? [], backendPorts(ports)),
       zone: wire.zones?.get(text)?.zone || known?.zone || '',
-      hostname: wire.hostnames?.get(text) || known?.hostname || '',
     });
   }
   return {
     key: serviceKey(wire.namespace, wire.name),
     shared: wire.shared,
+    terminating: wire.labels?.get(TERMINATING_LABEL) === 'true',
+    frontendPorts: joinPorts([], [...(wire.frontends?.values() ?? [])].flatMap(backendPorts)),
     backends: [...backends.values()].sort((a, b) => compareUtf8(a.address, b.address)),
     origin,
   };

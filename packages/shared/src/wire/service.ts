@@ -41,6 +41,12 @@ export interface WireService {
   readonly clusterId: number;
 }
 
+/**
+ * Set to `true` among the labels of an entry whose backends are all terminating, since backends have no state on the wire.
+ * Cilium's readers look at no labels and use the backends, as they use those that Cilium's own exporter gives them.
+ */
+export const TERMINATING_LABEL = 'service.tombolo.io/terminating';
+
 export const MAX_BACKENDS = 65_535;
 
 const SERVICE_FIELDS = fieldNames(

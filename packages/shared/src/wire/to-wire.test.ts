@@ -77,9 +77,9 @@ describe('wireService()', () => {
     assert.deepEqual(remoteServiceFromWire(decoded.value, origin), {
       key: 'shop/cart',
       shared: true,
-      backends: [
-        { address: '10.1.3.17', ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], zone: 'eu-1a', hostname: 'h' },
-      ],
+      terminating: false,
+      frontendPorts: [{ name: 'http', protocol: 'TCP', port: 80 }],
+      backends: [{ address: '10.1.3.17', ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], zone: 'eu-1a' }],
       origin,
     });
   });
@@ -125,7 +125,6 @@ describe('remoteServiceFromWire()', () => {
             { name: 'b', protocol: 'TCP', port: 2 },
           ],
           zone: 'z',
-          hostname: '',
         },
       ],
     );
