@@ -1,9 +1,13 @@
 /** The benchmarks by name: what `scripts/bench NAME` can run. */
 import { connect } from './connect.ts';
+import { idle } from './idle.ts';
 import { propagation } from './propagation.ts';
 import type { Bench } from './results.ts';
+import { sync } from './sync.ts';
 
 export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['connect', connect],
   ['propagation', propagation],
+  ['sync', sync],
+  ['idle', idle],
 ]);

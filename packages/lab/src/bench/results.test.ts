@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type BenchReport, formatJson, formatTable, summarise } from './results.ts';
+import { type BenchReport, chosen, formatJson, formatTable, summarise, worst } from './results.ts';
 import { median, percentile } from './statistics.ts';
 
 describe('median() and percentile()', () => {
@@ -53,6 +53,25 @@ describe('summarise()', () => {
 
   it('puts the baseline on top for times', () => {
     assert.equal(summarise('p50', 'ms', 'lower', [{ value: 10, baseline: 2 }]).ratio, 0.2);
+  });
+});
+
+describe('worst()', () => {
+  it('takes the whole row with the lowest ratio, and the first of equal ones', () => {
+    const row = (value: number, baseline: number) => summarise('peak', 'MB', 'lower', [{ value, baseline }]);
+    assert.deepEqual(worst([row(200, 100), row(300, 100), row(100, 100)]), row(300, 100));
+    assert.deepEqual(worst([row(20, 10), row(200, 100)]), row(20, 10));
+  });
+});
+
+describe('chosen()', () => {
+  it('takes all when none is asked for, and keeps their order', () => {
+    assert.deepEqual([...chosen([], ['a', 'b', 'c'])], ['a', 'b', 'c']);
+    assert.deepEqual([...chosen(['c', 'a'], ['a', 'b', 'c'])], ['a', 'c']);
+  });
+
+  it('refuses a case that there is not', () => {
+    assert.throws(() => chosen(['d'], ['a', 'b']), /Cannot measure case "d": expected a, b/);
   });
 });
 

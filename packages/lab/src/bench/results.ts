@@ -60,6 +60,18 @@ export function summarise(name: string, unit: string, better: Better, pairs: rea
   };
 }
 
+/** Of a case that was measured in several ways, the one with the lowest ratio. */
+export const worst = (ways: readonly BenchResult[]): BenchResult =>
+  ways.reduce((low, each) => (each.ratio < low.ratio ? each : low));
+
+/** Those that were asked for, in the order in which the benchmark has them; none asked for: all. */
+export function chosen<Case extends string>(asked: readonly string[], all: readonly Case[]): ReadonlySet<Case> {
+  const unknown = asked.find((name) => !all.some((each) => each === name));
+  if (unknown !== undefined)
+    throw new Error(`Cannot measure case ${JSON.stringify(unknown)}: expected ${all.join(', ')}`);
+  return new Set(all.filter((each) => asked.length === 0 || asked.includes(each)));
+}
+
 /** Three decimals for small figures, none for large ones: nobody reads the microseconds of a minute. */
 const round = (value: number): number => (value >= 1000 ? Math.round(value) : Math.round(value * 1000) / 1000);
 
