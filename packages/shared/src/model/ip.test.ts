@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isIPv4, isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import {
   bytesOf,
@@ -28,6 +29,16 @@ describe('parseIp()', () => {
     ['2001:db8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
     ['::ffff:10.1.0.1', '::ffff:10.1.0.1'],
     ['::ffff:a01:1', '::ffff:10.1.0.1'],
+    ['0:0:0:0:0:FFFF:A01:1', '::ffff:10.1.0.1'],
+    // Go's netip prints these without dots, since they are not IPv4-mapped.
+    ['::1.2.3.4', '::102:304'],
+    ['64:ff9b::1.2.3.4', '64:ff9b::102:304'],
+    ['1:2:3:4:5:6:1.2.3.4', '1:2:3:4:5:6:102:304'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
+    ['::2:3:4:5:6:7:8', '0:2:3:4:5:6:7:8'],
+    ['0:0:1::', '0:0:1::'],
+    ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
+    ['::', '::'],
   ] as const) {
     it(`reads ${text} as ${canonical}`, () => assert.deepEqual(parseIp(text), { ok: true, value: canonical }));
   }
@@ -44,9 +55,63 @@ describe('parseIp()', () => {
     '10.1.0.1@2',
     '::ffff:01.2.3.4',
     '::ffff:1.2.3.04',
+    '1.2.3.4.5',
+    '1..3.4',
+    '.1.2.3',
+    ':',
+    ':::',
+    ':1::2',
+    '1::2:',
+    '1::2::3',
+    '12345::',
+    'g::',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '1:2:3:4:5:6:7:8::',
+    '1:2:3:4::5:6:7:8',
+    '1:2:3:4:5:6:7:1.2.3.4',
+    '1:2:3:4:5:6::1.2.3.4',
+    '1.2.3.4::',
+    '::1.2.3',
+    ' ::1',
+    '::1 ',
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => assert.equal(parseIp(text).ok, false));
   }
+
+  it('reads and prints as a URL parser does, but for the dotted tail of IPv4-mapped addresses', () => {
+    const piece = fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom('0', '1', 'ab', 'FFFF', '0010', ':', '::') },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom('1.2.3.4', '0.0.0.0', 'ffff:9.8.7.6', '255.1.1.256', '01.2.3.4', 'x', ''),
+      },
+    );
+    const spelling = fc.array(piece, { maxLength: 10 }).map((pieces) => pieces.join(':').replace(/:{3,}/g, '::'));
+    fc.assert(
+      fc.property(fc.oneof(spelling, fc.ipV6()), (text) => {
+        const parsed = parseIp(text);
+        const expected = URL.parse(`http://[${text}]`)?.hostname.slice(1, -1);
+        if (expected === undefined || isIPv4(text)) return assert.equal(parsed.ok, isIPv4(text), text);
+        assert.ok(parsed.ok && isIPv6(text), text);
+        const undotted = URL.parse(`http://[${parsed.value}]`)?.hostname.slice(1, -1);
+        assert.equal(undotted, expected);
+        assert.equal(parsed.value.includes('.'), expected.startsWith('::ffff:') && expected.split(':').length === 5);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('reads the dotted quads that inet_pton reads', () => {
+    const octet = fc.oneof(fc.nat(300).map(String), fc.constantFrom('', '00', '01', '1e1', '-1', '+1', '0x1', ' 1'));
+    fc.assert(
+      fc.property(fc.array(octet, { minLength: 3, maxLength: 5 }), (octets) => {
+        const text = octets.join('.');
+        assert.equal(parseIp(text).ok, isIPv4(text), text);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 
   it('gives back what ipFromBytes() was given', () => {
     fc.assert(fc.property(anyBytes, (bytes) => assert.deepEqual(bytesOf(ipFromBytes(bytes)), bytes)));
@@ -80,7 +145,7 @@ describe('prefixes', () => {
 
 describe('compareIps()', () => {
   it('orders by number, IPv4 first', () => {
-    const sorted = ['10.0.0.2', '10.0.0.10', 'fd00::2', 'fd00::10'].map(ip);
+    const sorted = ['2.0.0.0', '10.0.0.2', '10.0.0.10', '200.0.0.1', '::2', 'fd00::2', 'fd00::10'].map(ip);
     assert.deepEqual(sorted.toReversed().sort(compareIps), sorted);
   });
 });
