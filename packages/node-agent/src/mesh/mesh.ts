@@ -18,7 +18,6 @@ import { parseClusterFile } from './clustermesh-file.ts';
 import { followDirectory } from './directory.ts';
 import type { MeshListener } from './listener.ts';
 import { type Connect, RemoteCluster } from './remote-cluster.ts';
-import type { RemoteNode } from './session.ts';
 
 export interface MeshOptions {
   /** `--clustermesh-config`: one file per remote cluster, named for it. */
@@ -50,8 +49,6 @@ export interface Mesh {
   /** Names of the clusters in the directory; undefined until it was read once: unknown is not empty. */
   known(): ReadonlySet<ClusterName> | undefined;
   statuses(): ReadonlyMap<ClusterName, ClusterStatus>;
-  /** Nodes of one cluster: their addresses and pod prefixes. */
-  nodes(cluster: ClusterName): readonly RemoteNode[];
   /** Why the directory cannot be read now; empty when it can. */
   directoryProblem(): string;
   /** Ends all sessions. Withdraws nothing. */
@@ -97,10 +94,6 @@ class RunningMesh implements Mesh {
 
   statuses(): ReadonlyMap<ClusterName, ClusterStatus> {
     return new Map([...this.#clusters].map(([name, cluster]) => [name, cluster.facts.status]));
-  }
-
-  nodes(cluster: ClusterName): readonly RemoteNode[] {
-    return [...(this.#clusters.get(cluster)?.facts.nodes.values.values() ?? [])];
   }
 
   directoryProblem(): string {

@@ -4,23 +4,18 @@
  */
 import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
-import type { Cidr, IpAddress } from '@tombolo/shared/model/ip.ts';
 import { ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { RemoteService } from '@tombolo/shared/model/service.ts';
 import { decodeClusterConfig, type WireClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
-import { nodeAddressesFromWire, podCidrsFromWire, remoteServiceFromWire } from '@tombolo/shared/wire/from-wire.ts';
 import { clusterConfigKey, entryPrefix, HEARTBEAT_KEY, syncedKey, syncedPrefix } from '@tombolo/shared/wire/keys.ts';
 import { decodeNode } from '@tombolo/shared/wire/node.ts';
-import { decodeService } from '@tombolo/shared/wire/service.ts';
+import { remoteServiceDecoder } from '@tombolo/shared/wire/remote-service.ts';
 import type { EntryStore } from './entry-store.ts';
 import { followKind } from './kind-follower.ts';
 import { aborted, Bell, runTogether, type Task } from './tasks.ts';
 
-export interface RemoteNode {
-  readonly name: string;
-  readonly addresses: readonly IpAddress[];
-  readonly podCidrs: readonly Cidr[];
-}
+/** Nodes are counted, and bad entries of them shown. */
+export type RemoteNode = string;
 
 export interface SessionHost {
   readonly name: ClusterName;
@@ -102,6 +97,7 @@ function tasksOf(reader: EtcdReader, host: SessionHost, announced: Announced): r
   const { config } = announced;
   const { name: cluster, id: clusterId } = announced.identity;
   const expected = { cluster, clusterId, maxClusters: host.maxClusters, ownId: host.localId };
+  const decode = remoteServiceDecoder(expected);
   const kind = (each: 'services' | 'nodes') => {
     const layout = config.cached ? 'cache' : 'state';
     return {
@@ -117,10 +113,8 @@ function tasksOf(reader: EtcdReader, host: SessionHost, announced: Announced): r
   const services = {
     ...kind('services'),
     store: host.services,
-    decode: (suffix: string, value: Buffer, revision: string) => {
-      const wire = decodeService(value, { ...expected, suffix });
-      return wire.ok ? ok(remoteServiceFromWire(wire.value, { source: 'etcd', revision, at: host.now() })) : wire;
-    },
+    decode: (suffix: string, value: Buffer, revision: string) =>
+      decode(suffix, value, { source: 'etcd', revision, at: host.now() }),
     changed: (suffix: string, service: RemoteService | undefined) => host.serviceChanged(suffix, service),
     syncing: () => host.syncing(),
     listed: () => host.listed(),
@@ -130,9 +124,7 @@ function tasksOf(reader: EtcdReader, host: SessionHost, announced: Announced): r
     store: host.nodes,
     decode: (suffix: string, value: Buffer): Result<RemoteNode> => {
       const wire = decodeNode(value, { ...expected, suffix });
-      if (!wire.ok) return wire;
-      const { name } = wire.value;
-      return ok({ name, addresses: nodeAddressesFromWire(wire.value), podCidrs: podCidrsFromWire(wire.value) });
+      return wire.ok ? ok(wire.value.name) : wire;
     },
     changed: () => host.nodesChanged(),
     syncing: () => {},

@@ -68,6 +68,8 @@ const ZONE_FIELDS = fieldNames('zone', 'forZones');
 const HINT_FIELDS = fieldNames('name');
 const KUBERNETES_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
+export const isKubernetesName = (text: string): boolean => KUBERNETES_NAME.test(text);
+
 /** `expected.suffix` is `namespace/name`. */
 export function decodeService(value: Uint8Array | string, expected: EntryExpectations): Result<WireService> {
   return decodeJson(decoding('service', expected), value, (json, problems) => {
@@ -96,7 +98,7 @@ export function decodeService(value: Uint8Array | string, expected: EntryExpecta
 /** Stricter than Cilium, which asks only that it is not empty: these names are printed and become part of keys. */
 function readName(fields: StructReader, field: string, problems: Problems): string {
   const name = fields.string(field);
-  if (!KUBERNETES_NAME.test(name)) {
+  if (!isKubernetesName(name)) {
     problems.note(`${field} must be the name of a Kubernetes object: current value is ${excerpt(name)}`);
   }
   return name;

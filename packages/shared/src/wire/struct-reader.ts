@@ -7,7 +7,7 @@ import { fail, ok, type Result } from '../model/result.ts';
 import { describeJson, type Json, JsonNumber, type JsonObject, parseJson } from './json-parser.ts';
 
 /** etcd's own limit is 1.5 MiB unless somebody raised it. */
-const MAX_BYTES = 16 * 1024 * 1024;
+export const MAX_BYTES = 16 * 1024 * 1024;
 
 export class Problems {
   first: string | undefined;

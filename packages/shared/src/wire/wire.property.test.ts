@@ -1,7 +1,7 @@
 /** For every kind of entry: decode of encode is the identity, and junk is refused with a reason, never thrown at us. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { bytesOf, type IpAddress, parseIp } from '../model/ip.ts';
+import { bytesOf } from '../model/ip.ts';
 import type { Result } from '../model/result.ts';
 import {
   decodeClusterConfig,
@@ -14,52 +14,10 @@ import { compareUtf8 } from './go-json.ts';
 import { CLUSTER_LABEL, decodeIdentity, encodeIdentity, type WireIdentity } from './identity.ts';
 import { decodeIpEntry, encodeIpEntry, ipEntrySuffix, type WireIpEntry } from './ip-entry.ts';
 import { decodeNode, encodeNode, type WireNode } from './node.ts';
-import { decodeService, encodeService, type WireService } from './service.ts';
+import { decodeService, encodeService } from './service.ts';
+import { address, labels, mapOf, name, nullable, record, service, text } from './wire.fixture.ts';
 
 const east = { cluster: 'east', clusterId: 1, maxClusters: 255 } as const;
-
-const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
-  fc.record(model, { noNullPrototype: true });
-
-const canonical = (text: string): IpAddress => {
-  const parsed = parseIp(text);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-};
-const ipv4 = fc.ipV4().map(canonical);
-const ipv6 = fc
-  .ipV6()
-  .map(canonical)
-  .filter((address) => !address.startsWith('::ffff:'));
-const address = fc.oneof(ipv4, ipv6);
-const text = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 8 }).map((raw) => raw.toWellFormed()),
-  fc.constantFrom('__proto__', 'constructor', '<&>', ''),
-);
-const mapOf = <T>(key: fc.Arbitrary<string>, value: fc.Arbitrary<T>) =>
-  fc.array(fc.tuple(key, value), { maxLength: 5 }).map((entries) => new Map(entries));
-const nullable = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null, freq: 5 });
-const port = fc.integer({ min: 1, max: 65_535 });
-const ports = nullable(
-  mapOf(text, record({ protocol: fc.constantFrom('TCP', 'UDP', 'SCTP', 'ANY', 'NONE', 'x'), port })),
-);
-const name = fc.stringMatching(/^[a-z]([-a-z0-9]{0,5}[a-z0-9])?$/);
-const labels = nullable(mapOf(text, text));
-
-const service: fc.Arbitrary<WireService> = record({
-  cluster: fc.constant('east'),
-  namespace: name,
-  name,
-  frontends: nullable(mapOf(address, ports)),
-  backends: nullable(mapOf(address, ports)),
-  hostnames: mapOf(address, text),
-  zones: mapOf(address, record({ zone: text, forZones: nullable(fc.array(text, { maxLength: 3 })) })),
-  labels,
-  selector: labels,
-  includeExternal: fc.boolean(),
-  shared: fc.boolean(),
-  clusterId: fc.constant(1),
-});
 
 const prefix = address.chain((each) =>
   record({ address: fc.constant(each), length: fc.integer({ min: 0, max: bytesOf(each).length * 8 }) }),
