@@ -1,4 +1,5 @@
 /** The benchmarks by name: what `scripts/bench NAME` can run. */
+import { churn } from './churn.ts';
 import { connect } from './connect.ts';
 import { idle } from './idle.ts';
 import { propagation } from './propagation.ts';
@@ -9,5 +10,6 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['connect', connect],
   ['propagation', propagation],
   ['sync', sync],
+  ['churn', churn],
   ['idle', idle],
 ]);

@@ -5,7 +5,6 @@
  * The baseline is a bare etcd put → watch over the same link to the same etcd, in rounds that alternate with ours. The
  * pods are objects only: nothing but the tables is measured.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { command } from '@tombolo/machine/command.ts';
 import { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
 import type { KubernetesObject, Manifest } from '@tombolo/machine/kubernetes/objects.ts';
@@ -172,17 +171,11 @@ class Propagation {
     );
   }
 
-  /** Looks every 0.2 ms or so: a spinning loop would take one of the cores that the mesh runs on. */
   async #until(count: number, signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + GIVE_UP_MS;
-    while (this.#kernel.count() !== count) {
-      signal.throwIfAborted();
-      if (performance.now() > deadline)
-        throw new Error(
-          `Cannot measure: expected ${count} backends in east's kernel: current value is ${this.#kernel.count()}`,
-        );
-      await shortly();
-    }
+    if (await this.#kernel.reaches(count, GIVE_UP_MS, signal)) return;
+    throw new Error(
+      `Cannot measure: expected ${count} backends in east's kernel: current value is ${this.#kernel.count()}`,
+    );
   }
 
   close(): void {
@@ -190,14 +183,6 @@ class Propagation {
     this.#west.close();
     this.#kernel.close();
   }
-}
-
-const pause = new Int32Array(new SharedArrayBuffer(4));
-
-/** Lets events in, then sleeps for a fifth of a millisecond; timers cannot be that short. */
-async function shortly(): Promise<void> {
-  await nextTurn();
-  Atomics.wait(pause, 0, 0, 0.2);
 }
 
 const service: Manifest = {

@@ -17,8 +17,8 @@ export interface RemoteCluster {
 
 export interface ServiceShape {
   readonly backends: number;
-  /** Which of its backends has another address than usual; undefined: none. */
-  readonly changed?: number;
+  /** Which of its backends is missing; undefined: none. */
+  readonly without?: number;
 }
 
 export type Entry = readonly [key: string, value: string];
@@ -60,15 +60,16 @@ function entry(
   frontend: string,
   labels: Readonly<Record<string, string>>,
   first: number,
-  { backends, changed }: ServiceShape,
+  { backends, without }: ServiceShape,
 ): Entry {
-  const address = (i: number): string => numbered(10, 128, first + i + (i === changed ? 30 << 16 : 0));
+  const numbers = Array.from({ length: backends }, (_, i) => i).filter((i) => i !== without);
+  const address = (i: number): string => numbered(10, 128, first + i);
   const value = {
     cluster: cluster.name,
     namespace,
     name,
     frontends: { [frontend]: { http: { Protocol: 'TCP', Port: 80 }, metrics: { Protocol: 'TCP', Port: 9090 } } },
-    backends: Object.fromEntries(Array.from({ length: backends }, (_, i) => [address(i), PORTS])),
+    backends: Object.fromEntries(numbers.map((i) => [address(i), PORTS])),
     labels,
     selector: labels,
     includeExternal: true,

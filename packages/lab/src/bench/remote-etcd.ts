@@ -5,7 +5,7 @@
  *   remote-etcd.ts ENDPOINT NAME ID
  *
  *   {"do": "fill", "services": 10000, "backends": 25}      writes everything that is not there yet, canaries last
- *   {"do": "large", "backends": 10000, "changed": 17}      the large Service; `changed`: which backend moved, if any
+ *   {"do": "large", "backends": 10000, "without": 17}      the large Service; `without`: which backend is missing, if any
  *   {"do": "churn", "backends": …, "large": {"backends": …, "perSecond": 20}, "services": …, "perSecond": 2000}
  *   {"do": "rest"}                                         ends the churn → {"large": puts, "small": puts, "seconds": …}
  *   {"do": "entry", "key": …}                              → {"version": puts so far, "bytes": of its value}
@@ -32,7 +32,7 @@ export interface Churn {
 
 export type Question =
   | { readonly do: 'fill'; readonly services: number; readonly backends: number }
-  | { readonly do: 'large'; readonly backends: number; readonly changed?: number }
+  | { readonly do: 'large'; readonly backends: number; readonly without?: number }
   | ({ readonly do: 'churn' } & Churn)
   | { readonly do: 'rest' }
   | { readonly do: 'entry'; readonly key: string };
@@ -53,26 +53,30 @@ const AT_ONCE = 50;
 const [endpoint = '', name = '', id = ''] = process.argv.slice(2);
 const cluster: RemoteCluster = { name, id: Number(id) };
 const client = new Etcd3({ hosts: endpoint });
-const leases: Promise<string>[] = [];
+const leases = new Map<string, Promise<string>>();
+let newest: Promise<string>;
 let filled = 0;
-let leased = 0;
+let heartbeat: NodeJS.Timeout | undefined;
 let churning: { stop: AbortController; done: Promise<Churned> } | undefined;
 
-const lease = (): Promise<string> => {
-  if (leased++ % KEYS_A_LEASE === 0) leases.push(client.lease(LEASE_SECONDS, { autoKeepAlive: false }).grant());
-  return leases.at(-1) ?? Promise.reject(new Error('Cannot put: expected a lease'));
-};
+/** The same for all puts of a key. */
+function leaseOf(key: string): Promise<string> {
+  const had = leases.get(key);
+  if (had !== undefined) return had;
+  if (leases.size % KEYS_A_LEASE === 0) newest = client.lease(LEASE_SECONDS, { autoKeepAlive: false }).grant();
+  leases.set(key, newest);
+  return newest;
+}
 
 async function put([key, value]: Entry): Promise<void> {
-  await client.put(key).value(value).lease(lease());
+  await client.put(key).value(value).lease(leaseOf(key));
 }
 
 /** One transaction, as many events. */
 async function putAll(entries: readonly Entry[]): Promise<void> {
-  const on = await lease();
   await client
     .if('cilium/none', 'Version', '==', 0)
-    .then(...entries.map(([key, value]) => client.put(key).value(value).lease(on)))
+    .then(...entries.map(([key, value]) => client.put(key).value(value).lease(leaseOf(key))))
     .commit();
 }
 
@@ -81,6 +85,7 @@ const now = (): string => new Date().toISOString();
 async function fill(services: number, backends: number): Promise<object> {
   await put(configEntry(cluster));
   await put(heartbeatEntry(now()));
+  heartbeat ??= setInterval(() => void put(heartbeatEntry(now())), HEARTBEAT_MS);
   while (filled < services) {
     const some = Array.from({ length: Math.min(AT_ONCE, services - filled) }, (_, i) => filled + i);
     await putAll(some.map((service) => serviceEntry(cluster, service, { backends })));
@@ -90,11 +95,9 @@ async function fill(services: number, backends: number): Promise<object> {
   return { services: filled };
 }
 
-/** Every change is one: each entry is written with a backend at another address, and the next time as it was. */
+/** Each is written with a backend missing, and the next time as it was. */
 async function churn({ services, backends, perSecond, large }: Churn, signal: AbortSignal): Promise<Churned> {
-  const variants = [0, undefined].map((changed) =>
-    largeEntry(cluster, { backends: large.backends, ...(changed !== undefined && { changed }) }),
-  );
+  const variants = [{ without: 0 }, {}].map((more) => largeEntry(cluster, { backends: large.backends, ...more }));
   const began = performance.now();
   const churned = { large: 0, small: 0 };
   /** As many steps as are due by then, unless etcd is slower. */
@@ -116,7 +119,7 @@ async function churn({ services, backends, perSecond, large }: Churn, signal: Ab
     await putAll(
       some.map((each) => {
         const round = Math.floor(each / services);
-        return serviceEntry(cluster, each % services, { backends, ...(round % 2 === 0 && { changed: 0 }) });
+        return serviceEntry(cluster, each % services, { backends, ...(round % 2 === 0 && { without: 0 }) });
       }),
     );
     churned.small += some.length;
@@ -142,13 +145,11 @@ async function answer(question: Question): Promise<object> {
       return (await churning?.done) ?? {};
     case 'entry': {
       const { kvs } = await client.get(question.key).exec();
-      const [found] = kvs;
-      return { version: Number(found?.version ?? 0), bytes: found?.value.length ?? 0 };
+      return { version: Number(kvs[0]?.version ?? 0), bytes: kvs[0]?.value.length ?? 0 };
     }
   }
 }
 
-const heartbeat = setInterval(() => void put(heartbeatEntry(now())), HEARTBEAT_MS);
 await serve(answer);
 clearInterval(heartbeat);
 client.close();
