@@ -3,6 +3,7 @@ import { ip } from '@tombolo/shared/model/ip.ts';
 import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceEntry } from '@tombolo/shared/model/service-table.ts';
+import type { Backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { ChangeLog } from '../table/change-log.ts';
@@ -29,6 +30,8 @@ function entry(key: ServiceKey, address: string): ServiceEntry {
 
 const FRONTEND_A = { kind: 'ClusterIP' as const, address: ip('10.96.0.1'), port: 80, protocol: 'TCP' as const };
 
+const SOON: Backoff = { delay: 1, next: () => SOON };
+
 /** A reconciler over a change log and a memory datapath, stopped after the test body. */
 async function withReconciler(
   body: (parts: {
@@ -37,6 +40,7 @@ async function withReconciler(
     health: () => Health | undefined;
     reached: (revision: number) => Promise<void>;
     failed: () => Promise<void>;
+    works: () => Promise<void>;
   }) => Promise<void>,
   prepare: (parts: { table: ChangeLog; datapath: MemoryDatapath }) => void = () => {},
 ): Promise<void> {
@@ -58,7 +62,7 @@ async function withReconciler(
     table,
     datapath,
     log: silentLogger,
-    retry: { delay: 1, next: () => ({ delay: 1, next: () => assert.fail('expected at most two retries') }) },
+    retry: SOON,
     report: (reported) => {
       health = reported;
       tell();
@@ -71,13 +75,15 @@ async function withReconciler(
   const stop = new AbortController();
   const running = reconciler.run(stop.signal);
   try {
-    await body({
+    const tested = body({
       table,
       datapath,
       health: () => health,
       reached: (revision) => until(() => applied >= revision),
       failed: () => until(() => health?.kind === 'degraded'),
+      works: () => until(() => health?.kind === 'ok'),
     });
+    await Promise.race([tested, running.then(() => assert.fail('the reconciler ended by itself'))]);
   } finally {
     stop.abort();
     await running;
@@ -105,12 +111,12 @@ describe('Reconciler', () => {
 
   it('reports a frontend that fails, goes on with the others, and repairs it later', () =>
     withReconciler(
-      async ({ table, datapath, failed, reached, health }) => {
+      async ({ table, datapath, failed, reached, works }) => {
         await failed();
         table.publish(new Map([[B, entry(B, '10.96.0.2')]]));
         await reached(2);
         datapath.heal(FRONTEND_A);
-        while (health()?.kind !== 'ok') await new Promise(setImmediate);
+        await works();
         assert.equal(datapath.kernel.routes.size, 2);
       },
       ({ table, datapath }) => {
