@@ -54,4 +54,19 @@ describe('importsOf()', () => {
     const text = "import {\n  a,\n  b,\n} from '@tombolo/shared/model/ip.ts';\nimport './side.ts';\n";
     assert.deepEqual(importsOf(file('scripts/x.ts', text)), ['packages/shared/src/model/ip.ts', 'scripts/side.ts']);
   });
+
+  it('reads types, what is exported again, and what is imported while running', () => {
+    const text = [
+      "import type { A } from './a.ts';",
+      "export { b } from './b.ts';",
+      "export * from './c.ts';",
+      "const d = await import('./d.ts');",
+      "let e: import('./e.ts').E;",
+      "import.meta.resolve('./f.ts');",
+    ].join('\n');
+    assert.deepEqual(
+      importsOf(file('scripts/x.ts', text)),
+      ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `scripts/${name}.ts`),
+    );
+  });
 });

@@ -69,11 +69,13 @@ export function breaches(sources: readonly Source[]): readonly string[] {
   return [...found, ...cycles(graph)];
 }
 
-/** Repository paths for our own files, names for everything else. */
+const IMPORT =
+  /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s+'([^']+)'|^\s*import\s+'([^']+)'|\bimport(?:\.meta\.resolve)?\(\s*'([^']+)'/gm;
+
+/** Repository paths for our own files, names for everything else. Imports of types count, and those made while running. */
 export function importsOf({ path, text }: Source): readonly string[] {
-  const names = [...text.matchAll(/^\s*(?:import|export)\b[^'"`;]*?from\s+'([^']+)'|^\s*import\s+'([^']+)'/gm)];
-  return names.map((match) => {
-    const name = match[1] ?? match[2] ?? '';
+  return [...text.matchAll(IMPORT)].map((match) => {
+    const name = match[1] ?? match[2] ?? match[3] ?? '';
     if (name.startsWith('.')) return normalize(join(dirname(path), name));
     return name.replace(/^@tombolo\/proto\//, 'proto/').replace(/^@tombolo\/([^/]+)\//, 'packages/$1/src/');
   });

@@ -47,10 +47,12 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
   const parts = createParts(config, log, stopping.signal);
   const { writer, keyspaces, exports, health, metrics } = parts;
   const { healthHost: host, healthPort: port } = config;
-  const server = await serveHealth({ host, port, health, metrics: metrics.registry }).catch((error: unknown) => {
-    writer.close();
-    throw error;
-  });
+  const server = await serveHealth({ host, port, health, metrics: async () => metrics.registry }).catch(
+    (error: unknown) => {
+      writer.close();
+      throw error;
+    },
+  );
   const gate = new Gate<Need>();
   const publishers = createPublishers(parts);
   const targets: SourceTargets = {

@@ -12,6 +12,7 @@ import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { Registry } from 'prom-client';
 import { serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentConfig } from './config.ts';
@@ -23,7 +24,6 @@ import { LONGEST_WAIT_MS, send, serveHealthChecks } from './health/check-ports.t
 import { ProxyHealth } from './health/proxy-health.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { aborted } from './mesh/tasks.ts';
-import { agentMetrics } from './metrics.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
 import { adoptedClusters } from './table/adopted.ts';
@@ -141,7 +141,11 @@ const partOf = ({ name }: Datapath): string => `datapath/${name}`;
 function servers(parts: Parts): readonly Hook[] {
   const { config, log, health } = parts;
   const source = apiSource(parts);
-  const metrics = agentMetrics({ ...source, applied: parts.applied });
+  let registry: Promise<Registry> | undefined;
+  const metrics = () => {
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics({ ...source, applied: parts.applied }));
+    return registry;
+  };
   const { healthHost: host, healthPort: port } = config;
   return [
     meshHook(parts),

@@ -70,7 +70,7 @@ cilium-host-aliases:
 
   it('names the line of bad YAML without quoting it', () => {
     const error = errorOf('endpoints:\n- http://a\npassword: "topsecret\nusername: x: y');
-    assert.match(error, /expected valid YAML: found [A-Z_]+ at line \d/);
+    assert.match(error, /expected valid YAML: found an error at line [34]/);
     assert.doesNotMatch(error, /topsecret/);
   });
 });

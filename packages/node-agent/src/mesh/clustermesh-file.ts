@@ -5,7 +5,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { EtcdConfig, EtcdTls, HostAlias } from '@tombolo/shared/etcd/config.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
-import { parse, YAMLParseError } from 'yaml';
+import { load, YAMLException } from 'js-yaml';
 
 /** What makes a file the configuration of a cluster; certificates and keys lie in the same directory. */
 export const isClusterFile = (text: string): boolean => text.includes('endpoints:');
@@ -24,19 +24,14 @@ export function parseClusterFile(path: string, text: string, directory: string):
 
 function parseYaml(text: string): Result<Fields> {
   try {
-    const value: unknown = parse(text, { prettyErrors: false, logLevel: 'error' });
+    const value: unknown = load(text);
     return isFields(value) ? ok(value) : fail('expected a YAML mapping with endpoints');
   } catch (error) {
     // Not the message: it may quote the line, and that may be the password.
-    const { code, line } = error instanceof YAMLParseError ? placeOf(error, text) : { code: 'unreadable', line: 1 };
-    return fail(`expected valid YAML: found ${code} at line ${line}`);
+    const line = error instanceof YAMLException && error.mark ? error.mark.line + 1 : 1;
+    return fail(`expected valid YAML: found an error at line ${line}`);
   }
 }
-
-const placeOf = ({ code, pos }: YAMLParseError, text: string) => ({
-  code,
-  line: text.slice(0, pos[0]).split('\n').length,
-});
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -7,9 +7,10 @@
  * K1 Credentials are asked for anew on each request, so rotated tokens and certificates are taken up; what the library
  *    keeps of them is given up as soon as the server refuses it, or we its certificate.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { Agent as HttpAgent, request as httpRequest } from '../process/node-http.ts';
 import { type ConnectOptions, loadConfig } from './credentials.ts';
 import { readLines } from './lines.ts';
 

@@ -4,8 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { KubeConfig, type User } from '@kubernetes/client-node';
-import { parse } from 'yaml';
+import type { KubeConfig as Config, User } from '@kubernetes/client-node';
+import { load } from 'js-yaml';
+import { KubeConfig } from './kubeconfig-library.ts';
 
 export interface ConnectOptions {
   /** Path of a kubeconfig file. Without it, the service account of the pod this process runs in. */
@@ -15,11 +16,11 @@ export interface ConnectOptions {
 }
 
 /** Throws a sentence for a bad kubeconfig. */
-export function loadConfig({ kubeconfig, context }: ConnectOptions): KubeConfig {
+export function loadConfig({ kubeconfig, context }: ConnectOptions): Config {
   return kubeconfig === undefined ? inClusterConfig() : fileConfig(kubeconfig, context);
 }
 
-function inClusterConfig(): KubeConfig {
+function inClusterConfig(): Config {
   const config = new KubeConfig();
   config.loadFromCluster();
   if (config.getCurrentCluster()?.server.includes('//undefined')) {
@@ -30,7 +31,7 @@ function inClusterConfig(): KubeConfig {
   return config;
 }
 
-function fileConfig(path: string, context: string | undefined): KubeConfig {
+function fileConfig(path: string, context: string | undefined): Config {
   const cannot = (expected: string, cause?: unknown) =>
     new Error(`Cannot use kubeconfig ${path}: ${expected}`, cause === undefined ? {} : { cause });
   const loaded = new KubeConfig();
@@ -62,7 +63,7 @@ function fileConfig(path: string, context: string | undefined): KubeConfig {
 
 /** The library knows `tokenFile` of the service account only. */
 function withTokenFile(user: User, path: string): User {
-  const { users } = parse(readFileSync(path, 'utf8')) as { users?: readonly { name?: unknown; user?: unknown }[] };
+  const { users } = load(readFileSync(path, 'utf8')) as { users?: readonly { name?: unknown; user?: unknown }[] };
   const entry = users?.find(({ name }) => name === user.name)?.user as { tokenFile?: unknown } | null | undefined;
   if (typeof entry?.tokenFile !== 'string') return user;
   const tokenFile = resolve(dirname(path), entry.tokenFile);

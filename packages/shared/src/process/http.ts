@@ -2,10 +2,11 @@
  * Serving HTTP: `/healthz`, `/readyz` and `/metrics`, as Kubernetes probes and Prometheus ask for them, and anything. What
  * is not well is told to whoever reads the answer; a program that serves what it knows is ready all the same.
  */
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { HealthTree } from './health.ts';
+import { createServer } from './node-http.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -18,7 +19,8 @@ export interface HealthServerOptions {
   /** 0 takes any free port. */
   readonly port: number;
   readonly health: HealthTree;
-  readonly metrics: Registry;
+  /** Asked at each scrape. */
+  readonly metrics: () => Promise<Registry>;
 }
 
 /** Rejects with a sentence that names the address when the port is taken. */
@@ -32,14 +34,20 @@ export function serveHealth({ host, port, health, metrics }: HealthServerOptions
           ? answer(response, 200, ['Ready', ...health.complaints, ''].join('\n'))
           : answer(response, 503, `Waiting for: ${health.waitingFor.join(', ')}\n`);
       case '/metrics':
-        return void metrics.metrics().then(
-          (text) => answer(response, 200, text, metrics.contentType),
-          (error: unknown) => answer(response, 500, `${error}\n`),
-        );
+        return void answerMetrics(response, metrics);
       default:
         return answer(response, 404, 'Expected /healthz, /readyz or /metrics\n');
     }
   });
+}
+
+async function answerMetrics(response: ServerResponse, metrics: () => Promise<Registry>): Promise<void> {
+  try {
+    const registry = await metrics();
+    answer(response, 200, await registry.metrics(), registry.contentType);
+  } catch (error) {
+    answer(response, 500, `${error}\n`);
+  }
 }
 
 /** `what` is for the sentence that says why it cannot be. Without a host: every address of both families. */

@@ -45,7 +45,10 @@ describe('serveHealth()', () => {
   const open = async (port = 0) => {
     const health = new HealthTree();
     health.expect('table');
-    return { health, server: await serveHealth({ host: '127.0.0.1', port, health, metrics: new Registry() }) };
+    return {
+      health,
+      server: await serveHealth({ host: '127.0.0.1', port, health, metrics: async () => new Registry() }),
+    };
   };
 
   it('is alive at once and ready when every expected part was', async () => {

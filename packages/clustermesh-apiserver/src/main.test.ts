@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { modulesLoadedBy } from '@tombolo/shared/process/loaded-modules.fixture.ts';
+
+describe('clustermesh-apiserver/src/main.ts', () => {
+  it('loads at start only what it needs', () => {
+    const { files, packages, builtins } = modulesLoadedBy(join(import.meta.dirname, 'main.ts'), '--help');
+    for (const name of ['undici', 'yaml']) assert.ok(!packages.has(name), `${name} is loaded at start`);
+    assert.ok(!builtins.some((name) => name.includes('undici')), 'node:http was imported, and not got');
+    assert.ok(files.length < 450, `${files.length} files`);
+  });
+});
