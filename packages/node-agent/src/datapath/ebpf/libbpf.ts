@@ -26,6 +26,8 @@ export interface LoadedObject {
 type Pointer = bigint | null;
 const SET_RETVAL = 187;
 const CGROUP_SOCK_ADDR = 18;
+/** libbpf's level; the others are for its own people. */
+const WARNING = 0;
 const LINES_KEPT = 24;
 
 function loadLibrary() {
@@ -111,9 +113,10 @@ function withMessages<T>(messages: string[], body: (lib: ReturnType<typeof loadL
   const lib = libbpf();
   const type = koffi.proto(null, 'int', ['int', 'const char *', 'void *']);
   const callback = koffi.register((level: number, format: string, list: unknown) => {
+    if (level !== WARNING) return 0; // It has hundreds to say about an object that it likes.
     const text = Buffer.alloc(64 * 1024);
     const length: number = lib.format(text, text.length, format, list);
-    if (level === 0) messages.push(text.toString('utf8', 0, Math.max(0, Math.min(length, text.length - 1))));
+    messages.push(text.toString('utf8', 0, Math.max(0, Math.min(length, text.length - 1))));
     return 0;
   }, koffi.pointer(type));
   const previous: Pointer = lib.setPrint(callback);
