@@ -14,6 +14,7 @@ const PROGRAMS = ['clustermesh-apiserver', 'etcd', 'etcdctl', 'node', 'node-agen
 const OWN_FILES = [
   /^etc\/(passwd|group|hosts|nsswitch\.conf|ssl\/certs\/ca-certificates\.crt)$/,
   /^usr\/share\/doc\/tombolo\//,
+  /^opt\/tombolo\/start\.cjs$/,
 ];
 const PACKAGES_DATABASE = 'var/lib/dpkg/status.d/';
 
