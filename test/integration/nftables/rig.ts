@@ -91,7 +91,7 @@ export class Rig {
 
   /** `ADDRESS:PORT=BYTE` each; back when they answer. */
   async serve(place: Place, listeners: readonly string[], flags: readonly string[] = []): Promise<void> {
-    const child = this.#start(place, ['sink', ...flags, ...listeners]);
+    const child = this.#start(place, [this.#program('sink'), ...flags, ...listeners]);
     const [first] = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
     if (String(first).trim() !== 'ready') throw new Error(`Cannot serve ${listeners.join(' ')}: sink said "${first}"`);
   }
@@ -124,12 +124,12 @@ export class Rig {
   }
 
   async connect(place: Place, args: readonly string[]): Promise<ConnectResult> {
-    return JSON.parse(await this.run(place, [join(this.#directory, 'connect'), ...args]));
+    return JSON.parse(await this.run(place, [this.#program('connect'), ...args]));
   }
 
   /** Connects without end, until `finish`. */
   connectOn(place: Place, args: readonly string[]): { finish(): Promise<ConnectResult> } {
-    const child = this.#start(place, ['connect', '-d', '600', ...args]);
+    const child = this.#start(place, [this.#program('connect'), '-d', '600', ...args]);
     const parts: string[] = [];
     child.stdout?.on('data', (part) => parts.push(String(part)));
     return {
@@ -139,6 +139,13 @@ export class Rig {
         return JSON.parse(parts.join(''));
       },
     };
+  }
+
+  /** Runs until it is stopped, at the latest at the end; once it has said something. */
+  async start(place: Place, argv: readonly string[]): Promise<{ stop(): void }> {
+    const child = this.#start(place, argv);
+    await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
+    return { stop: () => child.kill('SIGKILL') };
   }
 
   /** Sends one datagram from this source port; the answered byte, or what went wrong. */
@@ -163,9 +170,12 @@ export class Rig {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  #start(place: Place, [program = '', ...args]: readonly string[]): ChildProcess {
-    const argv = ['netns', 'exec', this.netns(place), join(this.#directory, program), ...args];
-    const child = spawn('ip', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  #program(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  #start(place: Place, argv: readonly string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.netns(place), ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.push(child);
     return child;
   }

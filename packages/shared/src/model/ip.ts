@@ -102,7 +102,9 @@ function maskedBytes(bytes: Uint8Array, length: number): Uint8Array {
 
 /** By number, not by text: 10.0.0.2 before 10.0.0.10, IPv4 before IPv6. */
 export function compareIps(a: IpAddress, b: IpAddress): number {
-  return a === b ? 0 : compareText(orderKey(a), orderKey(b));
+  if (a === b) return 0;
+  const [x, y] = [readIPv4(a), readIPv4(b)];
+  return x >= 0 && y >= 0 ? x - y : compareText(orderKey(a), orderKey(b));
 }
 
 /** Sorted as `compareIps` does, with the key of each address made once. */

@@ -9,6 +9,7 @@ import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
+import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import { type Claim, FrontendBooks } from './frontend-books.ts';
 import type { GracePeriod } from './grace-period.ts';
@@ -16,7 +17,6 @@ import type { KernelTables, TableLimits } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { type DesiredFrontend, PlanDraft, type PlanFailure, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
-import { inTurns } from './turns.ts';
 
 export interface EbpfParts {
   readonly maps: PinnedMaps;

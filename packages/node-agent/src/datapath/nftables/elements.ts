@@ -1,56 +1,21 @@
 /**
- * What one frontend looks like in the sets and maps of `ruleset.ts`. Pure: equal frontends give equal elements, whatever
- * came before, and `listing.ts` reads the same frontend back out of them. What the rules do not need but a restarted
- * agent does (the kind of a frontend, the cluster of a backend) is kept in the comment of an element.
+ * What one frontend looks like in the sets and maps of `sets.ts`. Pure: `listing.ts` reads the same frontend back out of
+ * them. What the rules do not need but a restarted agent does (the kind of a frontend, the cluster of a backend) is kept
+ * in the comment of an element.
  */
 import { familyOf } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import {
-  type Choice,
-  choiceChain,
-  choiceNumber,
-  choicesMap,
-  type Family,
-  LONGEST_AFFINITY,
-  MOST_BACKENDS,
-} from './ruleset.ts';
-
-/** One frontend as the kernel has it, or shall have it. */
-export interface Served {
-  readonly frontend: Frontend;
-  readonly backends: readonly RouteBackend[];
-  readonly affinitySeconds: number;
-}
+import { type Choice, choiceChain, choiceNumber, LONGEST_AFFINITY, MOST_BACKENDS } from './choices.ts';
+import type { Element, FieldValue } from './element-codec.ts';
+import type { Family } from './family.ts';
+import type { SetName } from './sets.ts';
+import type { Placed, Served } from './slots.ts';
 
 type ProtocolName = Lowercase<Protocol>;
 
-export const SETS = ['refused', 'external', 'sticky-members', 'backends'] as const;
-export const MAPS = [
-  'services',
-  'choices',
-  'nodeport-choices',
-  'sticky-slots',
-  'slots-tcp',
-  'slots-udp',
-  'slots-sctp',
-  'targets-tcp',
-  'targets-udp',
-  'targets-sctp',
-] as const;
-
-export type SetName = (typeof SETS)[number] | (typeof MAPS)[number];
-export interface Element {
-  readonly set: SetName;
-  readonly key: string;
-  /** Empty in a set. */
-  readonly value: string;
-  /** Empty for none. */
-  readonly comment: string;
-}
-
-/** Whether both look the same in the kernel. */
+/** Whether both look the same in the kernel, but for the order of slots. */
 export function sameServed(a: Served | undefined, b: Served | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return (
@@ -61,20 +26,21 @@ export function sameServed(a: Served | undefined, b: Served | undefined): boolea
   );
 }
 
-const sameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
-  a.address === b?.address && a.port === b.port && a.clusterId === b.clusterId;
+export const sameBackend = (a: RouteBackend | undefined, b: RouteBackend | undefined): boolean =>
+  a === b || (a?.address === b?.address && a?.port === b?.port && a?.clusterId === b?.clusterId);
 
 /** These decide what happens to a packet; all others are only found through them. */
 export const isPointer = (set: SetName): boolean => set === 'services' || set === 'refused';
 
 export const familyOfFrontend = (frontend: Frontend): Family => (familyOf(frontend.address) === 4 ? 'ip' : 'ip6');
 
-const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): string =>
-  `${address} . ${nameOf(protocol)} . ${String(port)}`;
-
 const nameOf = (protocol: Protocol): ProtocolName => protocol.toLowerCase() as ProtocolName;
-/** In the sets that are for one protocol. */
-const translationKey = ({ address, port }: Frontend): string => `${address} . ${String(port)}`;
+
+const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): FieldValue[] => [
+  address,
+  nameOf(protocol),
+  port,
+];
 
 /** The kind of choice that this frontend's element in `services` names; undefined when it has no backends. */
 export function choiceOf({ frontend, backends, affinitySeconds }: Served): Choice | undefined {
@@ -96,87 +62,49 @@ export function limitOf({ backends, affinitySeconds }: Served): string | undefin
 }
 
 /** The elements that belong to this frontend alone. */
-export function elementsOf(served: Served): readonly Element[] {
-  const { frontend, backends, affinitySeconds } = served;
+export function* elementsOf(placed: Placed): Generator<Element> {
+  yield* headElements(placed);
+  for (let slot = 0; slot < placed.slots.length; slot += 1) yield* slotElements(placed, slot);
+}
+
+/** Those that are there once, however many backends there are. */
+export function headElements(placed: Placed): readonly Element[] {
+  const { frontend } = placed;
   const key = frontendKey(frontend);
-  const choice = choiceOf(served);
-  if (choice === undefined) return [{ set: 'refused', key, value: '', comment: frontend.kind }];
-  const elements: Element[] = [
-    { set: 'services', key, value: formatNumber(choiceNumber(choice)), comment: frontend.kind },
-    ...(affinitySeconds === 0 ? slots(frontend, backends) : stickySlots(frontend, backends)),
+  const choice = choiceOf(placed);
+  if (choice === undefined) return [{ set: 'refused', key, value: [], comment: frontend.kind }];
+  const service: Element = { set: 'services', key, value: [choiceNumber(choice)], comment: frontend.kind };
+  return frontend.kind === 'ClusterIP' ? [service] : [service, member('external', key)];
+}
+
+/** Those of one slot. */
+export function slotElements({ frontend, affinitySeconds, slots, ids }: Placed, slot: number): readonly Element[] {
+  const backend = slots[slot];
+  if (backend === undefined) return [];
+  const { address, port, protocol } = frontend;
+  const value = [backend.address, backend.port];
+  const comment = String(backend.clusterId);
+  if (affinitySeconds === 0) {
+    return [{ set: `slots-${nameOf(protocol)}`, key: [address, port, slot], value, comment }];
+  }
+  const key = frontendKey(frontend);
+  const id = ids[slot] ?? 0;
+  return [
+    { set: 'sticky-slots', key: [...key, slot], value: [id], comment: '' },
+    member('sticky-members', [...key, id]),
+    { set: `targets-${nameOf(protocol)}`, key: [address, port, id], value, comment },
   ];
-  if (frontend.kind !== 'ClusterIP') elements.push(member('external', key));
-  return elements;
 }
 
 /** The element that names the chain of a choice; frontends share it. */
 export const choiceElement = (choice: Choice): Element => ({
-  set: choicesMap(choice),
-  key: `${nameOf(choice.protocol)} . ${formatNumber(choiceNumber(choice))}`,
-  value: `goto ${choiceChain(choice)}`,
+  set: choice.nodePort ? 'nodeport-choices' : 'choices',
+  key: [nameOf(choice.protocol), choiceNumber(choice)],
+  value: [choiceChain(choice)],
   comment: '',
 });
 
 /** The element that says "this address is a backend of ours"; frontends share it. */
-export const backendElement = (address: string): Element => member('backends', `${address} . ${address}`);
+export const backendElement = (address: string): Element => member('backends', [address, address]);
 
-const member = (set: SetName, key: string): Element => ({ set, key, value: '', comment: '' });
-
-const target = ({ address, port }: RouteBackend): string => `${address} . ${String(port)}`;
-
-const slots = (frontend: Frontend, backends: readonly RouteBackend[]): Element[] =>
-  backends.map((backend, slot) => ({
-    set: `slots-${nameOf(frontend.protocol)}`,
-    key: `${translationKey(frontend)} . ${String(slot)}`,
-    value: target(backend),
-    comment: String(backend.clusterId),
-  }));
-
-function stickySlots(frontend: Frontend, backends: readonly RouteBackend[]): Element[] {
-  const key = frontendKey(frontend);
-  const ids = stickyIds(backends);
-  return backends.flatMap((backend, slot): Element[] => {
-    const id = formatNumber(ids[slot] ?? 0);
-    return [
-      { set: 'sticky-slots', key: `${key} . ${String(slot)}`, value: id, comment: '' },
-      member('sticky-members', `${key} . ${id}`),
-      {
-        set: `targets-${nameOf(frontend.protocol)}`,
-        key: `${translationKey(frontend)} . ${id}`,
-        value: target(backend),
-        comment: String(backend.clusterId),
-      },
-    ];
-  });
-}
-
-/**
- * A number for each backend that clients are remembered by. It comes from the backend itself, so it survives restarts
- * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft.
- */
-function stickyIds(backends: readonly RouteBackend[]): readonly number[] {
-  const taken = new Set([0, 0xffffffff]);
-  return backends.map((backend) => {
-    let id = hash(`${target(backend)} ${String(backend.clusterId)}`);
-    while (taken.has(id)) id = (id + 1) >>> 0;
-    taken.add(id);
-    return id;
-  });
-}
-
-/** FNV-1a. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i += 1) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
-}
-
-/** A number as nft writes a packet priority: two hexadecimal halves. */
-export const formatNumber = (id: number): string => `${(id >>> 16).toString(16)}:${(id & 0xffff).toString(16)}`;
-
-export function parseNumber(text: string): number | undefined {
-  const match = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text);
-  return match === null
-    ? undefined
-    : ((Number.parseInt(match[1] ?? '', 16) << 16) | Number.parseInt(match[2] ?? '', 16)) >>> 0;
-}
+const member = (set: SetName, key: readonly FieldValue[]): Element => ({ set, key, value: [], comment: '' });

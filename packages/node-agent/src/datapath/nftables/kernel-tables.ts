@@ -1,45 +1,63 @@
 /**
- * Our two tables in the kernel: lists them, changes them and removes them through nft. It knows which families this
- * kernel can translate, and which prefixes of local pods it last wrote; what the tables should hold is for others.
+ * Our two tables in the kernel: reads them, changes them and removes them. It asks for nothing that is not ours, however
+ * much others have. It knows which families this kernel can translate, and which prefixes of local pods it last wrote;
+ * what the tables should hold is for others.
  */
-import { type Cidr, cidrContains, formatCidr } from '@tombolo/shared/model/ip.ts';
-import { type Element, MAPS, SETS } from './elements.ts';
-import type { Nft } from './libnftables.ts';
-import { type Listing, namesOf, parseElements, parsePrefixes, readListing } from './listing.ts';
+import type { Cidr } from '@tombolo/shared/model/ip.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import { attribute, attributeOf, CREATE, DUMP, type Message, message } from '../netlink/messages.ts';
+import { NetlinkError, type NetlinkSocket } from '../netlink/socket.ts';
+import { elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
+import { FAMILIES, type Family, nfFamily } from './family.ts';
+import { type Listing, ListingReader } from './listing.ts';
 import { type Operation, standingOperations } from './plan.ts';
-import { deleteTable, emptyTable, FAMILIES, type Family, layoutMark } from './ruleset.ts';
-import { transactionText } from './transaction.ts';
+import { encodePrefixes } from './prefixes.ts';
+import { deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
+import { SETS } from './sets.ts';
+
+const NFTABLES = 10;
+const GET_RULE = 0xa07;
+const GET_SET = 0xa0a;
+const NEW_ELEMENT = 0xa0c;
+const GET_ELEMENT = 0xa0d;
+const DELETE_ELEMENT = 0xa0e;
+
+/** How often a table is read that does not look complete. */
+const READINGS = 3;
 
 /** The families that this kernel can translate, with the reason for each that it cannot. */
 export type FamilySupport = ReadonlyMap<Family, { readonly refusal: string | undefined }>;
 
 /** Loads the empty ruleset and takes it back in one transaction, which nobody else sees. */
-export async function probeFamilies(nft: Nft, table: string): Promise<FamilySupport> {
+export async function probeFamilies(socket: NetlinkSocket, table: string): Promise<FamilySupport> {
   const support = new Map<Family, { refusal: string | undefined }>();
   const probe = `${table}-probe`;
   for (const family of FAMILIES) {
+    const messages = [...emptyTable(family, probe), ...deleteTable(family, probe)];
     try {
-      await nft.run(`${emptyTable(family, probe)}delete table ${family} ${probe}\n`);
+      await socket.transact(NFTABLES, messages);
       support.set(family, { refusal: undefined });
     } catch (error) {
-      support.set(family, { refusal: error instanceof Error ? error.message : String(error) });
+      support.set(family, { refusal: reasonOf(error) });
     }
   }
   return support;
 }
 
 export class KernelTables {
-  readonly #nft: Nft;
+  readonly #socket: NetlinkSocket;
   readonly #table: string;
   readonly #support: FamilySupport;
   readonly #families: readonly Family[];
-  #localPods = new Map<Family, string>();
+  readonly #marks: ReadonlyMap<Family, string>;
+  #localPods = new Map<Family, readonly Buffer[]>();
 
-  constructor(nft: Nft, table: string, support: FamilySupport) {
-    this.#nft = nft;
+  constructor(socket: NetlinkSocket, table: string, support: FamilySupport) {
+    this.#socket = socket;
     this.#table = table;
     this.#support = support;
     this.#families = FAMILIES.filter((family) => support.get(family)?.refusal === undefined);
+    this.#marks = new Map(this.#families.map((family) => [family, layoutMark(family)]));
   }
 
   /** Why this family cannot be served, or undefined. */
@@ -56,7 +74,8 @@ export class KernelTables {
   /** Whether both tables are there, with the rules of this version. */
   async exist(): Promise<boolean> {
     for (const family of this.#families) {
-      if (!(await this.#setsOf(family)).has(layoutMark(family))) return false;
+      const mark = this.#request(GET_SET, 0, family, attribute(2, this.#marks.get(family) ?? ''));
+      if (!(await this.#ask(mark, () => {}))) return false;
     }
     return true;
   }
@@ -64,87 +83,124 @@ export class KernelTables {
   /** One transaction. */
   async run(operations: readonly Operation[], localPods: readonly Cidr[]): Promise<void> {
     const prefixes = prefixesOf(localPods);
-    const stale = this.#families.filter((family) => this.#localPods.get(family) !== prefixes.get(family));
-    const flush = stale.map((family) => `flush set ${family} ${this.#table} local-pods\n`);
-    const text = [...flush, ...stale.map((family) => this.#addPrefixes(family, prefixes))].join('');
-    const whole = text + transactionText(this.#table, operations);
-    if (whole !== '') await this.#nft.run(whole);
+    const stale = this.#families.filter((family) => !sameBytes(this.#localPods.get(family), prefixes.get(family)));
+    const messages = [
+      ...stale.flatMap((family) => [
+        this.#request(DELETE_ELEMENT, 0, family, attribute(2, 'local-pods')),
+        ...this.#addPrefixes(family, prefixes),
+      ]),
+      ...this.#messages(operations),
+    ];
+    if (messages.length > 0) await this.#socket.transact(NFTABLES, messages);
     this.#localPods = prefixes;
   }
 
   /** Deletes the tables and writes them anew, in one transaction. */
   async rebuild(operations: readonly Operation[], localPods: readonly Cidr[]): Promise<void> {
     const prefixes = prefixesOf(localPods);
-    const tables = this.#families.map(
-      (family) =>
-        deleteTable(family, this.#table) +
-        emptyTable(family, this.#table) +
-        transactionText(this.#table, standingOperations(family)) +
-        this.#addPrefixes(family, prefixes),
-    );
-    await this.#nft.run(tables.join('') + transactionText(this.#table, operations));
+    const tables = this.#families.flatMap((family) => [
+      ...deleteTable(family, this.#table),
+      ...emptyTable(family, this.#table),
+      ...this.#messages(standingOperations(family)),
+      ...this.#addPrefixes(family, prefixes),
+    ]);
+    await this.#socket.transact(NFTABLES, [...tables, ...this.#messages(operations)]);
     this.#localPods = prefixes;
   }
 
   async remove(): Promise<void> {
-    await this.#nft.run(this.#families.map((family) => deleteTable(family, this.#table)).join(''));
+    await this.#socket.transact(
+      NFTABLES,
+      this.#families.flatMap((family) => deleteTable(family, this.#table)),
+    );
   }
 
   close(): Promise<void> {
-    return this.#nft.close();
+    return this.#socket.close();
   }
 
+  /**
+   * Nobody but us changes our tables, so what comes is true even if others change theirs meanwhile. It need not be all:
+   * the kernel may move elements about between two pieces of an answer. Then it is read once more.
+   */
   async #listFamily(family: Family): Promise<Listing> {
-    const present = await this.#setsOf(family);
-    const elements: Element[] = [];
-    for (const [kind, names] of [['set', SETS] as const, ['map', MAPS] as const]) {
-      for (const name of names) {
-        if (!present.has(name)) continue;
-        const answer = await this.#nft.list(`list ${kind} ${family} ${this.#table} ${name}`);
-        for (const element of parseElements(name, answer)) elements.push(element);
+    const prefixes: Buffer[] = [];
+    await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
+    this.#localPods.set(family, prefixes);
+    for (let reading = 1; ; reading += 1) {
+      const reader = new ListingReader(family);
+      for (const set of SETS) await this.#elements(family, set, (element) => reader.add(set, element));
+      const listing = await reader.finish(await this.#chains(family));
+      if (listing.intact || reading === READINGS) return { ...listing, intact: listing.intact && (await this.exist()) };
+    }
+  }
+
+  async #elements(family: Family, set: string, each: (element: Buffer) => void): Promise<void> {
+    await this.#ask(this.#request(GET_ELEMENT, DUMP, family, attribute(2, set)), (answer) => {
+      for (const element of elementsIn(answer)) each(element);
+    });
+  }
+
+  /** Those that have rules, which all of ours do. A listing of chains would have everybody's. */
+  async #chains(family: Family): Promise<ReadonlySet<string>> {
+    const names = new Set<string>();
+    await this.#ask(this.#request(GET_RULE, DUMP, family), ({ body }) => {
+      const name = attributeOf(body.subarray(4), 2);
+      if (name !== undefined) names.add(name.toString('utf8', 0, name.length - 1));
+    });
+    return names;
+  }
+
+  #request(type: number, flags: number, family: Family, ...attributes: readonly Buffer[]): Buffer {
+    return message(type, flags, nfFamily[family], attribute(1, this.#table), ...attributes);
+  }
+
+  /** False when there is no such thing. */
+  async #ask(request: Buffer, answered: (message: Message) => void): Promise<boolean> {
+    try {
+      await this.#socket.ask(request, answered);
+      return true;
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** In the order given; neighbours that go to the same set share a message. */
+  #messages(operations: readonly Operation[]): readonly Buffer[] {
+    const messages: Buffer[] = [];
+    for (let from = 0; from < operations.length; ) {
+      const operation = operations[from];
+      if (operation === undefined) break;
+      const { family, verb } = operation;
+      if (operation.kind === 'chain') {
+        if (verb === 'delete') messages.push(deleteChoiceChain(family, this.#table, operation.choice));
+        else messages.push(...newChoiceChain(family, this.#table, operation.choice));
+        from += 1;
+        continue;
       }
+      const { set } = operation.element;
+      const elements: Buffer[] = [];
+      for (let next: Operation | undefined = operation; next !== undefined; next = operations[from]) {
+        if (next.kind !== 'element' || next.verb !== verb || next.family !== family || next.element.set !== set) break;
+        elements.push(verb === 'add' ? encodeElement(family, next.element) : encodeKey(family, next.element));
+        from += 1;
+      }
+      const [type, flags] = verb === 'add' ? [NEW_ELEMENT, CREATE] : [DELETE_ELEMENT, 0];
+      messages.push(...elementMessages(type, flags, family, this.#table, set, elements));
     }
-    if (present.has('local-pods')) {
-      const prefixes = parsePrefixes(await this.#nft.list(`list set ${family} ${this.#table} local-pods`));
-      this.#localPods.set(family, prefixes.toSorted().join(', '));
-    }
-    const chains = await this.#namesOf('chain', family);
-    const listing = readListing(elements, chains);
-    return { ...listing, intact: listing.intact && present.has(layoutMark(family)) };
+    return messages;
   }
 
-  async #setsOf(family: Family): Promise<ReadonlySet<string>> {
-    return new Set([...(await this.#namesOf('set', family)), ...(await this.#namesOf('map', family))]);
-  }
-
-  /** Of all tables, since `list table` makes nft fetch every element, however terse it is asked to be. */
-  async #namesOf(kind: 'chain' | 'set' | 'map', family: Family): Promise<readonly string[]> {
-    return namesOf(kind, this.#table, await this.#nft.list(`list ${kind}s ${family}`, { terse: true }));
-  }
-
-  #addPrefixes(family: Family, prefixes: ReadonlyMap<Family, string>): string {
-    const list = prefixes.get(family) ?? '';
-    return list === '' ? '' : `add element ${family} ${this.#table} local-pods { ${list} }\n`;
+  #addPrefixes(family: Family, prefixes: ReadonlyMap<Family, readonly Buffer[]>): readonly Buffer[] {
+    const elements = prefixes.get(family) ?? [];
+    const listed = elements.map((element) => attribute(1, element));
+    return elementMessages(NEW_ELEMENT, CREATE, family, this.#table, 'local-pods', listed);
   }
 }
 
-/** Sorted text for each family; prefixes inside another one are left out, since nft refuses overlaps. */
-function prefixesOf(cidrs: readonly Cidr[]): Map<Family, string> {
-  const outermost = cidrs.filter(
-    (one, at) =>
-      !cidrs.some(
-        (other, i) =>
-          (other.length < one.length || (other.length === one.length && i < at)) && cidrContains(other, one.address),
-      ),
-  );
-  const texts = (six: boolean): string =>
-    outermost
-      .map(formatCidr)
-      .filter((text) => text.includes(':') === six)
-      .toSorted()
-      .join(', ');
-  return new Map([
-    ['ip', texts(false)],
-    ['ip6', texts(true)],
-  ]);
-}
+const prefixesOf = (cidrs: readonly Cidr[]): Map<Family, readonly Buffer[]> =>
+  new Map(FAMILIES.map((family) => [family, encodePrefixes(family, cidrs)]));
+
+const sameBytes = (a: readonly Buffer[] = [], b: readonly Buffer[] = []): boolean =>
+  a.length === b.length && Buffer.concat(a.toSorted(Buffer.compare)).equals(Buffer.concat(b.toSorted(Buffer.compare)));

@@ -1,189 +1,136 @@
 /**
- * Reads frontends back out of nft's JSON listing of our sets and maps. Pure. `intact` is true when the listing is exactly
- * what `elements.ts` writes for these frontends; otherwise something was lost, left over, or put there by somebody else.
+ * Reads frontends back out of the elements of our sets and maps, as they come. Pure. `intact` is true when the elements
+ * are exactly what `elements.ts` writes for these frontends; otherwise something was lost, left over, put there by
+ * somebody else, or not read.
  */
-import { type IpAddress, parseIp } from '@tombolo/shared/model/ip.ts';
-import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend, FrontendKind } from '@tombolo/shared/model/service-table.ts';
-import {
-  backendElement,
-  choiceElement,
-  choiceOf,
-  type Element,
-  elementsOf,
-  formatNumber,
-  isEveryAddress,
-  parseNumber,
-  type Served,
-} from './elements.ts';
-import { choiceChain, isChoiceChain, parseChoiceNumber, STANDING_CHOICES } from './ruleset.ts';
+import { inTurns } from '../turns.ts';
+import { choiceChain, isChoiceChain, parseChoiceNumber, STANDING_CHOICES } from './choices.ts';
+import { Digest } from './digest.ts';
+import { addressIn, decodeElement, type Element, encodeElement, type FieldValue } from './element-codec.ts';
+import { backendElement, choiceElement, choiceOf, elementsOf, isEveryAddress } from './elements.ts';
+import type { Family } from './family.ts';
+import type { SetName } from './sets.ts';
+import type { Placed } from './slots.ts';
 
 export interface Listing {
-  readonly served: readonly Served[];
+  readonly served: readonly Placed[];
   readonly intact: boolean;
 }
 
-/** The elements of one set or map, from the answer to `list set` or `list map`. */
-export function parseElements(set: string, answer: unknown): readonly Element[] {
-  const object = objectsOf(answer)
-    .map((entry) => fieldOf(entry, 'set') ?? fieldOf(entry, 'map'))
-    .find((s) => s !== undefined);
-  return arrayOf(fieldOf(object, 'elem')).map((entry) => parseElement(set as Element['set'], entry));
+interface Found {
+  readonly frontend: Frontend;
+  readonly count: number;
+  readonly affinitySeconds: number;
+  /** By slot, or with affinity by what clients are remembered by. */
+  readonly backends: Map<number, RouteBackend>;
+  readonly ids: number[];
 }
 
-/** Names of the objects of one kind that a table has, from a listing of all tables. */
-export const namesOf = (kind: 'chain' | 'set' | 'map', table: string, answer: unknown): readonly string[] =>
-  objectsOf(answer).flatMap((entry) => {
-    const object = fieldOf(entry, kind);
-    const name = fieldOf(object, 'name');
-    return typeof name === 'string' && fieldOf(object, 'table') === table ? [name] : [];
-  });
+const FRONTENDS_A_TURN = 200;
 
-/** Prefixes of an interval set, as `address/length`. */
-export const parsePrefixes = (answer: unknown): readonly string[] =>
-  objectsOf(answer)
-    .flatMap((entry) => arrayOf(fieldOf(fieldOf(entry, 'set'), 'elem')))
-    .map((entry) => {
-      const prefix = fieldOf(entry, 'prefix');
-      if (prefix !== undefined) return `${textOf(fieldOf(prefix, 'addr'))}/${textOf(fieldOf(prefix, 'len'))}`;
-      return `${textOf(entry)}/${textOf(entry).includes(':') ? '128' : '32'}`;
-    });
+/** Only these tell what the others must be. */
+const READ = /^(services|refused|sticky-slots|slots-.*|targets-.*)$/;
 
-/** `chains` are those that a choice may name. */
-export function readListing(elements: readonly Element[], chains: readonly string[]): Listing {
-  const byKey = new Map(elements.map((element) => [identityOf(element), element]));
-  const served = elements.flatMap((element) => servedBy(element, byKey) ?? []);
-  const expected = new Map<string, Element>();
-  const expectedChains = new Set(STANDING_CHOICES.map(choiceChain));
-  for (const element of STANDING_CHOICES.map(choiceElement)) expected.set(identityOf(element), element);
-  for (const one of served) {
-    const choice = choiceOf(one);
-    const shared = one.backends.map((backend) => backendElement(backend.address));
-    if (choice !== undefined) {
-      expectedChains.add(choiceChain(choice));
-      shared.push(choiceElement(choice));
+export class ListingReader {
+  readonly #family: Family;
+  readonly #digest = new Digest();
+  readonly #found = new Map<string, Found>();
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
+
+  /** An element by its bytes; `services` must come before what belongs to it. */
+  add(set: SetName, bytes: Buffer): void {
+    this.#digest.add(set, bytes);
+    if (!READ.test(set)) return;
+    const element = decodeElement(this.#family, set, bytes);
+    if (element !== undefined) this.#read(element);
+  }
+
+  /** `chains` are all that the table has. */
+  async finish(chains: ReadonlySet<string>): Promise<Listing> {
+    const served: Placed[] = [];
+    const choices = new Map(STANDING_CHOICES.map((choice) => [choiceChain(choice), choice]));
+    const backends = new Set<string>();
+    const expected = new Digest();
+    const expect = (element: Element): void =>
+      expected.add(element.set, encodeElement(this.#family, element).subarray(4));
+    for await (const piece of inTurns(this.#found.values(), FRONTENDS_A_TURN)) {
+      for (const one of piece.map(placedOf)) {
+        const choice = choiceOf(one);
+        if (choice !== undefined) choices.set(choiceChain(choice), choice);
+        for (const { address } of one.slots) backends.add(address);
+        for (const element of elementsOf(one)) expect(element);
+        served.push(one);
+      }
     }
-    for (const element of elementsOf(one)) expected.set(identityOf(element), element);
-    for (const element of shared) expected.set(identityOf(element), element);
+    for (const choice of choices.values()) expect(choiceElement(choice));
+    for await (const piece of inTurns(backends)) for (const address of piece) expect(backendElement(address));
+    const choiceChains = [...chains].filter(isChoiceChain);
+    const intact =
+      expected.equals(this.#digest) &&
+      choiceChains.length === choices.size &&
+      choiceChains.every((name) => choices.has(name));
+    return { served, intact };
   }
-  const choiceChains = chains.filter(isChoiceChain);
-  const intact =
-    expected.size === elements.length &&
-    elements.every((element) => sameElement(element, expected.get(identityOf(element)))) &&
-    choiceChains.length === expectedChains.size &&
-    choiceChains.every((name) => expectedChains.has(name));
-  return { served, intact };
+
+  #read({ set, key, value, comment }: Element): void {
+    if (set === 'services' || set === 'refused') {
+      const frontend = parseFrontend(key, comment);
+      if (frontend === undefined) return;
+      const choice = set === 'refused' ? { count: 0, affinitySeconds: 0 } : parseChoiceNumber(Number(value[0]));
+      this.#found.set(key.join(' '), { frontend, ...choice, backends: new Map(), ids: [] });
+      return;
+    }
+    if (set === 'sticky-slots') {
+      const found = this.#found.get(key.slice(0, 3).join(' '));
+      if (found) found.ids[Number(key[3])] = Number(value[0]);
+      return;
+    }
+    const protocol = set.slice(set.indexOf('-') + 1);
+    const found = this.#found.get(`${key[0]} ${protocol} ${key[1]}`);
+    if (found && found.affinitySeconds > 0 === set.startsWith('targets-')) {
+      found.backends.set(Number(key[2]), parseBackend(value, comment));
+    }
+  }
 }
 
-const identityOf = ({ set, key }: Element): string => `${set} ${key}`;
-
-const sameElement = (a: Element, b: Element | undefined): boolean => a.value === b?.value && a.comment === b.comment;
-
-function servedBy(element: Element, all: ReadonlyMap<string, Element>): Served | undefined {
-  if (element.set !== 'services' && element.set !== 'refused') return undefined;
-  const frontend = parseFrontend(element);
-  if (frontend === undefined) return undefined;
-  if (element.set === 'refused') return { frontend, backends: [], affinitySeconds: 0 };
-  const number = parseNumber(element.value);
-  if (number === undefined) return undefined;
-  const choice = parseChoiceNumber(number);
-  const protocol = frontend.protocol.toLowerCase();
-  const backends: RouteBackend[] = [];
-  for (let slot = 0; slot < choice.count; slot += 1) {
-    const id = all.get(`sticky-slots ${element.key} . ${String(slot)}`)?.value ?? '';
-    const name = `${frontend.address} . ${String(frontend.port)}`;
-    const target = all.get(
-      choice.affinitySeconds === 0
-        ? `slots-${protocol} ${name} . ${String(slot)}`
-        : `targets-${protocol} ${name} . ${id}`,
-    );
-    const backend = target === undefined ? undefined : parseBackend(target);
-    if (backend !== undefined) backends.push(backend);
+function placedOf({ frontend, count, affinitySeconds, backends, ids }: Found): Placed {
+  const slots: RouteBackend[] = [];
+  const slotIds: number[] = [];
+  for (let slot = 0; slot < count; slot += 1) {
+    const id = affinitySeconds === 0 ? slot : (ids[slot] ?? 0);
+    const backend = backends.get(id);
+    if (backend === undefined) continue;
+    slots.push(backend);
+    if (affinitySeconds > 0) slotIds.push(id);
   }
-  return { frontend, backends, affinitySeconds: choice.affinitySeconds };
+  const isSorted = slots.every((backend, i) => i === 0 || compareRouteBackends(slots[i - 1] ?? backend, backend) < 0);
+  const sorted = isSorted ? slots : slots.toSorted(compareRouteBackends);
+  return { frontend, affinitySeconds, backends: sorted, slots, ids: slotIds };
 }
 
 const KINDS: readonly FrontendKind[] = ['ClusterIP', 'ExternalIP', 'LoadBalancer', 'NodePort'];
-const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
+const PROTOCOLS: ReadonlyMap<FieldValue | undefined, Protocol> = new Map([
   ['tcp', 'TCP'],
   ['udp', 'UDP'],
   ['sctp', 'SCTP'],
 ]);
 
-function parseFrontend({ key, comment }: Element): Frontend | undefined {
-  const [address = '', protocolName = '', port = ''] = key.split(' . ');
-  const parsed = parseIp(address);
-  const protocol = PROTOCOLS.get(protocolName);
-  if (!parsed.ok || protocol === undefined) return undefined;
-  const frontend: Frontend = { kind: 'ClusterIP', address: parsed.value, port: Number(port), protocol };
+function parseFrontend(key: readonly FieldValue[], comment: string): Frontend | undefined {
+  const protocol = PROTOCOLS.get(key[1]);
+  if (protocol === undefined) return undefined;
+  const frontend: Frontend = { kind: 'ClusterIP', address: addressIn(key[0]), port: Number(key[2]), protocol };
   const kind = KINDS.find((name) => name === comment) ?? (isEveryAddress(frontend) ? 'NodePort' : 'ClusterIP');
   return { ...frontend, kind };
 }
 
-function parseBackend({ value, comment }: Element): RouteBackend | undefined {
-  const [address = '', port = ''] = value.split(' . ');
-  const parsed = parseIp(address);
-  if (!parsed.ok) return undefined;
-  return { address: parsed.value, port: Number(port), clusterId: Number(comment) || 0 };
-}
-
-/** A set's element is a key, a map's a pair; a comment wraps the key. */
-function parseElement(set: Element['set'], entry: unknown): Element {
-  const [left, right] = Array.isArray(entry) ? entry : [entry, undefined];
-  const wrapped = fieldOf(left, 'elem');
-  const comment = fieldOf(wrapped, 'comment');
-  return {
-    set,
-    key: normalKey(set, partsOf(wrapped === undefined ? left : fieldOf(wrapped, 'val'))),
-    value: right === undefined ? '' : normalValue(right),
-    comment: typeof comment === 'string' ? comment : '',
-  };
-}
-
-/** nft may print protocols as numbers. */
-const PROTOCOL_NUMBERS: Readonly<Record<string, string>> = { '6': 'tcp', '17': 'udp', '132': 'sctp' };
-
-function normalKey(set: Element['set'], parts: readonly string[]): string {
-  const ofOneProtocol = set.startsWith('slots-') || set.startsWith('targets-') || set === 'backends';
-  const protocolAt = ofOneProtocol ? -1 : set.endsWith('choices') ? 0 : 1;
-  return parts
-    .map((part, at) => {
-      if (at === protocolAt) return PROTOCOL_NUMBERS[part] ?? part;
-      return part.includes('.') || (at === 0 && part.includes(':')) || set === 'backends'
-        ? normalAddress(part)
-        : normalId(part);
-    })
-    .join(' . ');
-}
-
-function normalValue(value: unknown): string {
-  const target = fieldOf(fieldOf(value, 'goto'), 'target');
-  if (typeof target === 'string') return `goto ${target}`;
-  const [first = '', ...rest] = partsOf(value);
-  return rest.length === 0 ? normalId(first) : [normalAddress(first), ...rest].join(' . ');
-}
-
-function normalAddress(text: string): IpAddress | string {
-  const parsed = parseIp(text);
-  return parsed.ok ? parsed.value : text;
-}
-
-function normalId(text: string): string {
-  const id = parseNumber(text);
-  return id === undefined ? text : formatNumber(id);
-}
-
-const partsOf = (value: unknown): string[] => {
-  const concat = fieldOf(value, 'concat');
-  return concat === undefined ? [textOf(value)] : arrayOf(concat).map(textOf);
-};
-
-const textOf = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-const arrayOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-const objectsOf = (answer: unknown): readonly unknown[] => arrayOf(fieldOf(answer, 'nftables'));
-
-function fieldOf(value: unknown, field: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[field] : undefined;
-}
+const parseBackend = ([address, port]: readonly FieldValue[], comment: string): RouteBackend => ({
+  address: addressIn(address),
+  port: Number(port),
+  clusterId: Number(comment) || 0,
+});

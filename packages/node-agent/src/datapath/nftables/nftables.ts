@@ -1,8 +1,8 @@
 /**
  * The datapath for packets: the service table as an nftables ruleset, for what arrives on pods' veths, for NodePorts and
  * external addresses, and for this host's own packets. It owns the tables `ip NAME` and `ip6 NAME` and nothing else.
- * What is in the kernel is kept in memory; nft is asked for it once at the start. Whatever goes wrong later is mended by
- * writing the whole tables anew, in one transaction, so that no packet sees them missing.
+ * What is in the kernel is kept in memory; the kernel is asked for it once at the start. Whatever goes wrong later is
+ * mended by writing the whole tables anew, in one transaction, so that no packet sees them missing.
  *
  * Masquerading, after kube-proxy: a pod that reaches itself; what came in through a NodePort or an external address, and
  * what this host itself sends. Not where client or backend are pods of this node (`localPodCidrs`), since their packets
@@ -14,13 +14,21 @@ import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
+import { inTurns } from '../turns.ts';
 import type { Conntrack } from './conntrack.ts';
-import { familyOfFrontend, limitOf, type Served, sameServed } from './elements.ts';
+import { familyOfFrontend, limitOf, sameServed } from './elements.ts';
 import type { KernelTables } from './kernel-tables.ts';
+import type { Listing } from './listing.ts';
 import { type Failure, Ownership } from './ownership.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
-import { staleFlows } from './stale-flows.ts';
+import type { Served } from './slots.ts';
+import { type StaleFlows, staleFlows } from './stale-flows.ts';
+
+/** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
+const BACKENDS_AT_ONCE = 2000;
+const FRONTENDS_A_TURN = 500;
 
 export interface NftablesOptions {
   /** The name of our tables. */
@@ -50,7 +58,7 @@ export class NftablesDatapath implements Datapath {
 
   async read(): Promise<readonly KernelRoute[]> {
     const listing = await this.#kernel.list();
-    if (this.#state === 'unread') this.#adopt(listing);
+    if (this.#state === 'unread') await this.#adopt(listing);
     if (!listing.intact) this.#state = 'damaged';
     return listing.served.map(({ frontend, backends }) => ({ frontend, backends }));
   }
@@ -74,7 +82,7 @@ export class NftablesDatapath implements Datapath {
   }
 
   async close(): Promise<void> {
-    this.#conntrack?.close();
+    await this.#conntrack?.close();
     await this.#kernel.close();
   }
 
@@ -84,11 +92,13 @@ export class NftablesDatapath implements Datapath {
   }
 
   async #ensureRead(): Promise<void> {
-    if (this.#state === 'unread') this.#adopt(await this.#kernel.list());
+    if (this.#state === 'unread') await this.#adopt(await this.#kernel.list());
   }
 
-  #adopt({ served, intact }: { served: readonly Served[]; intact: boolean }): void {
-    this.#served = tableOf(served);
+  async #adopt({ served, intact }: Listing): Promise<void> {
+    const table = new ServedTable();
+    for await (const piece of inTurns(served, FRONTENDS_A_TURN)) table.adopt(piece);
+    this.#served = table;
     this.#state = intact ? 'intact' : 'damaged';
   }
 
@@ -100,28 +110,57 @@ export class NftablesDatapath implements Datapath {
       if (next !== undefined && reason !== undefined) all.push({ frontend: next.frontend, reason });
       else if (!sameServed(this.#served.frontends.get(id), next)) changes.set(id, next);
     }
-    const refused = this.#state === 'damaged' ? await this.#rebuild(changes) : await this.#update(changes);
+    const refused = await this.#write(changes);
     return { changed: changes.size - refused.length, failures: [...all, ...refused] };
   }
 
-  /** One transaction for all; if nft refuses it, halves, until only what it refuses is left. */
-  async #update(changes: ServedChanges): Promise<readonly Failure[]> {
+  async #write(changes: ServedChanges): Promise<readonly Failure[]> {
+    if (this.#state === 'damaged') {
+      const error = await this.#rebuild();
+      if (error !== undefined) return failuresOf(changes, this.#served, error);
+    }
+    const failures: Failure[] = [];
+    const flows: StaleFlows[] = [];
+    for (const part of this.#parts(changes)) failures.push(...(await this.#update(part, flows)));
+    await this.#deleteFlows(flows);
+    return failures;
+  }
+
+  *#parts(changes: ServedChanges): Generator<ServedChanges> {
+    let part = new Map<string, Served | undefined>();
+    let backends = 0;
+    for (const [id, next] of changes) {
+      part.set(id, next);
+      backends += 1 + (next?.backends.length ?? 0) + (this.#served.frontends.get(id)?.slots.length ?? 0);
+      if (backends < BACKENDS_AT_ONCE) continue;
+      yield part;
+      part = new Map();
+      backends = 0;
+    }
+    if (part.size > 0 || changes.size === 0) yield part;
+  }
+
+  /** One transaction for all; if the kernel refuses it, halves, until only what it refuses is left. */
+  async #update(changes: ServedChanges, flows: StaleFlows[], rebuilt = false): Promise<readonly Failure[]> {
     const plan = this.#served.plan(changes);
-    const flows = staleFlows(this.#served.frontends, changes);
     try {
       await this.#kernel.run(plan.first, this.#localPods());
     } catch (error) {
       this.#log.warn({ error, frontends: changes.size }, 'nftables refused a transaction');
-      if (!(await this.#kernel.exist())) return this.#rebuild(changes);
+      if (!rebuilt && !(await this.#kernel.exist())) {
+        const lasting = await this.#rebuild();
+        return lasting === undefined ? this.#update(changes, flows, true) : failuresOf(changes, this.#served, lasting);
+      }
       if (changes.size > 1) {
         const failures: Failure[] = [];
-        for (const half of halvesOf(changes)) failures.push(...(await this.#update(half)));
+        for (const half of halvesOf(changes)) failures.push(...(await this.#update(half, flows)));
         return failures;
       }
       this.#state = 'damaged';
       return failuresOf(changes, this.#served, error);
     }
-    this.#served.commit(changes);
+    flows.push(staleFlows(this.#served.frontends, changes));
+    this.#served.commit(plan);
     try {
       await this.#kernel.run(plan.second, this.#localPods());
     } catch (error) {
@@ -129,45 +168,36 @@ export class NftablesDatapath implements Datapath {
       this.#log.warn({ error }, 'nftables could not remove what is not used any more');
       this.#state = 'damaged';
     }
-    await this.#deleteFlows(flows);
     return [];
   }
 
-  /** Writes the tables anew with these changes in them. Clients lose their affinity; connections do not notice. */
-  async #rebuild(changes: ServedChanges): Promise<readonly Failure[]> {
-    const next = tableOf(this.#served.frontends.values());
-    next.commit(changes);
-    const flows = staleFlows(this.#served.frontends, changes);
-    const { first } = new ServedTable().plan(next.frontends);
+  /** Writes the tables anew as they were. Clients lose their affinity; connections do not notice. The error, if any. */
+  async #rebuild(): Promise<unknown> {
+    const frontends = this.#served.frontends.size;
     try {
-      await this.#kernel.rebuild(first, this.#localPods());
+      await this.#kernel.rebuild(this.#served.planAll(), this.#localPods());
     } catch (error) {
-      this.#log.error({ error, frontends: next.frontends.size }, 'nftables refused the whole table');
-      return failuresOf(changes, this.#served, error);
+      this.#log.error({ error, frontends }, 'nftables refused the whole table');
+      this.#state = 'damaged';
+      return error;
     }
-    this.#log.info({ frontends: next.frontends.size }, 'nftables tables written anew');
-    this.#served = next;
+    this.#log.info({ frontends }, 'nftables tables written anew');
     this.#state = 'intact';
-    await this.#deleteFlows(flows);
-    return [];
+    return undefined;
   }
 
-  async #deleteFlows({ families, isStale }: ReturnType<typeof staleFlows>): Promise<void> {
-    for (const family of families) {
+  async #deleteFlows(flows: readonly StaleFlows[]): Promise<void> {
+    for (const family of [4, 6] as const) {
+      const of = flows.filter(({ families }) => families.has(family));
+      if (of.length === 0) continue;
       try {
-        const deleted = await this.#conntrack?.deleteWhere(family, isStale);
+        const deleted = await this.#conntrack?.deleteWhere(family, (entry) => of.some(({ isStale }) => isStale(entry)));
         if (deleted) this.#log.debug({ deleted }, 'deleted stale UDP flows');
       } catch (error) {
         this.#log.warn({ error }, 'stale UDP flows could not be deleted; they end by their own timeout');
       }
     }
   }
-}
-
-function tableOf(served: Iterable<Served>): ServedTable {
-  const table = new ServedTable();
-  table.commit(new Map([...served].map((one) => [frontendId(one.frontend), one])));
-  return table;
 }
 
 function halvesOf(changes: ServedChanges): ServedChanges[] {
@@ -177,7 +207,7 @@ function halvesOf(changes: ServedChanges): ServedChanges[] {
 }
 
 function failuresOf(changes: ServedChanges, served: ServedTable, error: unknown): Failure[] {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return [...changes].flatMap(([id, next]) => {
     const frontend = (next ?? served.frontends.get(id))?.frontend;
     return frontend === undefined ? [] : [{ frontend, reason }];

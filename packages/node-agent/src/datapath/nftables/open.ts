@@ -1,9 +1,10 @@
 /** Opens the nftables datapath, or says in one sentence why this machine cannot have it. */
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { Datapath } from '../datapath.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
 import { Conntrack } from './conntrack.ts';
 import { KernelTables, probeFamilies } from './kernel-tables.ts';
-import { Nft } from './libnftables.ts';
 import { NftablesDatapath, type NftablesOptions } from './nftables.ts';
 
 /**
@@ -11,32 +12,32 @@ import { NftablesDatapath, type NftablesOptions } from './nftables.ts';
  * opened before the first await, so that a caller can do this from within another network namespace.
  */
 export async function openNftablesDatapath(options: NftablesOptions): Promise<Result<Datapath>> {
-  let nft: Nft;
+  let socket: NetlinkSocket;
   try {
-    nft = new Nft();
+    socket = new NetlinkSocket();
   } catch (error) {
-    return fail(sentenceOf(error));
+    return fail(reasonOf(error));
   }
   const conntrack = openConntrack(options);
-  const support = await probeFamilies(nft, options.table);
+  const support = await probeFamilies(socket, options.table);
   const refusals = [...support].flatMap(([family, { refusal }]) =>
     refusal === undefined ? [] : [{ family, refusal }],
   );
   if (refusals.length === support.size) {
-    conntrack?.close();
-    await nft.close();
-    return fail(reasonOf(refusals[0]?.refusal ?? ''));
+    await conntrack?.close();
+    await socket.close();
+    return fail(sentenceOf(refusals[0]?.refusal ?? ''));
   }
   for (const { family, refusal } of refusals) {
     options.log.warn({ family, reason: refusal }, 'this kernel cannot balance one address family by nftables');
   }
-  return ok(new NftablesDatapath(new KernelTables(nft, options.table, support), conntrack, options));
+  return ok(new NftablesDatapath(new KernelTables(socket, options.table, support), conntrack, options));
 }
 
-const reasonOf = (refusal: string): string =>
-  refusal.includes('Operation not permitted')
+const sentenceOf = (refusal: string): string =>
+  refusal.includes('EPERM')
     ? 'this process lacks the privileges: expected root or CAP_NET_ADMIN'
-    : `this kernel does not take the ruleset: ${refusal.replace(/^Cannot run nft: /, '')}`;
+    : `this kernel does not take the ruleset: ${refusal.replace(/^Cannot [^:]*: /, '')}`;
 
 function openConntrack({ log }: NftablesOptions): Conntrack | undefined {
   try {
@@ -46,5 +47,3 @@ function openConntrack({ log }: NftablesOptions): Conntrack | undefined {
     return undefined;
   }
 }
-
-const sentenceOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

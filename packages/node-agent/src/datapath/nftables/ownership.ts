@@ -7,7 +7,7 @@ import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { ApplyReport } from '../datapath.ts';
 import { faultOfRoute } from '../route-checks.ts';
-import type { Served } from './elements.ts';
+import type { Served } from './slots.ts';
 
 export type Failure = ApplyReport['failures'][number];
 

@@ -2,8 +2,8 @@
 import { familyOf } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { ConntrackEntry } from './conntrack-messages.ts';
-import type { Served } from './elements.ts';
 import type { ServedChanges } from './plan.ts';
+import type { Served } from './slots.ts';
 
 const UDP = 17;
 

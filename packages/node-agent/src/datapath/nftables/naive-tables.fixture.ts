@@ -1,10 +1,11 @@
 /**
- * For tests: our sets and maps as plain maps, filled by operations and as strict as nft, and a packet's way through them
+ * Our sets and maps as plain maps, filled by operations and as strict as the kernel, and a packet's way through them
  * as the rules of `ruleset.ts` go it, written down a second time.
  */
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { choiceChain } from './choices.ts';
+import type { Family } from './family.ts';
 import type { Operation } from './plan.ts';
-import { choiceChain, type Family } from './ruleset.ts';
 
 export class NaiveTables {
   /** `family set key` → value and comment. */
@@ -16,12 +17,12 @@ export class NaiveTables {
       const add = operation.verb === 'add';
       if (operation.kind === 'chain') this.#chain(add, `${operation.family} ${choiceChain(operation.choice)}`);
       else {
-        const { set, key, value, comment } = operation.element;
-        const id = `${operation.family} ${set} ${key}`;
+        const { set, key, comment } = operation.element;
+        const id = `${operation.family} ${set} ${key.join(' . ')}`;
+        const value = operation.element.value.join(' . ');
         if (add === this.elements.has(id)) throw new Error(`Cannot ${operation.verb} element ${id}`);
-        const target = value.replace(/^goto /, '');
-        if (add && target !== value && !this.chains.has(`${operation.family} ${target}`)) {
-          throw new Error(`Cannot add element ${id}: no chain ${target}`);
+        if (add && set.endsWith('choices') && !this.chains.has(`${operation.family} ${value}`)) {
+          throw new Error(`Cannot add element ${id}: no chain ${value}`);
         }
         if (add) this.elements.set(id, { value, comment });
         else this.elements.delete(id);
@@ -39,7 +40,7 @@ export class NaiveTables {
     if (number === undefined) return ['not ours'];
     const nodePort = frontend.address === '0.0.0.0' || frontend.address === '::';
     const choices = nodePort ? 'nodeport-choices' : 'choices';
-    const chain = this.elements.get(`${family} ${choices} ${protocol} . ${number}`)?.value.replace('goto ', '') ?? '';
+    const chain = this.elements.get(`${family} ${choices} ${protocol} . ${number}`)?.value ?? '';
     const count = Number(/(?:tcp|udp|sctp)-(\d+)/.exec(chain)?.[1] ?? 0);
     if (count === 0 || !this.chains.has(`${family} ${chain}`)) return ['dropped'];
     const name = `${frontend.address} . ${String(frontend.port)}`;
@@ -57,7 +58,7 @@ export class NaiveTables {
   #chain(add: boolean, name: string): void {
     if (add === this.chains.has(name)) throw new Error(`Cannot ${add ? 'add' : 'delete'} chain ${name}`);
     const [family = '', chain = ''] = name.split(' ');
-    const used = [...this.elements].some(([id, { value }]) => id.startsWith(`${family} `) && value === `goto ${chain}`);
+    const used = [...this.elements].some(([id, { value }]) => id.startsWith(`${family} `) && value === chain);
     if (!add && used) throw new Error(`Cannot delete chain ${name}: it is in use`);
     if (add) this.chains.add(name);
     else this.chains.delete(name);

@@ -1,0 +1,180 @@
+/**
+ * A netlink socket of netfilter, through the C library. It stays in the network namespace where it was opened. One call
+ * at a time. The kernel has answered a request when `send` returns, and goes on with a dump as the answers are taken, so
+ * nothing here waits for anything: an answer that is not there was lost.
+ *
+ * A dump that the kernel marks as interrupted is taken as it is: any change of any table does that, and whether our own
+ * tables were read completely is seen from what they hold.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import { batch, DONE, ERROR, errnoOf, type Message, messagesOf } from './messages.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const NETLINK_NETFILTER = 12;
+const MSG_DONTWAIT = 0x40;
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const SOL_NETLINK = 270;
+/** Errors do not quote the whole message. */
+const NETLINK_CAP_ACK = 10;
+
+/** Larger than what the kernel puts into one piece of a dump. */
+const RECEIVE_BYTES = 65_536;
+const SLICE_MS = 4;
+
+type Call = (...args: unknown[]) => number;
+interface Libc {
+  readonly socket: Call;
+  readonly send: Call & { async: (...args: unknown[]) => void };
+  readonly recv: Call;
+  readonly setsockopt: Call;
+  readonly close: Call;
+}
+
+let loaded: Libc | undefined;
+
+function loadLibc(): Libc {
+  if (loaded !== undefined) return loaded;
+  const lib = koffi.load('libc.so.6');
+  loaded = {
+    socket: lib.func('int socket(int domain, int type, int protocol)'),
+    send: lib.func('long send(int fd, const void *buf, size_t len, int flags)'),
+    recv: lib.func('long recv(int fd, _Out_ void *buf, size_t len, int flags)'),
+    setsockopt: lib.func('int setsockopt(int fd, int level, int name, const int *value, unsigned int len)'),
+    close: lib.func('int close(int fd)'),
+  };
+  return loaded;
+}
+
+/** What the kernel refused, and which message of a transaction it was, counted from 0. */
+export class NetlinkError extends Error {
+  readonly code: string;
+  readonly at: number;
+
+  constructor(what: string, errno: number, at = 0) {
+    const code = getSystemErrorName(-errno);
+    super(`Cannot ${what}: ${code}`);
+    this.code = code;
+    this.at = at;
+  }
+}
+
+export class NetlinkSocket {
+  readonly #libc = loadLibc();
+  readonly #buffer = Buffer.alloc(RECEIVE_BYTES);
+  #fd: number;
+  #sequence = 0;
+  #sendBytes = 0;
+  #underWay: Promise<unknown> = Promise.resolve();
+  #received = 0;
+
+  constructor() {
+    this.#fd = this.#libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
+    if (this.#fd < 0) throw new NetlinkError('open a netlink socket', koffi.errno());
+    this.#set(SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  }
+
+  /** Bytes heard so far. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** The answers to a request; throws a NetlinkError when the kernel refuses it. A message is good until the next one. */
+  async ask(request: Buffer, answered: (message: Message) => void): Promise<void> {
+    const sequence = this.#take(1);
+    request.writeUInt32LE(sequence, 8);
+    if (this.#libc.send(this.#fd, request, request.length, MSG_DONTWAIT) < 0) {
+      throw new NetlinkError('ask the kernel', koffi.errno());
+    }
+    const isDump = (request.readUInt16LE(6) & 0x300) === 0x300;
+    for (let until = performance.now() + SLICE_MS; ; ) {
+      const answer = this.#receive();
+      if (answer === undefined) throw new Error('Cannot hear the kernel: an answer was lost');
+      for (const message of messagesOf(answer)) {
+        if (message.sequence !== sequence) continue;
+        if (message.type === DONE || message.type === ERROR) {
+          const errno = errnoOf(message);
+          if (errno > 0) throw new NetlinkError('read from the kernel', errno);
+          return;
+        }
+        answered(message);
+        if (!isDump) return;
+      }
+      if (performance.now() > until) {
+        await nextTurn();
+        until = performance.now() + SLICE_MS;
+      }
+    }
+  }
+
+  /** One transaction. On a thread of its own, since the kernel makes it wait for those of others. */
+  async transact(subsystem: number, messages: readonly Buffer[]): Promise<void> {
+    // Two more mark its beginning and its end.
+    const count = messages.length + 2;
+    const first = this.#take(count);
+    const bytes = batch(subsystem, messages, first);
+    this.#makeRoom(bytes.length);
+    const sent = new Promise<void>((resolve, reject) => {
+      this.#libc.send.async(this.#fd, bytes, bytes.length, MSG_DONTWAIT, (error: Error | null, value: number) => {
+        if (error) reject(error);
+        else if (value < 0) reject(new Error(`Cannot send ${bytes.length} bytes to the kernel`));
+        else resolve();
+      });
+    });
+    this.#underWay = sent.catch(() => undefined);
+    await sent;
+    let acknowledged = false;
+    let refusal: NetlinkError | undefined;
+    for (let answer = this.#receive(); answer !== undefined; answer = this.#receive()) {
+      for (const message of messagesOf(answer)) {
+        if (message.sequence < first || message.sequence >= first + count || message.type !== ERROR) continue;
+        const errno = errnoOf(message);
+        if (errno === 0) acknowledged = true;
+        else refusal ??= new NetlinkError('change the kernel’s tables', errno, message.sequence - first - 1);
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+    if (!acknowledged) throw new Error('Cannot hear the kernel: an answer was lost');
+  }
+
+  /** Once: a second time the number may be somebody else's. */
+  async close(): Promise<void> {
+    await this.#underWay;
+    if (this.#fd >= 0) this.#libc.close(this.#fd);
+    this.#fd = -1;
+  }
+
+  /** The first of so many sequence numbers. */
+  #take(count: number): number {
+    if (this.#sequence > 2 ** 31) this.#sequence = 0;
+    const first = this.#sequence + 1;
+    this.#sequence += count;
+    return first;
+  }
+
+  /** One transaction must fit into the socket's buffer. */
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#sendBytes) return;
+    this.#set(SOL_SOCKET, SO_SNDBUFFORCE, bytes + 4096);
+    this.#sendBytes = bytes;
+  }
+
+  #set(level: number, name: number, value: number): void {
+    this.#libc.setsockopt(this.#fd, level, name, [value], 4);
+  }
+
+  /** One piece of what the kernel said; undefined when there is no more. */
+  #receive(): Buffer | undefined {
+    const length = this.#libc.recv(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT);
+    if (length < 0) {
+      const code = getSystemErrorName(-koffi.errno());
+      if (code === 'EAGAIN') return undefined;
+      throw new Error(`Cannot hear the kernel: ${code}`);
+    }
+    this.#received += length;
+    return this.#buffer.subarray(0, length);
+  }
+}
