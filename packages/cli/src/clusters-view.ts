@@ -37,7 +37,9 @@ function row(cluster: api.Cluster, now: number): readonly Cell[] {
 }
 
 function clusterNotes(cluster: api.Cluster, now: number, paint: Paint): readonly string[] {
-  const error = cluster.lastError ? [`${cluster.name}: ${paint('yellow', printable(cluster.lastError))}\n`] : [];
+  const error = [cluster.lastError, ...cluster.warnings]
+    .filter((reason) => reason !== '')
+    .map((reason) => `${cluster.name}: ${paint('yellow', printable(reason))}\n`);
   if (cluster.quarantinedCount === 0) return error;
   const shown = cluster.quarantined.slice(0, MAX_REFUSED);
   const rows = shown.map(({ key, reason, at }) => [key, formatAge(msFromTimestamp(at), now), reason]);

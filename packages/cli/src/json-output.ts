@@ -43,6 +43,7 @@ export function clusterJson(cluster: api.Cluster): Json {
     nodes: cluster.nodes,
     failures: cluster.failures,
     lastError: cluster.lastError,
+    warnings: cluster.warnings,
     quarantined: cluster.quarantined.map(({ key, reason, at }) => ({ key, reason, at: time(at) })),
     quarantinedCount: cluster.quarantinedCount,
   };

@@ -104,6 +104,7 @@ const cluster: api.Cluster = {
   nodes: 2,
   failures: 0,
   lastError: '',
+  warnings: [],
   quarantined: [],
   quarantinedCount: 0,
 };

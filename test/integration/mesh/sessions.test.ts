@@ -62,7 +62,7 @@ describe('mesh sessions with a real etcd', () => {
     return new Writer(etcd, WEST, 2);
   }
 
-  const west = (): ClusterStatus | undefined => told.statuses.get(WEST);
+  const west = (): ClusterStatus | undefined => told.statuses?.get(WEST);
   const heard = () => until('west is heard', () => west()?.control === 'heard');
 
   it('lists, follows and withdraws', async () => {
@@ -80,7 +80,10 @@ describe('mesh sessions with a real etcd', () => {
       () =>
         told.backends.join() === ['west a/y 10.2.0.2:8080', 'west a/z 10.2.0.3:8080', 'west a/z 10.2.0.4:8080'].join(),
     );
-    assert.deepEqual([west()?.services, west()?.backends, west()?.nodes, west()?.id], [2, 3, 1, 2]);
+    await until(
+      'the status has counted it',
+      () => [west()?.services, west()?.backends, west()?.nodes, west()?.id].join() === '2,3,1,2',
+    );
   });
 
   it('keeps what it knows over a cut, a restart and an emptied etcd, and takes over what is new', async () => {
@@ -210,7 +213,8 @@ describe('mesh sessions with a real etcd', () => {
     const started = performance.now();
     start();
     await heard();
-    assert.deepEqual([west()?.services, west()?.backends, west()?.quarantined.length], [5_001, 25_000, 0]);
+    await until('all is counted', () => west()?.services === 5_001 && west()?.backends === 25_000);
+    assert.deepEqual(west()?.quarantined, []);
     process.stderr.write(`      heard completely after ${Math.round(performance.now() - started)} ms\n`);
   });
 });

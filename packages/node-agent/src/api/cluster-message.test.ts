@@ -8,7 +8,14 @@ describe('clusterMessage()', () => {
   it('says everything about a cluster', () => {
     const at = { seconds: SAMPLE_TIME / 1000, nanos: 0 };
     const quarantined = [{ key: 'cilium/state/x', reason: 'not JSON', at: SAMPLE_TIME }];
-    const status = sampleCluster(WEST, { control: 'failed', heardAt: 0, failures: 3, lastError: 'no', quarantined });
+    const status = sampleCluster(WEST, {
+      control: 'failed',
+      heardAt: 0,
+      failures: 3,
+      lastError: 'no',
+      warnings: ['odd'],
+      quarantined,
+    });
     assert.deepEqual(clusterMessage(status), {
       name: 'west',
       id: 2,
@@ -22,6 +29,7 @@ describe('clusterMessage()', () => {
       nodes: 2,
       failures: 3,
       lastError: 'no',
+      warnings: ['odd'],
       quarantined: [{ key: 'cilium/state/x', reason: 'not JSON', at }],
       quarantinedCount: 1,
     });

@@ -22,6 +22,7 @@ export function clusterMessage(status: ClusterStatus): api.Cluster {
     nodes: status.nodes,
     failures: status.failures,
     lastError: cut(status.lastError),
+    warnings: status.warnings.map(cut),
     quarantined: status.quarantined
       .slice(0, MAX_QUARANTINED)
       .map(({ key, reason, at }) => ({ key: cut(key), reason: cut(reason), at: timestampFromMs(at) })),

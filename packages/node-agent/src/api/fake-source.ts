@@ -186,6 +186,7 @@ export const sampleCluster = (identity: ClusterIdentity, fields: Partial<Cluster
   nodes: 2,
   failures: 0,
   lastError: '',
+  warnings: [],
   quarantined: [],
   ...fields,
 });

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compareLook, followDirectory, lookAt } from './directory.ts';
-import { FakeClock, settle } from './mesh.fixture.ts';
+import { settle, TestClock } from './mesh.fixture.ts';
 
 const none = new Map<string, string>();
 const look = (files: Record<string, string>, unreadable = none) => ({
@@ -33,7 +33,7 @@ describe('compareLook()', () => {
 
 describe('followDirectory()', () => {
   let directory = '';
-  const clock = new FakeClock();
+  const clock = new TestClock();
   const heard: [string, string | undefined][] = [];
   const problems = new Set<string>();
   let looks = 0;

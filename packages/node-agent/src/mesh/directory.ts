@@ -10,9 +10,9 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from './clock.ts';
+import { type Clock, sleep } from '@tombolo/shared/process/clock.ts';
+import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { isClusterFile } from './clustermesh-file.ts';
-import { Bell, childOf } from './tasks.ts';
 
 export type Look =
   | { readonly kind: 'unreadable'; readonly reason: string }
@@ -97,16 +97,14 @@ export interface DirectoryOptions {
 
 /** Resolves when the signal aborts. */
 export async function followDirectory(options: DirectoryOptions, signal: AbortSignal): Promise<void> {
-  const bell = new Bell();
-  const ring = () => bell.ring();
-  signal.addEventListener('abort', ring, { once: true });
+  const notified = new Notifier();
   const known = new Map<string, string>();
   let missed: ReadonlySet<string> = new Set();
   let first = true;
   let watcher: FSWatcher | undefined;
   while (!signal.aborted) {
-    watcher ??= watchQuietly(options.directory, ring);
-    const rung = bell.next();
+    watcher ??= watchQuietly(options.directory, () => notified.notify());
+    const seen = notified.version;
     const look = await lookAt(options.directory, known);
     if (signal.aborted) break;
     if (look.kind === 'unreadable') {
@@ -124,7 +122,9 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
       if (first || changed.size > 0) await options.changed(changed);
       first = false;
     }
-    await nextLook(options, missed.size > 0, rung, signal);
+    // A notification ends the waiting, except for a missed file, which needs its time.
+    if (missed.size > 0) await sleep(options.clock, options.confirmMs, signal);
+    else await notified.changedWithin(seen, options.pollMs, options.clock, signal);
   }
   watcher?.close();
 }
@@ -132,23 +132,10 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
 const describeUnreadable = (files: ReadonlyMap<string, string>): string =>
   [...files].map(([name, reason]) => `Cannot read clustermesh file ${name}: ${reason}`).join('; ');
 
-/** A ring ends the waiting, except for a missed file, which needs its time. */
-async function nextLook(
-  { clock, pollMs, confirmMs }: DirectoryOptions,
-  missed: boolean,
-  rung: Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  const waiting = childOf(signal);
-  const timer = clock.sleep(missed ? confirmMs : pollMs, waiting.signal);
-  await (missed ? timer : Promise.race([timer, rung]));
-  waiting.abort();
-}
-
 /** Undefined where the directory cannot be watched; the regular look remains. */
-function watchQuietly(directory: string, ring: () => void): FSWatcher | undefined {
+function watchQuietly(directory: string, notify: () => void): FSWatcher | undefined {
   try {
-    const watcher = watch(directory, { persistent: false }, ring);
+    const watcher = watch(directory, { persistent: false }, notify);
     watcher.on('error', () => watcher.close());
     return watcher;
   } catch {

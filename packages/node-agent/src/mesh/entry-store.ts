@@ -12,8 +12,8 @@ import type { Quarantined } from '@tombolo/shared/model/service-table.ts';
 export interface EntryStoreOptions<T> {
   /** What `weight` sums up, e.g. the number of backends of a Service. */
   readonly weigh: (value: T) => number;
-  /** Whether a value listed again says nothing new: then the known one stays, with its age. */
-  readonly same: (known: T, listed: T) => boolean;
+  /** Whether a value says nothing new: then the known one stays, with its age. */
+  readonly same: (known: T, heard: T) => boolean;
 }
 
 export class EntryStore<T> {
@@ -25,6 +25,7 @@ export class EntryStore<T> {
   /** Said to be gone, with the revision that says so. */
   readonly #withdrawn = new Map<string, bigint>();
   #weight = 0;
+  #quarantined: readonly Quarantined[] | undefined;
 
   constructor(options: EntryStoreOptions<T>) {
     this.#options = options;
@@ -39,7 +40,8 @@ export class EntryStore<T> {
   }
 
   get quarantined(): readonly Quarantined[] {
-    return [...this.#refused.values()];
+    this.#quarantined ??= [...this.#refused.values()];
+    return this.#quarantined;
   }
 
   /** Of these nothing good was heard, unless they have a value from before. */
@@ -62,15 +64,17 @@ export class EntryStore<T> {
     this.#unlisted.clear();
   }
 
-  /** `path` is the whole key, for people. */
+  /** `path` is the whole key, and `at` the wall time, for people. */
   put(key: string, value: Result<T>, path: string, at: number): 'changed' | 'same' | 'refused' {
     this.#unlisted.delete(key);
     this.#withdrawn.delete(key);
     if (!value.ok) {
+      if (this.#refused.get(key)?.reason === value.error) return 'same';
       this.#refused.set(key, { key: path, reason: value.error, at });
+      this.#quarantined = undefined;
       return 'refused';
     }
-    this.#refused.delete(key);
+    this.#accept(key);
     const known = this.#values.get(key);
     if (known !== undefined && this.#options.same(known, value.value)) return 'same';
     this.#replace(key, value.value);
@@ -78,6 +82,7 @@ export class EntryStore<T> {
   }
 
   withdraw(key: string, revision: string): void {
+    this.#unlisted.delete(key);
     if (this.#values.has(key) || this.#refused.has(key)) this.#withdrawn.set(key, BigInt(revision));
   }
 
@@ -87,7 +92,7 @@ export class EntryStore<T> {
     for (const [key, revision] of upTo) {
       if (this.#withdrawn.get(key) !== revision) continue;
       this.#withdrawn.delete(key);
-      const wasRefused = this.#refused.delete(key);
+      const wasRefused = this.#accept(key);
       if (wasRefused || this.#values.has(key)) gone.push(key);
       this.#replace(key, undefined);
     }
@@ -97,9 +102,17 @@ export class EntryStore<T> {
   clear(): void {
     this.#values.clear();
     this.#refused.clear();
+    this.#quarantined = undefined;
     this.#unlisted.clear();
     this.#withdrawn.clear();
     this.#weight = 0;
+  }
+
+  /** Whether it was refused until now. */
+  #accept(key: string): boolean {
+    const was = this.#refused.delete(key);
+    if (was) this.#quarantined = undefined;
+    return was;
   }
 
   #replace(key: string, value: T | undefined): void {

@@ -18,6 +18,8 @@ export class FakeEtcd {
   readonly #followers = new Set<Follower>();
   #revision = 1;
   #down: Error | undefined;
+  /** Calls fail, and watches go on. */
+  failsGets = false;
   /** Readers opened and not yet closed, and how many there ever were. */
   open = 0;
   opened = 0;
@@ -40,6 +42,11 @@ export class FakeEtcd {
     this.#entries.delete(key);
     this.#revision++;
     for (const follower of this.#matching(key)) this.#sendDelete(follower, key);
+  }
+
+  /** Writes all that there is once more, as an exporter does when it starts. */
+  rewrite(): void {
+    for (const [key, { value }] of [...this.#entries]) this.put(key, value);
   }
 
   /** From now on calls fail, until `up`. Watches stay open and hear nothing, as the real reader repairs them itself. */
@@ -78,6 +85,7 @@ export class FakeEtcd {
         check(key);
         await Promise.resolve();
         if (this.#down) throw this.#down;
+        if (this.failsGets) throw new Error('Cannot read: too many requests');
         const entry = this.#entries.get(key);
         return entry && { value: Buffer.from(entry.value), revision: String(entry.revision) };
       },

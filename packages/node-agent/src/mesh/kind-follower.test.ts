@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 import { ok } from '@tombolo/shared/model/result.ts';
+import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { EntryStore } from './entry-store.ts';
+import { FairWork } from './fair-work.ts';
 import { followKind, type KindFollowerOptions } from './kind-follower.ts';
-import { settle } from './mesh.fixture.ts';
-import { Bell } from './tasks.ts';
+import { settle, TestClock } from './mesh.fixture.ts';
 
 const KEY = 'p/a';
 const put: PrefixEvent = { kind: 'put', key: KEY, value: Buffer.from('1'), revision: '3' };
@@ -36,8 +37,11 @@ function scripted() {
     syncing: () => {},
     listed: () => {},
     isHeard: () => true,
-    bell: new Bell(),
-    now: () => 0,
+    canary: () => {},
+    flush: () => {},
+    signs: new Notifier(),
+    work: new FairWork(),
+    clock: new TestClock(),
   };
   const round = async (index: number) => {
     await settle();
@@ -56,6 +60,7 @@ describe('followKind()', () => {
     const first = await round(0);
     first.handle(put);
     first.handle({ kind: 'synced', revision: '4' });
+    await settle();
     canary.revision = '9';
     first.handle({ kind: 'delete', key: KEY, revision: '5' });
     const second = await round(1);

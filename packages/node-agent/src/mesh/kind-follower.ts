@@ -3,111 +3,112 @@
  * watches, decodes.
  *
  * K1. With canaries, nothing is listed before the canary is there: a finished listing does not prove that the writer
- *     had written everything.
+ *     had written everything. When the canary is gone, all is listed anew once it is back.
  * K2. A withdrawal takes effect only while the cluster is heard, and only if the canary was in place when the withdrawal
  *     happened. So an etcd that lost its data, or leases that ran out after their writer died, take nothing away; when
  *     the canary is back, a new listing decides.
+ * K3. What was heard is decoded by and by, and only the last word for each key.
  */
-import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
-import type { Result } from '@tombolo/shared/model/result.ts';
-import { suffixOf } from '@tombolo/shared/wire/keys.ts';
-import type { EntryStore } from './entry-store.ts';
-import { type Bell, runTogether } from './tasks.ts';
+import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
+import { Notifier } from '@tombolo/shared/process/notifier.ts';
+import { retry } from '@tombolo/shared/process/retry.ts';
+import { EntryDecoding, type EntryDecodingOptions } from './entry-decoding.ts';
+import { runTogether, type Task } from './together.ts';
 
-export interface KindFollowerOptions<T> {
+export interface KindFollowerOptions<T> extends Omit<EntryDecodingOptions<T>, 'sliced'> {
   readonly reader: EtcdReader;
-  readonly prefix: string;
   /** Undefined when the cluster has no canaries. */
   readonly canaryKey: string | undefined;
-  readonly store: EntryStore<T>;
-  readonly decode: (suffix: string, value: Buffer, revision: string) => Result<T>;
-  readonly changed: (suffix: string, value: T | undefined) => void;
-  readonly refused: (key: string, reason: string) => void;
   /** A listing is waited for. */
   readonly syncing: () => void;
-  /** The first listing is complete, and again after each later one that the canary made necessary. */
-  readonly listed: () => void;
+  /** The canary was looked for, and is there or not. */
+  readonly canary: (isThere: boolean) => void;
   readonly isHeard: () => boolean;
-  /** Rung when a canary changed and when a heartbeat came. */
-  readonly bell: Bell;
-  readonly now: () => number;
+  /** Notified when a canary changed and when a heartbeat came. */
+  readonly signs: Notifier;
 }
 
-/** The canary was not in place when something was withdrawn. */
+/** The canary is absent, or was not in place when something was withdrawn. */
 class CanaryMissing extends Error {}
 
 /** Resolves when the signal aborts; rejects when the session is beyond repair. */
 export async function followKind<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
-  ringAtEnd(options.bell, signal);
   while (!signal.aborted) {
     options.syncing();
     await waitForCanary(options, signal);
     if (signal.aborted) return;
     options.store.beginListing();
-    const error = await runTogether([(s) => follow(options, s), (s) => settleWithdrawals(options, s)], signal);
+    const error = await runTogether(listingTasks(options), signal);
     if (error !== undefined && !(error instanceof CanaryMissing)) throw error;
   }
 }
 
-function ringAtEnd(bell: Bell, signal: AbortSignal): void {
-  if (signal.aborted) bell.ring();
-  else signal.addEventListener('abort', () => bell.ring(), { once: true });
+function listingTasks<T>(options: KindFollowerOptions<T>): readonly Task[] {
+  /** There may be withdrawals to settle. */
+  const settling = new Notifier();
+  const decoding = new EntryDecoding({ ...options, sliced: () => settling.notify() });
+  return [
+    (signal) => decoding.run(signal),
+    (signal) => options.reader.follow(options.prefix, (event) => decoding.add(event), signal),
+    (signal) => settleWithdrawals(options, settling, signal),
+    (signal) => watchCanary(options, settling, signal),
+  ];
 }
 
-async function waitForCanary<T>(
-  { reader, canaryKey, bell }: KindFollowerOptions<T>,
+async function waitForCanary<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
+  while (options.canaryKey !== undefined && !signal.aborted) {
+    const seen = options.signs.version;
+    const canary = await getPatiently(options, options.canaryKey, signal);
+    if (signal.aborted) return;
+    options.canary(canary !== undefined);
+    if (canary !== undefined) return;
+    await options.signs.changed(seen, signal);
+  }
+}
+
+/** Looks for the canary with each sign; withdrawals that waited for one may then be settled. */
+async function watchCanary<T>(options: KindFollowerOptions<T>, settling: Notifier, signal: AbortSignal): Promise<void> {
+  for (let seen = options.signs.version; !signal.aborted; ) {
+    await options.signs.changed(seen, signal);
+    seen = options.signs.version;
+    if (options.canaryKey !== undefined) {
+      const canary = await getPatiently(options, options.canaryKey, signal);
+      if (canary === undefined && !signal.aborted) throw new CanaryMissing();
+    }
+    settling.notify();
+  }
+}
+
+async function settleWithdrawals<T>(
+  options: KindFollowerOptions<T>,
+  settling: Notifier,
   signal: AbortSignal,
 ): Promise<void> {
-  while (canaryKey !== undefined && !signal.aborted) {
-    const next = bell.next();
-    if ((await reader.get(canaryKey)) !== undefined) return;
-    await next;
-  }
-}
-
-const follow = <T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> =>
-  options.reader.follow(options.prefix, (event) => applyEvent(options, event), signal);
-
-function applyEvent<T>(options: KindFollowerOptions<T>, event: PrefixEvent): void {
-  const { store, prefix, bell } = options;
-  if (event.kind === 'synced') {
-    store.endListing(event.revision);
-    options.listed();
-    bell.ring();
-    return;
-  }
-  const suffix = suffixOf(event.key, prefix);
-  if (suffix === undefined) return;
-  if (event.kind === 'delete') {
-    store.withdraw(suffix, event.revision);
-    bell.ring();
-    return;
-  }
-  const value = options.decode(suffix, event.value, event.revision);
-  const outcome = store.put(suffix, value, event.key, options.now());
-  if (!value.ok) options.refused(event.key, value.error);
-  else if (outcome === 'changed') options.changed(suffix, value.value);
-}
-
-async function settleWithdrawals<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
-  ringAtEnd(options.bell, signal);
   while (!signal.aborted) {
-    const next = options.bell.next();
+    const seen = settling.version;
     if (options.store.withdrawn.size > 0 && options.isHeard()) await settle(options, signal);
-    else await next;
+    else await settling.changed(seen, signal);
   }
 }
 
-async function settle<T>(
-  { reader, canaryKey, store, changed }: KindFollowerOptions<T>,
-  signal: AbortSignal,
-): Promise<void> {
+async function settle<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
+  const { canaryKey, store, changed, flush } = options;
   const upTo = new Map(store.withdrawn);
   if (canaryKey !== undefined) {
-    const canary = await reader.get(canaryKey);
+    const canary = await getPatiently(options, canaryKey, signal);
     if (signal.aborted) return;
     const placed = canary === undefined ? undefined : BigInt(canary.revision);
     if (placed === undefined || [...upTo.values()].some((revision) => revision < placed)) throw new CanaryMissing();
   }
   for (const key of store.settle(upTo)) changed(key, undefined);
+  flush();
 }
+
+/** Undefined also when the signal aborted. A failed call says nothing about a session: what is beyond repair ends its watches. */
+export const getPatiently = (
+  { reader, clock }: { readonly reader: EtcdReader; readonly clock: Clock },
+  key: string,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<EtcdReader['get']>>> =>
+  retry(() => reader.get(key), { signal, first: 1_000, limit: 30_000, clock });

@@ -2,59 +2,25 @@
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterView, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
-import { encodeClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
+import { encodeClusterConfig, type WireClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
 import { clusterConfigKey, entryKey, HEARTBEAT_KEY, type Layout, syncedKey } from '@tombolo/shared/wire/keys.ts';
 import { encodeNode } from '@tombolo/shared/wire/node.ts';
 import { encodeService } from '@tombolo/shared/wire/service.ts';
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
 import { wireNode } from '@tombolo/shared/wire/to-wire.ts';
-import type { Clock } from './clock.ts';
 import type { MeshListener } from './listener.ts';
 
-/** Lets everything run that waits for nothing but promises. */
+/** Lets everything run that waits for nothing but promises and turns of the event loop. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export class FakeClock implements Clock {
-  #now = 1_000_000;
-  readonly #sleepers = new Set<{ readonly at: number; readonly wake: () => void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  /** How many wait for time to pass. */
-  get sleeping(): number {
-    return this.#sleepers.size;
-  }
-
-  sleep(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const sleeper = { at: this.#now + ms, wake: () => end() };
-      const end = () => {
-        this.#sleepers.delete(sleeper);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      signal.addEventListener('abort', end);
-      this.#sleepers.add(sleeper);
-    });
-  }
-
-  /** Wakes the sleepers one after the other, at their times. */
-  async advance(ms: number): Promise<void> {
+/** A clock that lets everything run before and after it moves. */
+export class TestClock extends FakeClock {
+  override async advance(ms: number): Promise<void> {
     await settle();
-    const until = this.#now + ms;
-    for (;;) {
-      const [next] = [...this.#sleepers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
-      if (next === undefined) break;
-      this.#now = Math.max(this.#now, next.at);
-      next.wake();
-      await settle();
-    }
-    this.#now = until;
+    await super.advance(ms);
     await settle();
   }
 }
@@ -63,7 +29,8 @@ export class FakeClock implements Clock {
 export class Recorder implements MeshListener {
   readonly told: string[] = [];
   readonly services = new Map<string, RemoteService>();
-  statuses: ReadonlyMap<ClusterName, ClusterStatus> = new Map();
+  /** Undefined until told. */
+  statuses: ReadonlyMap<ClusterName, ClusterStatus> | undefined;
 
   /** What was told since the last call. */
   take(): string[] {
@@ -122,13 +89,14 @@ export class Writer<S extends Store> {
     this.canaries = canaries;
   }
 
-  async config(id = this.cluster.id): Promise<void> {
+  async config(id = this.cluster.id, fields: Partial<WireClusterConfig> = {}): Promise<void> {
     const config = encodeClusterConfig({
       id,
       syncedCanaries: this.canaries,
       cached: this.layout === 'cache',
       maxConnectedClusters: 255,
       endpointSlicesExportMode: '',
+      ...fields,
     });
     await this.etcd.put(clusterConfigKey(this.cluster.name), config);
   }

@@ -9,21 +9,23 @@ import {
   type MaxClusters,
   parseClusterName,
 } from '@tombolo/shared/model/cluster.ts';
-import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import { type Clock, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { parseClusterFile } from './clustermesh-file.ts';
 import { followDirectory } from './directory.ts';
+import { FairWork } from './fair-work.ts';
 import type { MeshListener } from './listener.ts';
-import { type Connect, RemoteCluster } from './remote-cluster.ts';
+import { type Connect, Peer } from './peer.ts';
 
 export interface MeshOptions {
   /** `--clustermesh-config`: one file per remote cluster, named for it. */
   readonly directory: string;
   readonly local: ClusterIdentity;
   readonly maxClusters: MaxClusters;
+  /** The ids that clusters had before this start: these keep them. What they have now is in their statuses. */
+  readonly remembered?: ReadonlyMap<ClusterName, number>;
   readonly listener: MeshListener;
   /** `connectReader` of the etcd room. */
   readonly connect: Connect;
@@ -43,14 +45,12 @@ export interface MeshTiming {
   readonly confirmMs: number;
 }
 
+/** Between two statuses that differ only in counts. */
+const COUNTS_MS = 500;
+
 const DEFAULT_TIMING: MeshTiming = { heartbeatMs: 60_000, pollMs: 5_000, confirmMs: 1_000 };
 
 export interface Mesh {
-  /** Names of the clusters in the directory; undefined until it was read once: unknown is not empty. */
-  known(): ReadonlySet<ClusterName> | undefined;
-  statuses(): ReadonlyMap<ClusterName, ClusterStatus>;
-  /** Why the directory cannot be read now; empty when it can. */
-  directoryProblem(): string;
   /** Ends all sessions. Withdraws nothing. */
   close(): Promise<void>;
 }
@@ -64,18 +64,22 @@ class RunningMesh implements Mesh {
   readonly #clock: Clock;
   readonly #timing: MeshTiming;
   readonly #ids: ClusterIds;
-  readonly #clusters = new Map<ClusterName, RemoteCluster>();
+  readonly #peers = new Map<ClusterName, Peer>();
+  readonly #work = new FairWork();
   readonly #stopping = new AbortController();
   readonly #following: Promise<void>;
   #read = false;
   #problem = '';
-  #telling = false;
+  #telling: 'now' | 'later' | undefined;
+  #cancelTelling = (): void => {};
 
   constructor(options: MeshOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#timing = { ...DEFAULT_TIMING, ...options.timing };
-    this.#ids = new ClusterIds(options.local, options.maxClusters);
+    this.#ids = new ClusterIds(options.local, options.maxClusters, options.remembered, () => {
+      for (const { facts } of this.#peers.values()) facts.touch('state');
+    });
     this.#following = followDirectory(
       {
         directory: options.directory,
@@ -88,29 +92,20 @@ class RunningMesh implements Mesh {
     );
   }
 
-  known(): ReadonlySet<ClusterName> | undefined {
-    return this.#read ? new Set(this.#clusters.keys()) : undefined;
-  }
-
-  statuses(): ReadonlyMap<ClusterName, ClusterStatus> {
-    return new Map([...this.#clusters].map(([name, cluster]) => [name, cluster.facts.status]));
-  }
-
-  directoryProblem(): string {
-    return this.#problem;
-  }
-
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#following;
-    await Promise.all([...this.#clusters.values()].map((cluster) => cluster.close()));
+    await Promise.all([...this.#peers.values()].map((peer) => peer.close()));
+    this.#work.stop();
+    this.#cancelTelling();
   }
 
   async #filesChanged(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
     for (const [file, content] of changes) await this.#fileChanged(file, content);
+    if (!this.#read) this.#ids.keep(new Set(this.#peers.keys()));
     this.#read = true;
     this.#report();
-    this.#tell();
+    this.#tell('state');
   }
 
   async #fileChanged(file: string, content: string | undefined): Promise<void> {
@@ -120,44 +115,45 @@ class RunningMesh implements Mesh {
       return;
     }
     if (name.value === this.#options.local.name) return;
-    if (content === undefined) await this.#removeCluster(name.value);
+    if (content === undefined) await this.#removePeer(name.value);
     else this.#configure(name.value, content);
   }
 
   #configure(name: ClusterName, content: string): void {
     const { directory, log } = this.#options;
-    const cluster = this.#clusters.get(name) ?? this.#addCluster(name);
+    const peer = this.#peers.get(name) ?? this.#addPeer(name);
     const config = parseClusterFile(join(directory, name), content, directory);
     if (config.ok) {
-      cluster.setConfig(config.value);
+      peer.setConfig(config.value);
     } else {
       log.error({ cluster: name, reason: config.error }, 'Clustermesh file cannot be used');
-      cluster.setProblem(config.error);
+      peer.setProblem(config.error);
     }
   }
 
-  #addCluster(name: ClusterName): RemoteCluster {
+  #addPeer(name: ClusterName): Peer {
     const { local, maxClusters, listener, connect, log } = this.#options;
-    const cluster = new RemoteCluster({
+    const peer = new Peer({
       name,
       localId: local.id,
       maxClusters,
       ids: this.#ids,
       listener,
       connect,
+      work: this.#work,
       clock: this.#clock,
       log: log.child({ cluster: name }),
       silentAfterMs: 2 * this.#timing.heartbeatMs,
-      touched: () => this.#tell(),
+      touched: (what) => this.#tell(what),
     });
-    this.#clusters.set(name, cluster);
+    this.#peers.set(name, peer);
     log.info({ cluster: name }, 'Cluster added');
-    return cluster;
+    return peer;
   }
 
-  async #removeCluster(name: ClusterName): Promise<void> {
-    await this.#clusters.get(name)?.remove();
-    this.#clusters.delete(name);
+  async #removePeer(name: ClusterName): Promise<void> {
+    await this.#peers.get(name)?.remove();
+    this.#peers.delete(name);
     this.#options.log.info({ cluster: name }, 'Cluster removed');
   }
 
@@ -175,13 +171,17 @@ class RunningMesh implements Mesh {
     this.#options.report?.(reason === '' ? { kind: 'ok' } : { kind: 'degraded', reason });
   }
 
-  /** Many changes in one turn of the event loop are told as one. */
-  #tell(): void {
-    if (this.#telling || !this.#read) return;
-    this.#telling = true;
-    queueMicrotask(() => {
-      this.#telling = false;
-      if (!this.#stopping.signal.aborted) this.#options.listener.statusChanged(this.statuses());
-    });
+  /** Many changes in one turn of the event loop are told as one; counts, which change all the time, now and then. */
+  #tell(what: 'state' | 'counts'): void {
+    if (!this.#read || this.#telling === 'now' || (what === 'counts' && this.#telling === 'later')) return;
+    this.#cancelTelling();
+    const tell = (): void => {
+      this.#telling = undefined;
+      if (this.#stopping.signal.aborted) return;
+      this.#options.listener.statusChanged(new Map([...this.#peers].map(([name, { facts }]) => [name, facts.status])));
+    };
+    this.#telling = what === 'state' ? 'now' : 'later';
+    if (what === 'state') queueMicrotask(tell);
+    else this.#cancelTelling = this.#clock.after(COUNTS_MS, tell);
   }
 }

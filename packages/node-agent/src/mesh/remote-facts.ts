@@ -1,18 +1,18 @@
 /**
  * What is known of one remote cluster, beyond its sessions: who it is, whether it can be heard, its Services and nodes.
- * Tells the listener of every change, in order: Services in one batch per turn of the event loop, and always before a
- * change of the view that they led to. Does no I/O.
+ * Tells the listener of every change, in order: Services in batches, and always before a change of the view that they led
+ * to. Does no I/O.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import type { Result } from '@tombolo/shared/model/result.ts';
-import { type RemoteService, type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
+import type { BackendPort, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import { type Clock, sleep } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { WireClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
-import type { Clock } from './clock.ts';
+import { serviceKeyOfSuffix } from '@tombolo/shared/wire/keys.ts';
 import type { ClusterIds } from './cluster-ids.ts';
 import {
+  applyCanary,
   applyConnection,
   applyFailure,
   applyHeartbeat,
@@ -23,13 +23,14 @@ import {
   applyTick,
   type Control,
   controlStateOf,
+  type Moment,
   newControl,
-  STALE_AFTER_MS,
+  staleAt,
   viewOf,
 } from './control.ts';
 import { EntryStore } from './entry-store.ts';
 import type { MeshListener } from './listener.ts';
-import type { RemoteNode, SessionHost } from './session.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 export interface RemoteFactsOptions {
   readonly name: ClusterName;
@@ -37,47 +38,52 @@ export interface RemoteFactsOptions {
   readonly maxClusters: MaxClusters;
   readonly ids: ClusterIds;
   readonly listener: MeshListener;
-  /** Something of `status` changed. */
-  readonly touched: () => void;
+  /** Something of `status` changed: a state or a reason, which people wait for, or only counts. */
+  readonly touched: (what: 'state' | 'counts') => void;
   readonly log: Logger;
   readonly clock: Clock;
   /** Without a heartbeat for this long the cluster is silent. */
   readonly silentAfterMs: number;
 }
 
-/** Revisions alone do not tell: an etcd that lost its data counts from 1 again. */
-function isSameService(known: RemoteService, listed: RemoteService): boolean {
-  return (
-    known.origin.revision === listed.origin.revision &&
-    known.shared === listed.shared &&
-    isDeepStrictEqual(known.backends, listed.backends)
-  );
-}
+const samePorts = (a: readonly BackendPort[], b: readonly BackendPort[]): boolean =>
+  a === b ||
+  (a.length === b.length &&
+    a.every((port, i) => port.name === b[i]?.name && port.port === b[i].port && port.protocol === b[i].protocol));
 
-function serviceKeyOf(suffix: string): ServiceKey {
-  const slash = suffix.indexOf('/');
-  return serviceKey(suffix.slice(0, slash), suffix.slice(slash + 1));
-}
+/** Not the revision: an exporter that starts writes all that it has anew. */
+const sameService = (a: RemoteService, b: RemoteService): boolean =>
+  a.shared === b.shared &&
+  a.terminating === b.terminating &&
+  a.backends.length === b.backends.length &&
+  samePorts(a.frontendPorts, b.frontendPorts) &&
+  a.backends.every((backend, i) => {
+    const other = b.backends[i];
+    return backend.address === other?.address && backend.zone === other.zone && samePorts(backend.ports, other.ports);
+  });
 
-export class RemoteFacts implements SessionHost {
+export class RemoteFacts {
+  readonly services = new EntryStore<RemoteService>({ weigh: ({ backends }) => backends.length, same: sameService });
+  readonly nodes = new EntryStore<string>({ weigh: () => 0, same: Object.is });
   readonly #options: RemoteFactsOptions;
-  readonly services = new EntryStore({ weigh: ({ backends }: RemoteService) => backends.length, same: isSameService });
-  readonly nodes = new EntryStore<RemoteNode>({ weigh: () => 1, same: isDeepStrictEqual });
+  readonly #refusals: RefusalLog;
+  /** As accepted, now or before this start. */
   #identity: ClusterIdentity | undefined;
   #control: Control;
   #endpoints: readonly string[] = [];
   #fileProblem = '';
   #sessionAt: number;
-  readonly #pending = new Map<ServiceKey, RemoteService | undefined>();
+  #changes = new Map<ServiceKey, RemoteService | undefined>();
   #status: ClusterStatus | undefined;
   #closed = false;
-  /** Ends the wait for a broken connection to make things stale. */
-  #mended = new AbortController();
+  #cancelTick = (): void => {};
 
   constructor(options: RemoteFactsOptions) {
     this.#options = options;
+    this.#refusals = new RefusalLog(options.log, options.clock);
     this.#sessionAt = options.clock.now();
-    this.#control = newControl(this.#sessionAt);
+    this.#control = newControl(this.#moment());
+    this.#identity = options.ids.of(options.name);
   }
 
   get name(): ClusterName {
@@ -92,12 +98,12 @@ export class RemoteFacts implements SessionHost {
     return this.#options.maxClusters;
   }
 
-  now(): number {
-    return this.#options.clock.now();
+  get clock(): Clock {
+    return this.#options.clock;
   }
 
   get isHeard(): boolean {
-    return this.#control.silentSince === undefined;
+    return !this.#control.silent;
   }
 
   /** The settings from its file; a problem with a later version of the file leaves them in force. */
@@ -105,114 +111,109 @@ export class RemoteFacts implements SessionHost {
     this.#fileProblem = problem;
     if (endpoints !== undefined) {
       this.#endpoints = endpoints;
-      this.#update(applyRestart(this.#control, this.now()));
+      this.#update(applyRestart(this.#control, this.#moment()));
     } else if (problem !== '' && this.#endpoints.length === 0) {
-      this.#update(applyFailure(this.#control, problem, this.now()));
+      this.#update(applyFailure(this.#control, problem, this.#moment()));
     }
-    this.#touch();
+    this.touch('state');
   }
 
   beginSession(): void {
-    this.#sessionAt = this.now();
-    this.#noteSilence();
+    this.#sessionAt = this.clock.now();
+    this.#tick();
   }
 
-  configured(config: WireClusterConfig): Result<ClusterIdentity> {
-    if (this.#identity !== undefined && this.#identity.id !== config.id) this.withdrawAll();
-    const claimed = this.#options.ids.claim(this.name, config.id);
+  /** Only an accepted id takes the place of the one before; with it goes all that was said under that one. */
+  configured(id: number): Result<ClusterIdentity> {
+    const claimed = this.#options.ids.claim(this.name, id);
     if (!claimed.ok) return claimed;
+    if (this.#identity !== undefined && this.#identity.id !== id) this.#withdraw(this.#identity);
     this.#identity = claimed.value;
+    this.touch('state');
     return claimed;
   }
 
   serviceChanged(suffix: string, service: RemoteService | undefined): void {
-    if (this.#pending.size === 0) queueMicrotask(() => this.#flush());
-    this.#pending.set(serviceKeyOf(suffix), service);
-    this.#touch();
+    this.#changes.set(serviceKeyOfSuffix(suffix), service);
   }
 
-  nodesChanged(): void {
-    this.#touch();
+  /** Tells the changes so far. */
+  flush(): void {
+    this.touch('counts');
+    if (this.#changes.size === 0 || this.#identity === undefined || this.#closed) return;
+    const changes = this.#changes;
+    this.#changes = new Map();
+    this.#options.listener.servicesChanged(this.#identity, changes);
   }
 
   refused(key: string, reason: string): void {
-    this.#options.log.warn({ key, reason }, 'Remote entry refused');
-    this.#touch();
+    this.#refusals.refused(key, reason);
   }
 
   syncing(): void {
-    this.#update(applySyncing(this.#control, this.now()));
+    this.#update(applySyncing(this.#control, this.#moment()));
+  }
+
+  /** Of the Services. */
+  canary(isThere: boolean): void {
+    const { now, wallTime } = this.#moment();
+    const since = new Date(wallTime - now + (this.#control.faults.unvouched ?? now)).toISOString();
+    const reason = `Cannot list the Services of cluster "${this.name}": expected its canary, which says that they are complete: it is absent since ${since}`;
+    this.#update(applyCanary(this.#control, isThere ? '' : reason, { now, wallTime }));
   }
 
   listed(): void {
-    this.#update(applyListed(this.#control, this.now()));
+    this.#update(applyListed(this.#control, this.#moment()));
   }
 
   heartbeat(mark: string): void {
-    this.#update(applyHeartbeat(this.#control, mark, this.now()));
+    this.#update(applyHeartbeat(this.#control, mark, this.#moment()));
   }
 
   connection(reason: string): void {
-    const wasBroken = this.#control.brokenSince !== undefined;
-    this.#update(applyConnection(this.#control, reason, this.now()));
-    const isBroken = this.#control.brokenSince !== undefined;
-    if (isBroken && !wasBroken) void this.#watchBroken();
-    if (!isBroken) this.#mended.abort();
-  }
-
-  async #watchBroken(): Promise<void> {
-    this.#mended = new AbortController();
-    await this.#options.clock.sleep(STALE_AFTER_MS, this.#mended.signal);
-    this.#update(applyTick(this.#control, this.now()));
+    this.#update(applyConnection(this.#control, reason, this.#moment()));
   }
 
   failed(reason: string): void {
-    this.#update(applyFailure(this.#control, reason, this.now()));
-    this.#noteSilence();
+    this.#tick();
+    this.#update(applyFailure(this.#control, reason, this.#moment()));
   }
 
   /** A session without a sign of life for too long is given up, since a fresh one may fare better. */
   async watchSilence(signal: AbortSignal): Promise<void> {
     const { clock, silentAfterMs } = this.#options;
-    for (;;) {
-      this.#noteSilence();
-      const restartAt = Math.max(this.#control.heardAt, this.#sessionAt) + silentAfterMs;
-      if (this.now() >= restartAt) {
+    while (!signal.aborted) {
+      const restartAt = Math.max(this.#control.heardAt ?? 0, this.#sessionAt) + silentAfterMs;
+      if (clock.now() >= restartAt) {
         throw new Error(`Cannot hear cluster "${this.name}": no heartbeat for ${silentAfterMs / 1000} s`);
       }
-      const wakeAt = this.isHeard ? Math.min(restartAt, this.#silentAt()) : restartAt;
-      await clock.sleep(wakeAt - this.now(), signal);
-      if (signal.aborted) return;
+      await sleep(clock, restartAt - clock.now(), signal);
     }
   }
 
-  #silentAt(): number {
-    return (this.#control.heardAt || this.#sessionAt) + this.#options.silentAfterMs;
-  }
-
-  #noteSilence(): void {
-    if (this.now() >= this.#silentAt()) this.#update(applySilence(this.#control, this.now()));
-  }
-
-  /** All that it said is void: its file is gone, or it has another id now. */
+  /** Its file is gone. */
   withdrawAll(): void {
+    if (this.#identity !== undefined) this.#withdraw(this.#identity);
+    this.#identity = undefined;
+    this.#options.ids.release(this.name);
+    this.touch('state');
+  }
+
+  #withdraw(identity: ClusterIdentity): void {
     this.services.clear();
     this.nodes.clear();
-    this.#pending.clear();
-    const identity = this.#identity;
-    this.#identity = undefined;
-    this.#control = { ...newControl(this.now()), failures: this.#control.failures };
-    if (identity === undefined) return;
-    this.#options.ids.release(identity);
+    this.#changes.clear();
+    const { failures, heartbeat, heardAt, heardWallTime } = this.#control;
+    this.#control = { ...newControl(this.#moment()), failures, heartbeat, heardAt, heardWallTime };
     this.#options.listener.clusterRemoved(identity);
-    this.#touch();
   }
 
   /** Nothing is told from here on. */
   close(): void {
     this.#closed = true;
-    this.#mended.abort();
-    this.#pending.clear();
+    this.#cancelTick();
+    this.#refusals.close();
+    this.#changes.clear();
   }
 
   get status(): ClusterStatus {
@@ -222,43 +223,63 @@ export class RemoteFacts implements SessionHost {
       local: false,
       control: controlStateOf(this.#control),
       since: this.#control.since,
-      heardAt: this.#control.heardAt,
+      heardAt: this.#control.heardWallTime,
       endpoints: this.#endpoints,
       services: this.services.values.size,
       backends: this.services.weight,
       nodes: this.nodes.values.size,
       failures: this.#control.failures,
       lastError: this.#fileProblem || this.#control.lastError,
+      warnings: this.#identity === undefined ? [] : this.#options.ids.warnings(this.#identity),
       quarantined: [...this.services.quarantined, ...this.nodes.quarantined],
     };
     return this.#status;
   }
 
+  /** What `status` says is made anew. */
+  touch(what: 'state' | 'counts'): void {
+    this.#status = undefined;
+    if (!this.#closed) this.#options.touched(what);
+  }
+
+  #moment(): Moment {
+    return { now: this.clock.now(), wallTime: this.clock.wallTime() };
+  }
+
+  #silentAt(): number {
+    return (this.#control.heardAt ?? this.#sessionAt) + this.#options.silentAfterMs;
+  }
+
+  /** Time may have made it silent or stale. */
+  #tick(): void {
+    const isSilent = this.clock.now() >= this.#silentAt();
+    this.#update((isSilent ? applySilence : applyTick)(this.#control, this.#moment()));
+  }
+
   #update(next: Control): void {
     const before = viewOf(this.#control);
     const stateBefore = controlStateOf(this.#control);
+    const errorBefore = this.#control.lastError;
     this.#control = next;
+    this.#tickLater();
     const view = viewOf(next);
     if (this.#identity !== undefined && view.kind !== before.kind && !this.#closed) {
-      this.#flush();
-      const refused = new Set([...this.services.refusedKeys].map(serviceKeyOf));
+      this.flush();
+      const refused = new Set([...this.services.refusedKeys].map(serviceKeyOfSuffix));
       this.#options.listener.viewChanged(this.#identity, view, refused);
     }
     const state = controlStateOf(next);
     if (state !== stateBefore)
       this.#options.log.info({ control: state, reason: next.lastError }, 'Control plane changed');
-    this.#touch();
+    this.touch(state !== stateBefore || next.lastError !== errorBefore ? 'state' : 'counts');
   }
 
-  #flush(): void {
-    if (this.#pending.size === 0 || this.#identity === undefined || this.#closed) return;
-    const changes = new Map(this.#pending);
-    this.#pending.clear();
-    this.#options.listener.servicesChanged(this.#identity, changes);
-  }
-
-  #touch(): void {
-    this.#status = undefined;
-    if (!this.#closed) this.#options.touched();
+  #tickLater(): void {
+    this.#cancelTick();
+    if (this.#closed) return;
+    const silentAt = this.#control.silent ? undefined : this.#silentAt();
+    const at = Math.min(...[silentAt, staleAt(this.#control)].filter((time) => time !== undefined));
+    if (at !== Number.POSITIVE_INFINITY)
+      this.#cancelTick = this.clock.after(Math.max(0, at - this.clock.now()), () => this.#tick());
   }
 }

@@ -25,6 +25,7 @@ export function localStatus({ name, id }: ClusterIdentity, since: number, { entr
     nodes: 0,
     failures: 0,
     lastError: '',
+    warnings: [],
     quarantined: [],
   };
 }

@@ -104,7 +104,7 @@ export interface Quarantined {
 
 export interface ClusterStatus {
   readonly name: ClusterName;
-  /** Undefined until its configuration was read. */
+  /** Undefined until its configuration was accepted, by this agent or one before it. */
   readonly id: number | undefined;
   readonly local: boolean;
   readonly control: ControlState;
@@ -118,5 +118,7 @@ export interface ClusterStatus {
   readonly failures: number;
   /** Empty when all is well. */
   readonly lastError: string;
+  /** What is wrong and does not keep it from being heard, e.g. that another cluster claims its id. */
+  readonly warnings: readonly string[];
   readonly quarantined: readonly Quarantined[];
 }

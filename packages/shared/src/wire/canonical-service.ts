@@ -7,9 +7,10 @@
  */
 import { parseClusterId } from '../model/cluster.ts';
 import { type IpAddress, parseIp } from '../model/ip.ts';
-import type { BackendPort, Origin, RemoteService, ServiceKey } from '../model/service.ts';
+import type { BackendPort, Origin, RemoteService } from '../model/service.ts';
 import type { EntryExpectations } from './expectations.ts';
 import { joinPorts, portsFromWire } from './from-wire.ts';
+import { serviceKeyOfSuffix } from './keys.ts';
 import { isKubernetesName, MAX_BACKENDS, TERMINATING_LABEL, type WirePort } from './service.ts';
 import { MAX_BYTES } from './struct-reader.ts';
 
@@ -75,7 +76,7 @@ export class CanonicalServices {
     const shared = this.#boolean();
     this.#literal(`,"clusterID":${expected.clusterId}}`);
     if (this.#at !== this.#bytes.length) throw UNEXPECTED;
-    return { key: expected.suffix as ServiceKey, shared, terminating, frontendPorts, backends, origin };
+    return { key: serviceKeyOfSuffix(expected.suffix), shared, terminating, frontendPorts, backends, origin };
   }
 
   #identity({ cluster, clusterId, maxClusters, ownId, suffix }: EntryExpectations): void {

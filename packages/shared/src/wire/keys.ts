@@ -3,6 +3,8 @@
  * copy of what others said, where every kind carries the name of the cluster it came from. Every prefix ends in a slash,
  * so that `east` never matches `east-2` and that ranges stay within what a reader's role may see.
  */
+import type { ServiceKey } from '../model/service.ts';
+
 export type Layout = 'state' | 'cache';
 export type EntryKind = 'nodes' | 'services' | 'ip' | 'identities' | 'endpointslices' | 'serviceexports';
 
@@ -27,6 +29,9 @@ export const entryKey = (kind: EntryKind, layout: Layout, cluster: string, suffi
 /** What follows the prefix, or undefined when the key is not below it. */
 export const suffixOf = (key: string, prefix: string): string | undefined =>
   key.length > prefix.length && key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
+
+/** The suffix of a Service's key is the key that it has in the model. */
+export const serviceKeyOfSuffix = (suffix: string): ServiceKey => suffix as ServiceKey;
 
 export const syncedPrefix = (cluster: string): string => `cilium/synced/${cluster}/`;
 

@@ -1,42 +1,43 @@
 /**
  * Keeps a session with one remote cluster for as long as its file is in the directory.
  *
- * R1. The end of a session withdraws nothing: only the cluster's own word, a change of its id, or `remove` does.
+ * R1. The end of a session withdraws nothing: only the cluster's own word, an accepted change of its id, or `remove` does.
  * R2. The backoff starts again from the beginning only after a session held.
  * R3. The log tells each reason once, however often it is tried again: a remote can be away for weeks.
  */
 import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
 import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
-import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { childOf } from '@tombolo/shared/process/notifier.ts';
+import { reasonOf, retry } from '@tombolo/shared/process/retry.ts';
+import type { FairWork } from './fair-work.ts';
 import { RemoteFacts, type RemoteFactsOptions } from './remote-facts.ts';
 import { runSession } from './session.ts';
-import { childOf } from './tasks.ts';
 
 export type Connect = (
   config: EtcdConfig,
   options: { readonly logger: Logger; readonly report: (health: Health) => void },
 ) => EtcdReader;
 
-export interface RemoteClusterOptions extends RemoteFactsOptions {
+export interface PeerOptions extends RemoteFactsOptions {
   readonly connect: Connect;
+  readonly work: FairWork;
 }
 
-const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 30_000;
-const HELD_MS = 10_000;
+const BACKOFF = { first: 1_000, limit: 30_000, heldMs: 10_000 };
 
-export class RemoteCluster {
+export class Peer {
   readonly facts: RemoteFacts;
-  readonly #options: RemoteClusterOptions;
+  readonly #options: PeerOptions;
   readonly #stopping = new AbortController();
   #config: EtcdConfig | undefined;
-  #attempt = new AbortController();
+  /** Sessions with the settings in force. */
+  #sessions = new AbortController();
   #running: Promise<void> | undefined;
   #logged = '';
 
-  constructor(options: RemoteClusterOptions) {
+  constructor(options: PeerOptions) {
     this.#options = options;
     this.facts = new RemoteFacts(options);
   }
@@ -45,7 +46,7 @@ export class RemoteCluster {
   setConfig(config: EtcdConfig): void {
     this.#config = config;
     this.facts.setFile(config.endpoints, '');
-    this.#attempt.abort();
+    this.#sessions.abort();
     this.#running ??= this.#run(this.#stopping.signal);
   }
 
@@ -73,51 +74,38 @@ export class RemoteCluster {
   }
 
   async #run(stopping: AbortSignal): Promise<void> {
-    let delay = firstDelay();
     while (!stopping.aborted && this.#config !== undefined) {
-      this.#attempt = childOf(stopping);
-      const { signal } = this.#attempt;
-      const started = this.#options.clock.now();
-      const error = await this.#session(this.#config, signal);
-      if (signal.aborted || this.#options.clock.now() - started >= HELD_MS) {
-        delay = firstDelay();
-        this.#logged = '';
-      }
-      if (!signal.aborted) {
-        this.#failed(error, delay.delay);
-        await this.#options.clock.sleep(delay.delay, signal);
-        delay = delay.next();
-      }
-      this.#attempt.abort();
+      const config = this.#config;
+      this.#sessions = childOf(stopping);
+      this.#logged = '';
+      await retry((signal) => this.#session(config, signal), {
+        ...BACKOFF,
+        signal: this.#sessions.signal,
+        clock: this.#options.clock,
+        failed: (error, retryMs) => this.#failed(reasonOf(error), retryMs),
+      });
+      this.#sessions.abort();
     }
   }
 
-  #failed(error: unknown, retryMs: number): void {
-    const reason = error instanceof Error ? error.message : `The session ended: ${error}`;
+  #failed(reason: string, retryMs: number): void {
     this.facts.failed(reason);
     if (reason !== this.#logged) this.#options.log.warn({ reason, retryMs }, 'Session with cluster ended');
-    this.#options.log.debug({ error, retryMs }, 'Session will be opened again');
     this.#logged = reason;
   }
 
-  async #session(config: EtcdConfig, signal: AbortSignal): Promise<unknown> {
+  async #session(config: EtcdConfig, sessions: AbortSignal): Promise<void> {
+    const session = childOf(sessions);
+    const { signal } = session;
+    const { log, work, connect } = this.#options;
     this.facts.beginSession();
-    let reader: EtcdReader;
     try {
-      reader = this.#options.connect(config, {
-        logger: whispering(this.#options.log),
-        report: (health) => this.#report(health, signal),
-      });
-    } catch (error) {
-      return error;
-    }
-    const close = () => reader.close();
-    signal.addEventListener('abort', close, { once: true });
-    try {
-      return await runSession(reader, this.facts, signal);
+      const report = (health: Health): void => this.#report(health, signal);
+      const reader = connect(config, { logger: debugOnly(log), report });
+      signal.addEventListener('abort', () => reader.close(), { once: true });
+      await runSession(reader, this.facts, work, signal);
     } finally {
-      signal.removeEventListener('abort', close);
-      reader.close();
+      session.abort();
     }
   }
 
@@ -127,9 +115,7 @@ export class RemoteCluster {
 }
 
 /** What the reader has to say of its connection is among the facts already, and logged with them. */
-function whispering(log: Logger): Logger {
+function debugOnly(log: Logger): Logger {
   const debug: Logger['debug'] = (fields, msg) => log.debug(fields, msg);
-  return { debug, info: debug, warn: debug, error: debug, child: (fields) => whispering(log.child(fields)) };
+  return { debug, info: debug, warn: debug, error: debug, child: (fields) => debugOnly(log.child(fields)) };
 }
-
-const firstDelay = (): Backoff => backoff({ first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS });
