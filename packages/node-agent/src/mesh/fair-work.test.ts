@@ -17,7 +17,7 @@ describe('FairWork', () => {
   }
 
   it('takes turns, and says when a slice is over', async () => {
-    const work = new FairWork();
+    const work = new FairWork({ budgetMs: Number.POSITIVE_INFINITY });
     const told: string[] = [];
     work.request(source('a', 3, told));
     work.request(source('b', 1, told));
@@ -31,7 +31,7 @@ describe('FairWork', () => {
   });
 
   it('leaves what was withdrawn, and stops', async () => {
-    const work = new FairWork();
+    const work = new FairWork({ budgetMs: Number.POSITIVE_INFINITY });
     const told: string[] = [];
     const [a, b] = [source('a', 1, told), source('b', 1, told)];
     work.request(a);

@@ -1,5 +1,5 @@
 /** Work for several clusters, in short slices of the event loop's time and by turns: none of them can take the loop. */
-import { SlicedWork } from '@tombolo/shared/process/slices.ts';
+import { SlicedWork, type SlicedWorkOptions } from '@tombolo/shared/process/slices.ts';
 
 export interface WorkSource {
   /** Does one small piece; false when nothing is left to do for now. */
@@ -12,7 +12,12 @@ export class FairWork {
   /** Those with something to do, in the order in which they take turns. */
   readonly #turns = new Set<WorkSource>();
   readonly #stepped = new Set<WorkSource>();
-  readonly #work = new SlicedWork({ step: () => this.#step(), sliced: () => this.#sliced() });
+  readonly #work: SlicedWork;
+
+  /** How long a slice may last, if not as long as is usual. */
+  constructor(slice: Pick<SlicedWorkOptions, 'budgetMs'> = {}) {
+    this.#work = new SlicedWork({ ...slice, step: () => this.#step(), sliced: () => this.#sliced() });
+  }
 
   request(source: WorkSource): void {
     this.#turns.add(source);

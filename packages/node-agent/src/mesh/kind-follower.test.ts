@@ -40,7 +40,7 @@ function scripted() {
     canary: () => {},
     flush: () => {},
     signs: new Notifier(),
-    work: new FairWork(),
+    work: new FairWork({ budgetMs: Number.POSITIVE_INFINITY }),
     clock: new TestClock(),
   };
   const round = async (index: number) => {
