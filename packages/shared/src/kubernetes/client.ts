@@ -17,8 +17,8 @@ import { readLines } from './lines.ts';
 export interface KubernetesClient {
   /** The API server's address, for people. */
   readonly server: string;
-  /** The parsed answer. Rejects with `ApiError` for a status other than 2xx, with another error when nobody answers. */
-  get(path: string, signal: AbortSignal): Promise<unknown>;
+  /** The text of the answer. Rejects with `ApiError` for a status other than 2xx, with another error when nobody answers. */
+  get(path: string, signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the server ends the answer; rejects as `get` does, when the connection breaks, when nothing was heard
    * for `idleMs`, or with what the handler threw.
@@ -96,7 +96,7 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
 
   return {
     server,
-    get: async (path, signal) => JSON.parse(await text(await opened(path, signal))),
+    get: async (path, signal) => text(await opened(path, signal)),
     stream: async (path, handler, signal, idleMs) => {
       const response = await opened(path, signal);
       response.setTimeout(0);

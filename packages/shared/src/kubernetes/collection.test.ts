@@ -21,9 +21,9 @@ class ScriptedClient implements KubernetesClient {
   readonly #calls: Call[] = [];
   readonly #events = new EventTarget();
 
-  get(path: string, signal: AbortSignal): Promise<unknown> {
+  async get(path: string, signal: AbortSignal): Promise<string> {
     const fail = () => assert.fail('a listing is no stream');
-    return this.#call(path, { opened: fail, line: fail }, signal);
+    return JSON.stringify(await this.#call(path, { opened: fail, line: fail }, signal));
   }
 
   async stream(path: string, handler: StreamHandler, signal: AbortSignal): Promise<void> {
@@ -372,4 +372,27 @@ describe('followCollection()', () => {
     watch.line(event('ADDED', thing('a', '8')));
     assert.deepEqual(heardNow(), []);
   });
+});
+
+describe('followCollection() that lists', () => {
+  for (const [what, characters, limit] of [
+    ['of 5,000 characters', 5_000, '104'],
+    ['so small that 500 of them make half a page', 500, '500'],
+    ['so large that 20 of them make two', 50_000, '20'],
+  ] as const) {
+    it(`asks for as many objects ${what} as make half a million characters`, async () => {
+      const api = new ScriptedClient();
+      const stop = new AbortController();
+      const handler = { changed: () => {}, synced: () => {}, refused: () => {} };
+      const done = followCollection(api, { path: '/things', convert }, handler, stop.signal, silentLogger);
+      const first = await api.next();
+      assert.equal(first.url.searchParams.get('limit'), '100');
+      const padding = 'x'.repeat(characters - 80); // What else an object has is about as long.
+      const items = Array.from({ length: 100 }, (_, i) => thing(`a${i}`, '1', padding));
+      first.answer(list(items, '7', 'more'));
+      assert.ok(Math.abs(Number((await api.next()).url.searchParams.get('limit')) - Number(limit)) <= 2);
+      stop.abort();
+      await done;
+    });
+  }
 });

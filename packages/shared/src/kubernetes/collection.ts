@@ -36,7 +36,7 @@ export interface WatchOptions {
   /** ms since the epoch. */
   readonly now?: () => number;
   readonly random?: () => number;
-  /** Objects a page; 0 lists everything at once. */
+  /** Objects a page, always; 0 lists everything at once. */
   readonly pageSize?: number;
   /** A watch that is silent for so long is opened again. API servers send bookmarks once a minute. */
   readonly idleMs?: number;
@@ -65,6 +65,11 @@ const LONGEST_WAIT_MS = 5000;
 const LONGEST_RETRY_AFTER_MS = 32_000;
 const IDLE_MS = 90_000;
 const RELIST_MS = 3_600_000;
+/** Objects. */
+const FIRST_PAGE = 100;
+const PAGE_LIMITS = { least: 20, most: 500 };
+/** What a page holds is garbage once it is read: more of it at a time is no faster, and stays resident. */
+const PAGE_CHARACTERS = 512 * 1024;
 
 /** Resolves when `signal` aborts; rejects only with what the handler threw. */
 export function followCollection<T>(
@@ -134,7 +139,7 @@ class CollectionFollower<T> {
 
   async #list(signal: AbortSignal): Promise<void> {
     let listing = new Listing<T>();
-    let pageSize = this.#options.pageSize ?? 500;
+    let pageSize = this.#options.pageSize ?? FIRST_PAGE;
     let page: ListPage | undefined;
     let latest: RawObject | undefined;
     do {
@@ -152,6 +157,7 @@ class CollectionFollower<T> {
       if (this.#distrusts) this.#cache.distrust();
       latest = latestOf([latest, ...received.items]);
       this.#cache.collect(listing, received.items);
+      pageSize = this.#options.pageSize ?? nextPageSize(received);
     } while (page?.next !== '');
     this.#deliver(() => this.#cache.replace(listing));
     this.#distrusts = false;
@@ -294,6 +300,11 @@ class CollectionFollower<T> {
     this.#state = { kind: 'failing', since };
     this.#options.report?.({ kind: 'degraded', reason: `${this.#client.server}: ${reason} (since ${since})` });
   }
+}
+
+function nextPageSize({ items, size }: ListPage): number {
+  const fitting = Math.round((PAGE_CHARACTERS * items.length) / size);
+  return Math.min(Math.max(fitting, PAGE_LIMITS.least), PAGE_LIMITS.most);
 }
 
 /** Refusals that a later attempt at the same place can overcome: not logged in, not allowed (yet), overload, faults. */

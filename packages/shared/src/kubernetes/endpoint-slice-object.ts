@@ -19,6 +19,7 @@ import {
   textOf,
   textsOf,
 } from './fields.ts';
+import { oneCopy } from './one-copy.ts';
 import { protocolOf } from './protocol.ts';
 
 type Warn = (sentence: string) => void;
@@ -68,16 +69,23 @@ function endpoints(
     ready,
     serving: flagOf(conditions, 'serving', ready, `${path}.conditions.serving`),
     terminating: flagOf(conditions, 'terminating', false, `${path}.conditions.terminating`),
-    node: textOf(endpoint, 'nodeName', `${path}.nodeName`),
-    zone: zoneOf(endpoint, path),
-    zoneHints: recordsOf(hints, 'forZones', `${path}.hints.forZones`).map((zone) => textOf(zone, 'name')),
-    nodeHints: recordsOf(hints, 'forNodes', `${path}.hints.forNodes`).map((node) => textOf(node, 'name')),
+    node: oneCopy(textOf(endpoint, 'nodeName', `${path}.nodeName`)),
+    zone: oneCopy(zoneOf(endpoint, path)),
+    zoneHints: namesOf(hints, 'forZones', `${path}.hints.forZones`),
+    nodeHints: namesOf(hints, 'forNodes', `${path}.hints.forNodes`),
     hostname: textOf(endpoint, 'hostname', `${path}.hostname`),
     origin,
   };
   return addressesAmong(listOf(endpoint, 'addresses', `${path}.addresses`), `${path}.addresses`, warn).map(
     (address) => ({ address, ...shared }),
   );
+}
+
+const NONE: readonly string[] = [];
+
+function namesOf(hints: Fields, list: string, path: string): readonly string[] {
+  const records = recordsOf(hints, list, path);
+  return records.length === 0 ? NONE : records.map((each) => oneCopy(textOf(each, 'name')));
 }
 
 function zoneOf(endpoint: Fields, path: string): string {

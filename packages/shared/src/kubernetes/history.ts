@@ -53,7 +53,7 @@ export class History {
    * What the listing of the witness tells: the `same` history; `another` one; or nothing, when it has vanished, which
    * happens to objects in any history.
    */
-  judge({ resourceVersion, items }: ListPage): 'same' | 'another' | 'unclear' {
+  judge({ resourceVersion, items }: Pick<ListPage, 'resourceVersion' | 'items'>): 'same' | 'another' | 'unclear' {
     if (this.isAhead(resourceVersion)) return 'another';
     if (this.#last === undefined || !isNumber(this.#last.revision)) return 'same';
     const { key, revision, gone } = this.#last;
@@ -72,9 +72,10 @@ export function latestOf(objects: readonly (RawObject | undefined)[]): RawObject
   }, undefined);
 }
 
-const isNumber = (revision: string): boolean => /^\d+$/.test(revision);
+const isNumber = (revision: string): boolean => /^(0|[1-9]\d*)$/.test(revision);
 
-/** Revisions are numbers (KEP 5504); of a server that has others nothing is concluded. */
+/** Revisions are numbers (KEP 5504), maybe too large for ours; of a server that has others nothing is concluded. */
 function isBefore(revision: string, other: string): boolean {
-  return isNumber(revision) && isNumber(other) && BigInt(revision) < BigInt(other);
+  if (!isNumber(revision) || !isNumber(other)) return false;
+  return revision.length < other.length || (revision.length === other.length && revision < other);
 }

@@ -22,6 +22,8 @@ export interface ListPage {
   readonly resourceVersion: string;
   /** Empty on the last page. */
   readonly next: string;
+  /** Characters. */
+  readonly size: number;
 }
 
 /** Events may have been lost: only a new listing helps. */
@@ -51,14 +53,15 @@ export function decodeWatchEvent(line: string): WatchEvent {
 }
 
 /** Throws when the answer is not a list. */
-export function decodeListPage(body: unknown): ListPage {
+export function decodeListPage(text: string): ListPage {
+  const body: unknown = JSON.parse(text);
   const metadata = isJson(body) ? body['metadata'] : undefined;
   const items = isJson(body) ? (body['items'] ?? []) : undefined;
   const resourceVersion = isJson(metadata) ? textOf(metadata['resourceVersion']) : '';
   if (!isJson(metadata) || !Array.isArray(items) || resourceVersion === '') {
     throw new Error('Cannot read listing: expected items and metadata.resourceVersion');
   }
-  return { items: items.map(rawObject), resourceVersion, next: textOf(metadata['continue']) };
+  return { items: items.map(rawObject), resourceVersion, next: textOf(metadata['continue']), size: text.length };
 }
 
 function rawObject(value: unknown): RawObject {
