@@ -7,7 +7,7 @@ import { remoteServiceFromWire } from './from-wire.ts';
 import { encodeIdentity } from './identity.ts';
 import { encodeIpEntry } from './ip-entry.ts';
 import { encodeNode } from './node.ts';
-import { decodeService, encodeService, type WirePort, type WireService } from './service.ts';
+import { decodeService, encodeService, TERMINATING_LABEL, type WirePort, type WireService } from './service.ts';
 import { wireIdentity, wireIpEntry, wireNode, wireService } from './to-wire.ts';
 
 const east: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
@@ -36,8 +36,9 @@ describe('wireService()', () => {
     );
   });
 
-  it('takes the endpoints that are ready, and those that only serve when none is ready', () => {
-    const terminating = sampleEndpoint('10.0.0.1', { ready: false, serving: true, terminating: true });
+  const terminating = sampleEndpoint('10.0.0.1', { ready: false, serving: true, terminating: true });
+
+  it('takes the endpoints that are ready, and those that are terminating and serve when none is ready', () => {
     const ready = sampleEndpoint('10.0.0.2', { ready: true, serving: false });
     const unready = sampleEndpoint('10.0.0.3', { ready: false, serving: false });
     const taken = (...endpoints: LocalEndpoint[]) => [
@@ -46,6 +47,50 @@ describe('wireService()', () => {
     assert.deepEqual(taken(terminating, ready, unready), ['10.0.0.2']);
     assert.deepEqual(taken(terminating, unready), ['10.0.0.1']);
     assert.deepEqual(taken(unready), []);
+  });
+
+  it('says by a label when all that it gives is terminating, and never by a label of the Service', () => {
+    const ready = sampleEndpoint('10.0.0.2');
+    const labels = { app: 'cart', [TERMINATING_LABEL]: 'true' };
+    const said = (...endpoints: LocalEndpoint[]) =>
+      wireService(east, service({ labels }), endpoints).labels?.get(TERMINATING_LABEL);
+    assert.equal(said(terminating), 'true');
+    assert.equal(said(terminating, ready), undefined);
+    assert.equal(said(ready), undefined);
+    assert.equal(said(), undefined);
+    assert.equal(said(sampleEndpoint('10.0.0.3', { ready: false, serving: false })), undefined);
+  });
+
+  describe('where endpoints share an address', () => {
+    const port = (number: number, name = 'http') => ({ name, protocol: 'TCP', port: number }) as const;
+    const at = (...ports: (readonly [number, Partial<LocalEndpoint>])[]) =>
+      ports.map(([number, more]) => sampleEndpoint('192.168.0.1', { ports: [port(number)], ...more }));
+    const ports = (endpoints: readonly LocalEndpoint[]) =>
+      [...(wireService(east, service(), endpoints).backends?.get('192.168.0.1') ?? [])].map(
+        ([name, { port: number }]) => `${name} ${number}`,
+      );
+    const either = (endpoints: readonly LocalEndpoint[], expected: readonly string[]) => {
+      assert.deepEqual(ports(endpoints), expected);
+      assert.deepEqual(ports(endpoints.toReversed()), expected);
+    };
+
+    it('gives the port of the one that is ready', () => {
+      either(at([8080, { ready: false, serving: false }], [9090, {}]), ['http 9090']);
+      either(at([8080, {}], [9090, { ready: false, serving: false }]), ['http 8080']);
+    });
+
+    it('gives the lowest of two that are ready, and both where their names differ', () => {
+      either(at([9090, {}], [8080, {}]), ['http 8080']);
+      const admin = sampleEndpoint('192.168.0.1', { ports: [port(9000, 'admin')] });
+      assert.deepEqual(ports([...at([8080, {}]), admin]).toSorted(), ['admin 9000', 'http 8080']);
+    });
+
+    it('gives the same zone and hostname in any order', () => {
+      const endpoints = at([8080, { zone: 'b', zoneHints: ['b'], hostname: '' }], [9090, { zone: 'a', hostname: 'h' }]);
+      const text = (some: readonly LocalEndpoint[]) => encodeService(wireService(east, service(), some));
+      assert.equal(text(endpoints), text(endpoints.toReversed()));
+      assert.match(text(endpoints), /"hostnames":\{"192.168.0.1":"h"\},"zones":\{"192.168.0.1":\{"zone":"a"/);
+    });
   });
 
   it('writes {} as the frontends of a headless Service and {} for what is empty', () => {

@@ -4,31 +4,34 @@
  */
 import type { ClusterIdentity } from '../model/cluster.ts';
 import { type Cidr, familyOf, type IpAddress, type IpFamily } from '../model/ip.ts';
+import { compareText } from '../model/order.ts';
 import { type LocalEndpoint, type LocalService, splitServiceKey } from '../model/service.ts';
 import { CLUSTER_LABEL, type WireIdentity } from './identity.ts';
 import type { WireIpEntry } from './ip-entry.ts';
 import type { WireNode, WireNodeAddress } from './node.ts';
-import type { WirePort, WirePorts, WireService, WireZone } from './service.ts';
+import { TERMINATING_LABEL, type WirePort, type WirePorts, type WireService, type WireZone } from './service.ts';
 
 /**
- * The exported form of a shared Service. Frontends are cluster IPs by service ports, none for a headless Service. Where
- * an endpoint has two ports of one name the later one counts.
+ * The exported form of a shared Service. Frontends are cluster IPs by service ports, none for a headless Service. An
+ * address that several endpoints have gets the ports of all of them that are exported.
  */
 export function wireService(
   cluster: ClusterIdentity,
   service: LocalService,
   endpoints: readonly LocalEndpoint[],
 ): WireService {
-  const backends = exportedEndpoints(endpoints);
+  const backends = Map.groupBy(exportedEndpoints(endpoints), ({ address }) => address);
   const frontend = portsByName(service.ports);
+  const { [TERMINATING_LABEL]: _, ...labels } = service.labels;
+  const isTerminating = backends.size > 0 && !endpoints.some(({ ready }) => ready);
   return {
     cluster: cluster.name,
     ...splitServiceKey(service.key),
     frontends: new Map(service.clusterIps.map((address) => [address, frontend])),
-    backends: new Map(backends.map(({ address, ports }) => [address, portsByName(ports)])),
-    hostnames: new Map(backends.flatMap(({ address, hostname }) => (hostname === '' ? [] : [[address, hostname]]))),
-    zones: new Map(backends.flatMap((backend) => (backend.zone === '' ? [] : [[backend.address, zoneOf(backend)]]))),
-    labels: new Map(Object.entries(service.labels)),
+    backends: mapValues(backends, (same) => portsByName(same.flatMap(({ ports }) => ports))),
+    hostnames: mapValues(backends, (same) => least(same.map(({ hostname }) => hostname))),
+    zones: mapValues(backends, (same) => zoneOf(same)),
+    labels: new Map(Object.entries(isTerminating ? { ...labels, [TERMINATING_LABEL]: 'true' } : labels)),
     selector: new Map(Object.entries(service.selector)),
     includeExternal: true,
     shared: true,
@@ -37,19 +40,41 @@ export function wireService(
 }
 
 /**
- * The endpoints that become backends elsewhere: those that are ready, and only when none is, those that still serve.
- * Cilium's exporter gives all that are ready or serving; but the wire has no state, so its readers go on opening
- * connections to a terminating pod until it is gone, and the last of them fail.
+ * The endpoints that become backends elsewhere: those that are ready, and only when none is, those that are terminating
+ * and still serve, marked as such by the label. Cilium's exporter gives all of them without a mark; but backends have no
+ * state on the wire, so its readers go on opening connections to a terminating pod until it is gone, and the last fail.
  */
 export function exportedEndpoints(endpoints: readonly LocalEndpoint[]): readonly LocalEndpoint[] {
   const ready = endpoints.filter((endpoint) => endpoint.ready);
-  return ready.length > 0 ? ready : endpoints.filter((endpoint) => endpoint.serving);
+  return ready.length > 0 ? ready : endpoints.filter(({ serving, terminating }) => serving && terminating);
 }
 
+/** The wire has one port of a name: of several the lowest, whichever was heard of first. */
 const portsByName = (ports: readonly (WirePort & { readonly name: string })[]): WirePorts =>
-  new Map(ports.map(({ name, protocol, port }) => [name, { protocol, port }]));
+  new Map(
+    ports
+      .toSorted((a, b) => b.port - a.port || compareText(b.protocol, a.protocol))
+      .map(({ name, protocol, port }) => [name, { protocol, port }]),
+  );
 
-const zoneOf = ({ zone, zoneHints }: LocalEndpoint): WireZone => ({ zone, forZones: zoneHints });
+/** Without the keys whose value is undefined. */
+const mapValues = <T, U>(map: ReadonlyMap<string, T>, make: (value: T) => U | undefined): ReadonlyMap<string, U> =>
+  new Map(
+    [...map].flatMap(([key, value]) => {
+      const made = make(value);
+      return made === undefined ? [] : [[key, made] as const];
+    }),
+  );
+
+/** The first in the order of texts, of those that are not empty. */
+const least = (texts: readonly string[]): string | undefined =>
+  texts.filter((text) => text !== '').toSorted(compareText)[0];
+
+function zoneOf(endpoints: readonly LocalEndpoint[]): WireZone | undefined {
+  const zone = least(endpoints.map((endpoint) => endpoint.zone));
+  const hints = endpoints.find((endpoint) => endpoint.zone === zone)?.zoneHints;
+  return zone === undefined || !hints ? undefined : { zone, forZones: hints };
+}
 
 export interface NodeFacts {
   readonly name: string;
