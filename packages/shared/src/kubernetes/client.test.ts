@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { ApiError, connectKubernetes, type KubernetesClient } from './client.ts';
 
 const kubeconfig = (server: string, user = '{ token: "secret\\n" }') => `
@@ -80,6 +81,18 @@ describe('KubernetesClient', () => {
     };
     assert.deepEqual(JSON.parse(await client.get('/api/v1/pods?limit=1', signal)), { kind: 'List' });
     assert.deepEqual(asked, ['/base/api/v1/pods?limit=1', 'Bearer secret']);
+  });
+
+  it('send() sends what it is given, also with DELETE, and parses the answer', async () => {
+    for (const method of ['POST', 'PUT', 'DELETE'] as const) {
+      let asked: unknown[] = [];
+      answer = async (request, response) => {
+        asked = [request.method, request.headers['content-type'], JSON.parse(await text(request))];
+        response.end('{"kind":"Lease"}');
+      };
+      assert.equal(await client.send(method, '/x', { spec: 'ä' }, signal), '{"kind":"Lease"}');
+      assert.deepEqual(asked, [method, 'application/json', { spec: 'ä' }]);
+    }
   });
 
   it('get() rejects when nobody answers in time', async () => {

@@ -19,6 +19,8 @@ export interface KubernetesClient {
   readonly server: string;
   /** The text of the answer. Rejects with `ApiError` for a status other than 2xx, with another error when nobody answers. */
   get(path: string, signal: AbortSignal): Promise<string>;
+  /** As `get`, with a body. */
+  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body: unknown, signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the server ends the answer; rejects as `get` does, when the connection breaks, when nothing was heard
    * for `idleMs`, or with what the handler threw.
@@ -70,14 +72,19 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
     return options;
   }
 
-  async function open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const options = await optionsOf(signal);
+  async function open(path: string, signal: AbortSignal, method = 'GET', body?: string): Promise<IncomingMessage> {
+    const options = { ...(await optionsOf(signal)), method };
+    if (body !== undefined) {
+      // Node adds no length to the body of a DELETE.
+      const about = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+      options.headers = { ...options.headers, ...about };
+    }
     const url = new URL(base.pathname.replace(/\/$/, '') + path, base);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = (base.protocol === 'http:' ? httpRequest : httpsRequest)(url, options, resolve);
       request.on('error', reject);
       request.setTimeout(answerMs, () => request.destroy(new Error(`no answer within ${answerMs / 1000} s`)));
-      request.end();
+      request.end(body);
     });
     const { statusCode = 0, headers } = response;
     if (statusCode >= 200 && statusCode < 300) return response;
@@ -85,9 +92,9 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
   }
 
   /** K1. The server's address stays that of the start. */
-  async function opened(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  async function opened(...request: Parameters<typeof open>): Promise<IncomingMessage> {
     try {
-      return await open(path, signal);
+      return await open(...request);
     } catch (error) {
       if (isAboutCredentials(error)) config = reloaded(source) ?? config;
       throw error;
@@ -97,6 +104,7 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
   return {
     server,
     get: async (path, signal) => text(await opened(path, signal)),
+    send: async (method, path, body, signal) => text(await opened(path, signal, method, JSON.stringify(body))),
     stream: async (path, handler, signal, idleMs) => {
       const response = await opened(path, signal);
       response.setTimeout(0);

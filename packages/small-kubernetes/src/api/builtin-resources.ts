@@ -64,6 +64,7 @@ export const builtinResources: readonly ResourceDefinition[] = [
   define('/events ev', 'Event', selectable(...['kind', 'namespace', 'name', 'uid'].map((f) => `involvedObject.${f}`))),
   define('apps/deployments deploy', 'Deployment', workload, { table: tables.deploymentTable }),
   define('apps/replicasets rs', 'ReplicaSet', workload, { table: tables.replicaSetTable }),
+  define('coordination.k8s.io/leases', 'Lease'),
   define('discovery.k8s.io/endpointslices', 'EndpointSlice', counted, { table: tables.endpointSliceTable }),
 ];
 
