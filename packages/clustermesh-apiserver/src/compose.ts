@@ -1,14 +1,21 @@
-/** The only file that wires rooms: Kubernetes → exports → etcd, with health and metrics beside. */
+/**
+ * The only file that wires rooms: Kubernetes → exports → etcd, with health and metrics beside. Of several exporters to one
+ * etcd one writes; the others do everything else, so as to be able to go on at once.
+ */
+import { randomUUID } from 'node:crypto';
 import { connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import { openKeyspace } from '@tombolo/shared/etcd/keyspace/open-keyspace.ts';
+import type { Fence } from '@tombolo/shared/etcd/write/fence.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
-import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import { every, sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth } from '@tombolo/shared/process/http.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { encodeClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
 import { identityRange } from '@tombolo/shared/wire/identity.ts';
-import { clusterConfigKey, HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
+import { clusterConfigKey, EXPORTER_KEY, HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
 import { Registry } from 'prom-client';
 import type { ApiserverConfig } from './config.ts';
@@ -20,10 +27,11 @@ import { NodeExport } from './export/node-export.ts';
 import { PodExport } from './export/pod-export.ts';
 import { Publisher } from './export/publisher.ts';
 import { ServiceExport } from './export/service-export.ts';
-import { Gate } from './gate.ts';
 import { guardEtcd } from './guard.ts';
-import { KINDS, type Kind, mapKinds, NEEDS, type Need, PART_OF } from './kinds.ts';
+import { KINDS, type Kind, mapKinds, NEEDS, PART_OF } from './kinds.ts';
+import { Leadership } from './leadership.ts';
 import { ApiserverMetrics } from './metrics.ts';
+import { SourceTrust } from './source-trust.ts';
 import { followSources, type SourceTargets } from './sources.ts';
 import { TruncationLog } from './truncations.ts';
 
@@ -39,13 +47,16 @@ export interface Apiserver {
 const MAX_VALUE_BYTES = 1_572_864 - 4096;
 const HEARTBEAT_MS = 60_000;
 const REANNOUNCE_MS = 300_000;
+/** Whoever is alone writes by then. */
+const ALONE_MS = 500;
 
 /** Throws a sentence for a bad kubeconfig or a health port that is taken. Nobody else has to be reachable. */
 export async function startApiserver(config: ApiserverConfig, log: Logger): Promise<Apiserver> {
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const stopping = new AbortController();
-  const parts = createParts(config, log, stopping.signal);
-  const { writer, keyspaces, exports, health, metrics } = parts;
+  const instance = config.instance ?? randomUUID();
+  const parts = createParts(config, instance, log, stopping.signal);
+  const { writer, keyspaces, exports, health, metrics, trust } = parts;
   const { healthHost: host, healthPort: port } = config;
   const server = await serveHealth({ host, port, health, metrics: async () => metrics.registry }).catch(
     (error: unknown) => {
@@ -53,24 +64,29 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
       throw error;
     },
   );
-  const gate = new Gate<Need>();
   const publishers = createPublishers(parts);
   const targets: SourceTargets = {
     ...exports,
     touched: (source) => {
       for (const kind of PART_OF[source]) publishers[kind].touch();
     },
-    synced: (source) => gate.open(source),
+    synced: (source) => trust.complete(source),
     refused: (source) => metrics.objectRefused(source),
-    report: (source, state) => health.report(`kubernetes/${source}`, state),
+    report: (source, state) => {
+      trust.report(source, state);
+      health.report(`kubernetes/${source}`, state);
+    },
   };
-  keyspaces.control.enforce(clusterConfigKey(config.cluster.name), clusterConfig(config));
   const stopClock = startClock(parts, publishers);
+  const leadership = createLeadership(parts, client);
+  const leading = leadership.run(stopping.signal);
   const done = Promise.all([
+    leading,
     followSources(client, targets, stopping.signal, log),
-    adopt(parts, gate),
+    adopt(parts),
     guard(parts),
-    ...KINDS.map((kind) => publish(publishers[kind], gate, kind, stopping.signal)),
+    control(parts),
+    ...KINDS.map((kind) => publish(parts, publishers[kind])),
   ]).then(() => {});
   return {
     healthPort: server.port,
@@ -78,6 +94,7 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
     stop: async () => {
       stopping.abort();
       stopClock();
+      await leading;
       for (const keyspace of Object.values(keyspaces)) keyspace.close();
       writer.close();
       await Promise.allSettled([done, server.close()]);
@@ -88,10 +105,14 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
 
 interface Parts {
   readonly config: ApiserverConfig;
+  /** Our name among those that export into the same etcd. */
+  readonly instance: string;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly health: HealthTree;
   readonly writer: EtcdWriter;
+  readonly fence: Fence;
+  readonly trust: SourceTrust;
   readonly exports: Exports;
   /** One for each kind, so that a key which etcd refuses holds up no other kind; `control` for the rest. */
   readonly keyspaces: Readonly<Record<Kind | 'control', Keyspace>>;
@@ -108,15 +129,23 @@ interface Exports {
   readonly entries: Readonly<Record<Kind, EntrySource>>;
 }
 
-function createParts(config: ApiserverConfig, log: Logger, signal: AbortSignal): Parts {
+function createParts(config: ApiserverConfig, instance: string, log: Logger, signal: AbortSignal): Parts {
   const health = new HealthTree();
   health.expect(...KINDS);
   const { endpoints, ca, cert, key } = config.etcd;
   const logger = log.child({ room: 'etcd' });
   const writer = connectWriter(
     { endpoints, tls: { ca, cert, key } },
-    { leaseTtlSeconds: config.leaseTtlSeconds, logger, report: (state) => health.report('etcd', state) },
+    {
+      leaseTtlSeconds: config.leaseTtlSeconds,
+      logger,
+      fence: { key: EXPORTER_KEY, holder: instance },
+      report: (state) => health.report('etcd', state),
+      reportSpace: (state) => health.report('etcd space', state),
+    },
   );
+  const { fence } = writer;
+  if (!fence) throw new Error('Cannot export: expected a fence: there is none');
   const exports = createExports(config);
   const keyspaces = { ...mapKinds(() => openKeyspace(writer, { logger })), control: openKeyspace(writer, { logger }) };
   const complete = new Set<Kind>();
@@ -133,7 +162,8 @@ function createParts(config: ApiserverConfig, log: Logger, signal: AbortSignal):
     podsWithoutIdentity: () => exports.pods.withoutIdentity.size,
     leases: () => writer.leases,
   });
-  return { config, log, signal, health, writer, exports, keyspaces, complete, metrics };
+  const trust = new SourceTrust(systemClock);
+  return { config, instance, log, signal, health, writer, fence, trust, exports, keyspaces, complete, metrics };
 }
 
 function createExports({ cluster, maxClusters, defaultGlobalNamespace }: ApiserverConfig): Exports {
@@ -147,34 +177,42 @@ function createExports({ cluster, maxClusters, defaultGlobalNamespace }: Apiserv
 }
 
 function createPublishers(parts: Parts): Readonly<Record<Kind, Publisher>> {
-  const { config, log, signal, health, writer, exports, keyspaces, complete, metrics } = parts;
+  const { config, log, health, writer, exports, keyspaces, complete, metrics, trust } = parts;
   const startedAt = performance.now();
   const truncations = new TruncationLog(log);
   return mapKinds((kind) => {
+    const [source, keyspace] = [exports.entries[kind], keyspaces[kind]];
     const onComplete = () => {
+      if (complete.has(kind)) return;
       complete.add(kind);
+      log.info({ kind, entries: source.size }, 'All entries of the kind are written');
       health.report(kind, { kind: 'ok' });
       if (complete.size === KINDS.length) metrics.bootstrapped((performance.now() - startedAt) / 1000);
     };
-    const onFlushed = kind === 'services' ? () => truncations.report(exports.services.truncated) : () => {};
-    const [source, keyspace] = [exports.entries[kind], keyspaces[kind]];
     return new Publisher({
-      kind,
-      cluster: config.cluster.name,
-      source,
-      keyspace,
-      writer,
-      log,
-      signal,
-      onComplete,
-      onFlushed,
+      ...{ kind, cluster: config.cluster.name, source, keyspace, writer, clock: systemClock, log, onComplete },
+      trusted: (signal) => trust.in(NEEDS[kind], signal),
+      onFlushed: kind === 'services' ? () => truncations.report(exports.services.truncated) : () => {},
     });
   });
 }
 
-async function adopt({ config, log, signal, writer, exports }: Parts, gate: Gate<Need>): Promise<void> {
+function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
+  const { config, instance, log, health, fence, trust } = parts;
+  return new Leadership({
+    ...{ fence, client, log, clock: systemClock, namespace: config.leaseNamespace, instance },
+    unanswered: () => trust.unanswered(),
+    report: (state) => health.report('leader election', state),
+    writes: (who) => {
+      // A standby is ready when it could take over.
+      for (const kind of KINDS) if (who === 'another' && trust.has(NEEDS[kind])) health.report(kind, { kind: 'ok' });
+    },
+  });
+}
+
+async function adopt({ config, log, signal, writer, exports, trust }: Parts): Promise<void> {
   await adoptIdentities(writer, exports.numbers, config.cluster, config.maxClusters, signal, log);
-  if (!signal.aborted) gate.open('identities');
+  if (!signal.aborted) trust.complete('identities');
 }
 
 async function guard({ config, log, signal, health }: Parts): Promise<void> {
@@ -184,10 +222,26 @@ async function guard({ config, log, signal, health }: Parts): Promise<void> {
   await guardEtcd(remoteUser, { config, log, signal, report: (state) => health.report('etcd users', state) });
 }
 
-async function publish(publisher: Publisher, gate: Gate<Need>, kind: Kind, signal: AbortSignal): Promise<void> {
-  await gate.opened(NEEDS[kind], signal);
-  if (signal.aborted) return;
-  await publisher.begin().catch((error: unknown) => {
+/** What depends on no source. */
+async function control({ config, keyspaces, signal }: Parts): Promise<void> {
+  const key = clusterConfigKey(config.cluster.name);
+  await unlessClosed(signal, keyspaces.control.adopt(key));
+  if (!signal.aborted) keyspaces.control.enforce(key, clusterConfig(config));
+}
+
+/** Keeps what is there alive until we may write, and then writes. */
+async function publish({ fence, signal }: Parts, publisher: Publisher): Promise<void> {
+  await Promise.race([fence.held(signal), sleep(systemClock, ALONE_MS, signal)]);
+  while (!signal.aborted) {
+    if (!fence.tenure) await unlessClosed(signal, publisher.adopt());
+    await fence.held(signal);
+    if (fence.tenure) await unlessClosed(signal, publisher.lead(fence.tenure));
+  }
+}
+
+/** A keyspace that is closed as the program ends rejects what is under way. */
+async function unlessClosed(signal: AbortSignal, work: Promise<unknown>): Promise<void> {
+  await work.catch((error: unknown) => {
     if (!signal.aborted) throw error;
   });
 }
@@ -206,13 +260,13 @@ function startClock(
     for (const kind of complete) publishers[kind].announce();
   };
   beat();
-  const timers = [
-    setInterval(beat, HEARTBEAT_MS),
-    setInterval(sweep, HEARTBEAT_MS),
-    setInterval(announce, REANNOUNCE_MS),
+  const stops = [
+    every(systemClock, HEARTBEAT_MS, beat),
+    every(systemClock, HEARTBEAT_MS, sweep),
+    every(systemClock, REANNOUNCE_MS, announce),
   ];
   return () => {
-    for (const timer of timers) clearInterval(timer);
+    for (const stop of stops) stop();
   };
 }
 

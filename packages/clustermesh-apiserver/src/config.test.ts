@@ -33,6 +33,8 @@ describe('parseApiserverConfig()', () => {
       healthPort: 9880,
       defaultGlobalNamespace: true,
       leaseTtlSeconds: 900,
+      instance: undefined,
+      leaseNamespace: 'kube-system',
       logLevel: 'info',
     });
   });
@@ -41,7 +43,7 @@ describe('parseApiserverConfig()', () => {
     const args =
       '--cluster-name=west --cluster-id=300 --max-connected-clusters=511 --kubeconfig=/k --etcd-endpoints=https://a:1,https://b:2 ' +
       '--etcd-ca=/ca --etcd-cert=/cert --etcd-key=/key --etcd-remote-user=remote --health-host=:: --health-port=0 --default-global-namespace=false ' +
-      '--kvstore-lease-ttl=1h30m --log-level=debug';
+      '--kvstore-lease-ttl=1h30m --instance=one --lease-namespace=mesh --log-level=debug';
     assert.deepEqual(parsed(args.split(' ')), {
       cluster: { name: 'west', id: 300 },
       maxClusters: 511,
@@ -51,6 +53,8 @@ describe('parseApiserverConfig()', () => {
       healthPort: 0,
       defaultGlobalNamespace: false,
       leaseTtlSeconds: 5400,
+      instance: 'one',
+      leaseNamespace: 'mesh',
       logLevel: 'debug',
     });
   });

@@ -27,6 +27,10 @@ export interface ApiserverConfig {
   /** Whether namespaces without the annotation take part in the mesh. */
   readonly defaultGlobalNamespace: boolean;
   readonly leaseTtlSeconds: number;
+  /** Our name among those that export into the same etcd; undefined: one that nobody else has. */
+  readonly instance: string | undefined;
+  /** Where the Lease is by which one of them is elected. */
+  readonly leaseNamespace: string;
   readonly logLevel: LogLevel;
 }
 
@@ -45,6 +49,9 @@ export const USAGE = `Usage: clustermesh-apiserver --cluster-name NAME --cluster
   --health-port PORT                   default: 9880; 0 takes any free port
   --default-global-namespace BOOL      namespaces without clustermesh.cilium.io/global take part; default: true
   --kvstore-lease-ttl DURATION         how long entries outlive a dead apiserver, 25s to 24h; default: 15m
+  --instance NAME                      which of several exporters to one etcd this is; one that bears the name of another
+                                       replaces it at once. Default: a name that nobody else has
+  --lease-namespace NAMESPACE          of the Lease by which one of them is elected; default: kube-system
   --log-level debug|info|warn|error    default: info
 
 Each flag may also be given in the environment: --cluster-name as TOMBOLO_CLUSTER_NAME.
@@ -64,6 +71,8 @@ const DEFAULTS = {
   'health-port': '9880',
   'default-global-namespace': 'true',
   'kvstore-lease-ttl': '15m',
+  instance: undefined,
+  'lease-namespace': 'kube-system',
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
@@ -81,6 +90,8 @@ export function parseApiserverConfig(args: readonly string[], env: Environment):
     healthPort: flags.port('health-port'),
     defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
     leaseTtlSeconds: flags.take(leaseTtl(flags.text('kvstore-lease-ttl')), 900),
+    instance: flags.given('instance'),
+    leaseNamespace: flags.text('lease-namespace'),
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
 }

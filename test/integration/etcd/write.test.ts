@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import { type Keyspace, openKeyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
+import { openKeyspace } from '@tombolo/shared/etcd/keyspace/open-keyspace.ts';
 import { EtcdError } from '@tombolo/shared/etcd/session/errors.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { EtcdServer, until } from './etcd-server.ts';

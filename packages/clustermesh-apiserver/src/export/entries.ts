@@ -6,16 +6,18 @@ export type EntryChanges = ReadonlyMap<string, string | undefined>;
 
 /** Entries of one kind. */
 export interface EntrySource {
-  /** New values, and `undefined` for entries that are to go, since the last call. */
-  takeChanges(): EntryChanges;
+  /** New values, and `undefined` for entries that are to go, since the last call. `now` is by a clock for deciding. */
+  takeChanges(now: number): EntryChanges;
+  /** By that clock: when there is more to take, which was held back. */
+  readonly heldBackUntil?: number | undefined;
   /** Suffixes that an earlier life may have written and of which nothing can be said now: they stay. */
   readonly keep: ReadonlySet<string>;
-  /** How many entries were said and not taken back. */
+  /** How many entries were exported and not taken back. */
   readonly size: number;
 }
 
-/** The difference between what was said last and what is to be said now. */
-export class Said {
+/** What was exported last, to tell what is news. */
+export class ExportedValues {
   readonly #values = new Map<string, string>();
 
   /** True when `value` is news for `suffix`. */

@@ -84,7 +84,7 @@ function entriesAfter(facts: readonly Fact[], every: number): ReadonlyMap<string
   const entries = new Map<string, string>();
   const read = () => {
     for (const [kind, source] of Object.entries(sources)) {
-      for (const [suffix, value] of source.takeChanges()) {
+      for (const [suffix, value] of source.takeChanges(0)) {
         if (value === undefined) assert(entries.delete(`${kind}/${suffix}`), 'only what was said is taken back');
         else entries.set(`${kind}/${suffix}`, value);
       }

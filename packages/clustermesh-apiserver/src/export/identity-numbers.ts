@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { IdentityRange } from '@tombolo/shared/wire/identity.ts';
-import { type EntryChanges, Said } from './entries.ts';
+import { type EntryChanges, ExportedValues } from './entries.ts';
 
 /** Sweeps that an unused number outlives. */
 const IDLE_SWEEPS = 15;
@@ -20,7 +20,7 @@ export class IdentityNumbers {
   /** Sweeps seen since a number lost its last user. */
   readonly #idle = new Map<number, number>();
   readonly #dirty = new Set<number>();
-  readonly #said = new Said();
+  readonly #exported = new ExportedValues();
 
   constructor(range: IdentityRange) {
     this.#range = range;
@@ -80,14 +80,14 @@ export class IdentityNumbers {
     for (const number of this.#dirty) {
       const wanted = this.#users.has(number) || this.#idle.has(number);
       const value = wanted ? this.#texts.get(number) : undefined;
-      if (this.#said.update(`${number}`, value)) changes.set(`${number}`, value);
+      if (this.#exported.update(`${number}`, value)) changes.set(`${number}`, value);
     }
     this.#dirty.clear();
     return changes;
   }
 
   get size(): number {
-    return this.#said.size;
+    return this.#exported.size;
   }
 
   #allocate(text: string): number | undefined {

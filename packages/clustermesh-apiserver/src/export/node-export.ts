@@ -4,11 +4,11 @@ import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { parseCidr } from '@tombolo/shared/model/ip.ts';
 import { encodeNode } from '@tombolo/shared/wire/node.ts';
 import { wireNode } from '@tombolo/shared/wire/to-wire.ts';
-import { type EntryChanges, type EntrySource, Said } from './entries.ts';
+import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 
 export class NodeExport implements EntrySource {
   readonly #cluster: ClusterIdentity;
-  readonly #said = new Said();
+  readonly #exported = new ExportedValues();
   /** Heard since the last call of `takeChanges`. */
   readonly #heard = new Map<string, KubernetesNode | undefined>();
   readonly #refused = new Set<string>();
@@ -30,7 +30,7 @@ export class NodeExport implements EntrySource {
     const changes = new Map<string, string | undefined>();
     for (const [name, node] of this.#heard) {
       const entry = node && nodeEntry(this.#cluster, node);
-      if (this.#said.update(name, entry)) changes.set(name, entry);
+      if (this.#exported.update(name, entry)) changes.set(name, entry);
     }
     this.#heard.clear();
     return changes;
@@ -41,7 +41,7 @@ export class NodeExport implements EntrySource {
   }
 
   get size(): number {
-    return this.#said.size;
+    return this.#exported.size;
   }
 }
 

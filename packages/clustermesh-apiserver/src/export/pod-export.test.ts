@@ -110,7 +110,7 @@ describe('PodExport', () => {
   it('writes every address with its node and identity', () => {
     const addresses = [ip('10.1.0.1'), ip('fd00::1')];
     pods.podChanged('shop/cart', pod('shop/cart', '10.1.0.1', { addresses, labels: { app: 'cart' } }));
-    const [[id, text] = []] = [...pods.identities.takeChanges()];
+    const [[id, text] = []] = [...pods.identities.takeChanges(0)];
     assert.match(text ?? '', /k8s:io.cilium.k8s.namespace.labels.team=a;/);
     const entries = pods.takeChanges();
     assert.deepEqual([...entries.keys()], ['10.1.0.1', 'fd00::1']);

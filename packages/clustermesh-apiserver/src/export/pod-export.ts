@@ -8,7 +8,7 @@ import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
 import { encodeIpEntry, ipEntrySuffix } from '@tombolo/shared/wire/ip-entry.ts';
 import { wireIpEntry } from '@tombolo/shared/wire/to-wire.ts';
-import { type EntryChanges, type EntrySource, Said } from './entries.ts';
+import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 import { identityText } from './identity-labels.ts';
 import type { IdentityNumbers } from './identity-numbers.ts';
 import type { Namespaces } from './namespaces.ts';
@@ -24,7 +24,7 @@ export class PodExport implements EntrySource {
   readonly #dirtyNamespaces = new Set<string>();
   readonly #dirtyAddresses = new Set<IpAddress>();
   readonly #withoutIdentity = new Set<string>();
-  readonly #said = new Said();
+  readonly #exported = new ExportedValues();
   /** The numbers that pods use; each pod is given its own before they are read. */
   readonly identities: EntrySource;
 
@@ -59,7 +59,7 @@ export class PodExport implements EntrySource {
     for (const address of this.#dirtyAddresses) {
       const suffix = ipEntrySuffix({ ip: address });
       const value = this.#entry(address);
-      if (this.#said.update(suffix, value)) changes.set(suffix, value);
+      if (this.#exported.update(suffix, value)) changes.set(suffix, value);
     }
     this.#dirtyAddresses.clear();
     return changes;
@@ -71,7 +71,7 @@ export class PodExport implements EntrySource {
   }
 
   get size(): number {
-    return this.#said.size;
+    return this.#exported.size;
   }
 
   /** Gives every pod its identity: in the order of their texts, so that equal facts lead to equal numbers. */

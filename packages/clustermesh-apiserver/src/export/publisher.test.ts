@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
-import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { EntryChanges, EntrySource } from './entries.ts';
 import { Publisher } from './publisher.ts';
 
 const PREFIX = 'cilium/state/services/v1/east/';
 const CANARY = 'cilium/synced/east/cilium/state/services/v1';
+const PRUNE = `prune ${PREFIX} but ${PREFIX}shop/refused`;
 
 /** Facts that the test sets; says what is new. */
 class Source implements EntrySource {
   readonly keep = new Set(['shop/refused']);
+  heldBackUntil: number | undefined;
   readonly #all = new Map<string, string>();
   #changes = new Map<string, string | undefined>();
 
@@ -35,13 +37,19 @@ class Source implements EntrySource {
 /** An etcd whose writes are done when the test says so. */
 class Etcd {
   readonly did: string[] = [];
-  failing = 0;
+  canary: string | undefined;
   #lost: (keys: readonly string[]) => void = () => {};
   #written: PromiseWithResolvers<void>[] = [];
 
   readonly keyspace = {
     set: (key: string) => void this.did.push(`set ${key}`),
     remove: (key: string) => void this.did.push(`remove ${key}`),
+    hold: () => void this.did.push('hold'),
+    release: () => void this.did.push('release'),
+    adopt: async (prefix: string) => {
+      this.did.push(`adopt ${prefix}`);
+      return new Map();
+    },
     prune: async (prefix: string, keep: ReadonlySet<string>) => {
       this.did.push(`prune ${prefix} but ${[...keep]}`);
       return 0;
@@ -54,15 +62,14 @@ class Etcd {
   } as unknown as Keyspace;
 
   readonly writer = {
-    put: async (key: string) => {
-      if (this.failing-- > 0) throw new Error('no answer');
-      this.did.push(`put ${key}`);
-      return '1';
-    },
+    get: async () => (this.canary === undefined ? undefined : { value: Buffer.from(this.canary), revision: '1' }),
+    vouch: async (key: string, value: string) =>
+      void this.did.push(value === this.canary ? `keep ${key}` : `vouch ${key}`),
+    retract: (key: string) => void this.did.push(`retract ${key}`),
     onKeysLost: (listener: (keys: readonly string[]) => void) => {
       this.#lost = listener;
     },
-  } as unknown as EtcdWriter;
+  };
 
   async allWritten(): Promise<void> {
     while (this.#written.length === 0) await turn();
@@ -80,58 +87,92 @@ class Etcd {
 }
 
 describe('Publisher', () => {
+  let clock: FakeClock;
   let etcd: Etcd;
   let source: Source;
-  let stop: AbortController;
+  let tenure: AbortController;
+  let trusted: PromiseWithResolvers<void>;
   let complete: number;
   let publisher: Publisher;
+  let leading: Promise<void>;
 
   beforeEach(() => {
+    clock = new FakeClock();
     etcd = new Etcd();
     source = new Source();
-    stop = new AbortController();
+    tenure = new AbortController();
+    trusted = Promise.withResolvers();
     complete = 0;
     publisher = new Publisher({
-      kind: 'services',
-      cluster: 'east',
-      source,
-      keyspace: etcd.keyspace,
-      writer: etcd.writer,
+      ...{ kind: 'services', cluster: 'east', source, keyspace: etcd.keyspace, writer: etcd.writer, clock },
       log: silentLogger,
-      signal: stop.signal,
+      trusted: () => trusted.promise,
       onComplete: () => complete++,
     });
   });
-  afterEach(() => stop.abort());
+  afterEach(async () => {
+    tenure.abort();
+    trusted.resolve();
+    await leading;
+  });
 
-  async function begun(): Promise<void> {
-    const begun = publisher.begin();
+  async function lead(): Promise<void> {
+    leading = publisher.lead(tenure.signal);
+    await turn();
+  }
+
+  async function whole(): Promise<void> {
+    await lead();
+    trusted.resolve();
     await etcd.allWritten();
-    await begun;
     etcd.taken();
   }
 
-  it('writes nothing before its sources were heard, then prunes, and puts the canary after all was written', async () => {
+  it('writes nothing before its sources are trusted, then prunes, and puts the canary after all was written', async () => {
     source.say('shop/a', '1');
+    await lead();
     publisher.touch();
     await turn();
-    assert.deepEqual(etcd.taken(), []);
-    const begun = publisher.begin();
+    assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`]);
+    trusted.resolve();
     await turn();
-    assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/a`, `prune ${PREFIX} but ${PREFIX}shop/refused`]);
+    assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/a`, 'release', PRUNE]);
     source.say('shop/b', '1');
     publisher.touch();
     await turn();
     assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/b`]);
     assert.equal(complete, 0);
     await etcd.allWritten();
-    await begun;
-    assert.deepEqual(etcd.taken(), [`put ${CANARY}`]);
+    assert.deepEqual(etcd.taken(), [`vouch ${CANARY}`]);
     assert.equal(complete, 1);
   });
 
+  it('keeps the canary that it finds, while it must not write anything else', async () => {
+    etcd.canary = 'before';
+    await lead();
+    assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`, `keep ${CANARY}`]);
+  });
+
+  it('stops, and holds back what comes, when its time has ended; the next time begins like the first', async () => {
+    await whole();
+    tenure.abort();
+    await leading;
+    assert.deepEqual(etcd.taken(), ['hold', `retract ${CANARY}`]);
+    source.say('shop/a', '1');
+    publisher.touch();
+    await turn();
+    assert.deepEqual(etcd.taken(), []);
+    tenure = new AbortController();
+    trusted = Promise.withResolvers();
+    await lead();
+    assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`]);
+    trusted.resolve();
+    await turn();
+    assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/a`, 'release', PRUNE]);
+  });
+
   it('hands changes of one tick on together, before the next', async () => {
-    await begun();
+    await whole();
     source.say('shop/a', '1');
     publisher.touch();
     source.say('shop/a', undefined);
@@ -141,37 +182,41 @@ describe('Publisher', () => {
     assert.deepEqual(etcd.taken(), [`remove ${PREFIX}shop/a`, `set ${PREFIX}shop/b`]);
   });
 
-  it('tries the canary until etcd takes it', async () => {
-    etcd.failing = 1;
-    const beginning = publisher.begin();
-    await etcd.allWritten();
-    await beginning;
-    assert.deepEqual(etcd.taken().at(-1), `put ${CANARY}`);
+  it('takes later, unasked, what its source holds back', async () => {
+    await whole();
+    source.heldBackUntil = clock.now() + 700;
+    publisher.touch();
+    await turn();
+    source.heldBackUntil = undefined;
+    source.say('shop/a', '1');
+    await clock.advance(699);
+    assert.deepEqual(etcd.taken(), []);
+    await clock.advance(1);
+    assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/a`]);
   });
 
-  it('puts the canary again when keys were lost, but only when etcd was compared and all is written', async () => {
-    await begun();
+  it('retracts the canary when keys were lost, and puts it again when etcd was compared and all is written', async () => {
+    await whole();
     etcd.lose(`${PREFIX}shop/a`, CANARY);
     await turn();
-    assert.deepEqual(etcd.taken(), [`prune ${PREFIX} but ${PREFIX}shop/refused`]);
+    assert.deepEqual(etcd.taken(), [`retract ${CANARY}`, PRUNE]);
     await etcd.allWritten();
-    assert.deepEqual(etcd.taken(), [`put ${CANARY}`]);
+    assert.deepEqual(etcd.taken(), [`vouch ${CANARY}`]);
   });
 
   it('compares again when keys are lost meanwhile', async () => {
-    await begun();
+    await whole();
     etcd.lose(CANARY);
     await turn();
     etcd.lose(CANARY);
     await etcd.allWritten();
-    const compared = `prune ${PREFIX} but ${PREFIX}shop/refused`;
-    assert.deepEqual(etcd.taken(), [compared, `put ${CANARY}`, compared]);
+    assert.deepEqual(etcd.taken(), [`retract ${CANARY}`, PRUNE, `retract ${CANARY}`, PRUNE]);
     await etcd.allWritten();
-    assert.deepEqual(etcd.taken(), [`put ${CANARY}`]);
+    assert.deepEqual(etcd.taken(), [`vouch ${CANARY}`]);
   });
 
   it('does nothing when keys of others were lost', async () => {
-    await begun();
+    await whole();
     etcd.lose('cilium/state/nodes/v1/east/n1');
     await turn();
     assert.deepEqual(etcd.taken(), []);

@@ -5,12 +5,13 @@
  * P1 Nothing is written, and nothing of an earlier life deleted, before all sources were heard completely.
  * P2 The canary is written after everything else of its kind; when etcd loses keys, again only after they are back.
  * P3 Each announcement compares etcd with what was said, and mends what somebody, or an older backup, put there.
+ * P4 What a predecessor left is kept alive from the start, and its canary from the moment in which we may write.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
-import { backoff } from '@tombolo/shared/process/backoff.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { aborted, childOf, Notifier } from '@tombolo/shared/process/notifier.ts';
 import { type EntryKind, entryPrefix, syncedKey } from '@tombolo/shared/wire/keys.ts';
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
 import type { EntrySource } from './entries.ts';
@@ -21,9 +22,11 @@ export interface PublisherOptions {
   readonly source: EntrySource;
   /** For this kind alone. */
   readonly keyspace: Keyspace;
-  readonly writer: EtcdWriter;
+  readonly writer: Pick<EtcdWriter, 'get' | 'vouch' | 'retract' | 'onKeysLost'>;
+  readonly clock: Clock;
   readonly log: Logger;
-  readonly signal: AbortSignal;
+  /** Resolves when what the source is made of is complete and current, or the signal aborts. */
+  readonly trusted: (signal: AbortSignal) => Promise<void>;
   /** The canary was written for the first time. */
   readonly onComplete: () => void;
   /** Changes were handed to the keyspace. */
@@ -34,18 +37,19 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #prefix: string;
   readonly #canary: string;
-  #state: 'waiting' | 'writing' | 'complete' = 'waiting';
+  readonly #announcing = new Notifier();
+  #writing = false;
   #flushing = false;
-  /** The canary is to be written again. */
-  #stale = false;
-  #announcing = false;
+  #cancelFlush: () => void = () => {};
 
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#prefix = entryPrefix(options.kind, 'state', options.cluster);
     this.#canary = syncedKey(options.kind, 'state', options.cluster);
     options.writer.onKeysLost((keys) => {
-      if (keys.some((key) => key === this.#canary || key.startsWith(this.#prefix))) this.announce();
+      if (!keys.some((key) => key === this.#canary || key.startsWith(this.#prefix))) return;
+      options.writer.retract(this.#canary);
+      this.announce();
     });
   }
 
@@ -59,71 +63,79 @@ export class Publisher {
     });
   }
 
-  /** To be called once, when everything that the source is made of was heard completely. */
-  async begin(): Promise<void> {
-    const { source, kind, log, onComplete } = this.#options;
-    this.#state = 'writing';
-    this.#flush();
-    await this.#makeWhole();
-    await this.#putCanary();
-    if (this.#options.signal.aborted) return;
-    this.#state = 'complete';
-    log.info({ kind, entries: source.size }, 'All entries of the kind are written');
-    onComplete();
-    if (this.#stale) this.announce();
-  }
-
   /** Writes the canary again, after making sure that all entries are there and no others. */
   announce(): void {
-    this.#stale = true;
-    if (this.#state !== 'complete' || this.#announcing) return;
-    this.#announcing = true;
-    void this.#announceWhenWhole();
+    this.#announcing.notify();
+  }
+
+  /** Keeps alive what is in etcd. Writes nothing. */
+  async adopt(): Promise<void> {
+    await this.#options.keyspace.adopt(this.#prefix);
+  }
+
+  /** Writes for as long as we may. Rejects when the keyspace is closed. */
+  async lead(tenure: AbortSignal): Promise<void> {
+    const { keyspace, writer } = this.#options;
+    try {
+      keyspace.hold();
+      await this.adopt();
+      await this.#keepCanary(tenure);
+      await this.#options.trusted(tenure);
+      if (!tenure.aborted) await this.#write(tenure);
+    } finally {
+      this.#writing = false;
+      this.#cancelFlush();
+      keyspace.hold();
+      writer.retract(this.#canary);
+    }
+  }
+
+  /** It was there after the listing, so all that it vouched for was. */
+  async #keepCanary(tenure: AbortSignal): Promise<void> {
+    const found = await this.#options.writer.get(this.#canary).catch(() => undefined);
+    if (found) void this.#options.writer.vouch(this.#canary, found.value.toString(), tenure);
+  }
+
+  async #write(tenure: AbortSignal): Promise<void> {
+    const { keyspace, writer, clock, onComplete } = this.#options;
+    this.#writing = true;
+    this.#flush();
+    keyspace.release();
+    while (!tenure.aborted) {
+      const { version } = this.#announcing;
+      await this.#makeWhole(tenure);
+      if (tenure.aborted) return;
+      if (this.#announcing.version === version) {
+        await writer.vouch(this.#canary, encodeTimestamp(clock.wallTime()), tenure);
+        if (tenure.aborted) return;
+        onComplete();
+      }
+      await this.#announcing.changed(version, tenure);
+    }
+  }
+
+  /** Resolves when all is written, or our time has ended. */
+  async #makeWhole(tenure: AbortSignal): Promise<void> {
+    const { keyspace, source } = this.#options;
+    const waiting = childOf(tenure);
+    const keep = new Set([...source.keep].map((suffix) => this.#prefix + suffix));
+    const whole = keyspace.prune(this.#prefix, keep).then(() => keyspace.whenWritten());
+    whole.catch(() => {});
+    await Promise.race([whole, aborted(waiting.signal)]);
+    waiting.abort();
   }
 
   #flush(): void {
-    if (this.#state === 'waiting') return;
-    const { source, keyspace, onFlushed } = this.#options;
-    for (const [suffix, value] of source.takeChanges()) {
+    if (!this.#writing) return;
+    const { source, keyspace, clock, onFlushed } = this.#options;
+    this.#cancelFlush();
+    const now = clock.now();
+    for (const [suffix, value] of source.takeChanges(now)) {
       if (value === undefined) keyspace.remove(this.#prefix + suffix);
       else keyspace.set(this.#prefix + suffix, value);
     }
+    const until = source.heldBackUntil;
+    if (until !== undefined) this.#cancelFlush = clock.after(until - now, () => this.#flush());
     onFlushed?.();
-  }
-
-  async #announceWhenWhole(): Promise<void> {
-    const { signal, log, kind } = this.#options;
-    try {
-      while (this.#stale && !signal.aborted) {
-        this.#stale = false;
-        await this.#makeWhole();
-        await this.#putCanary();
-      }
-    } catch (error) {
-      // Only a closed keyspace rejects.
-      if (!signal.aborted) log.error({ kind, error }, 'Cannot make sure that all entries are written');
-    } finally {
-      this.#announcing = false;
-    }
-  }
-
-  async #makeWhole(): Promise<void> {
-    const { keyspace, source } = this.#options;
-    await keyspace.prune(this.#prefix, new Set([...source.keep].map((suffix) => this.#prefix + suffix)));
-    await keyspace.whenWritten();
-  }
-
-  /** Goes on until it is written. */
-  async #putCanary(): Promise<void> {
-    const { writer, signal, log, kind } = this.#options;
-    for (let wait = backoff({ first: 100, limit: 10_000 }); !signal.aborted; wait = wait.next()) {
-      try {
-        await writer.put(this.#canary, encodeTimestamp(Date.now()));
-        return;
-      } catch (error) {
-        if (!signal.aborted) log.debug({ kind, error }, 'Cannot write the canary yet');
-      }
-      await sleep(wait.delay, undefined, { signal }).catch(() => {});
-    }
   }
 }

@@ -18,7 +18,7 @@ describe('ServiceExport', () => {
   });
 
   const changes = () =>
-    [...exported.takeChanges()].map(([key, value]) => {
+    [...exported.takeChanges(0)].map(([key, value]) => {
       if (value === undefined) return `${key} gone`;
       return `${key} ${Object.keys(JSON.parse(value).backends).join(' ')}`.trim();
     });
@@ -26,7 +26,7 @@ describe('ServiceExport', () => {
   it('writes a value that readers of the mesh accept', () => {
     exported.serviceChanged(CART, service('shop/cart', { labels: { app: 'cart' }, selector: { app: 'cart' } }));
     exported.sliceChanged('shop/cart-1', slice('shop/cart-1', 'shop/cart', [endpoint('10.1.3.17')]));
-    const value = exported.takeChanges().get('shop/cart');
+    const value = exported.takeChanges(0).get('shop/cart');
     assert.deepEqual(JSON.parse(value ?? ''), {
       cluster: 'east',
       namespace: 'shop',
@@ -111,9 +111,36 @@ describe('ServiceExport', () => {
     const other = new ServiceExport(EAST, strict, 1_500_000);
     other.serviceChanged(CART, service('shop/cart'));
     strict.changed('shop', namespace('shop'));
-    assert.equal(other.takeChanges().size, 0);
+    assert.equal(other.takeChanges(0).size, 0);
     strict.changed('shop', namespace('shop', { global: true }));
-    assert.deepEqual([...other.takeChanges().keys()], ['shop/cart']);
+    assert.deepEqual([...other.takeChanges(0).keys()], ['shop/cart']);
+  });
+
+  it('makes a large entry once a second at the most, with the newest facts, and others meanwhile', () => {
+    const few = (count: number) => Array.from({ length: count }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}`));
+    const at = (now: number) => [...exported.takeChanges(now)].map(([key, value]) => [key, count(value)]);
+    const count = (value: string | undefined) => Object.keys(JSON.parse(value ?? '{}').backends ?? {}).length;
+    exported.serviceChanged(CART, service('shop/cart'));
+    exported.serviceChanged(serviceKey('shop', 'till'), service('shop/till'));
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(20_000)));
+    assert.deepEqual(at(1_000), [
+      ['shop/cart', 20_000],
+      ['shop/till', 0],
+    ]);
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(19_999)));
+    exported.sliceChanged('shop/t', slice('shop/t', 'shop/till', few(1)));
+    assert.deepEqual(at(1_050), [['shop/till', 1]]);
+    const due = exported.heldBackUntil ?? 0;
+    assert(due > 1_900 && due < 2_500, `${due}`);
+    exported.sliceChanged('shop/t', slice('shop/t', 'shop/till', few(2)));
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(19_998)));
+    assert.deepEqual(at(due - 1), [['shop/till', 2]]);
+    assert.deepEqual(at(due), [['shop/cart', 19_998]]);
+    assert.equal(exported.heldBackUntil, undefined);
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(3)));
+    assert.deepEqual(at(due + 10_000), [['shop/cart', 3]]);
+    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(4)));
+    assert.deepEqual(at(due + 10_001), [['shop/cart', 4]]);
   });
 
   it('says nothing when nothing changed', () => {

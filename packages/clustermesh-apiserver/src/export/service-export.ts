@@ -10,9 +10,13 @@ import {
   type ServiceKey,
   splitServiceKey,
 } from '@tombolo/shared/model/service.ts';
-import { type EntryChanges, type EntrySource, Said } from './entries.ts';
+import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 import type { Namespaces } from './namespaces.ts';
 import { serviceEntry, type Truncation } from './service-entry.ts';
+
+/** What one entry may add to etcd's history, and what of it is too little to count. */
+const BYTES_PER_SECOND = 1024 * 1024;
+const LARGE_BYTES = 64 * 1024;
 
 export class ServiceExport implements EntrySource {
   readonly #cluster: ClusterIdentity;
@@ -23,9 +27,12 @@ export class ServiceExport implements EntrySource {
   readonly #slicesOf = new Map<ServiceKey, Set<string>>();
   readonly #dirty = new Set<ServiceKey>();
   readonly #dirtyNamespaces = new Set<string>();
-  readonly #said = new Said();
+  readonly #exported = new ExportedValues();
   readonly #truncated = new Map<ServiceKey, Truncation>();
   readonly #refused = new Set<ServiceKey>();
+  /** Until when a large entry is not made anew. */
+  readonly #notBefore = new Map<ServiceKey, number>();
+  #heldBackUntil: number | undefined;
 
   constructor(cluster: ClusterIdentity, namespaces: Namespaces, limit: number) {
     this.#cluster = cluster;
@@ -57,7 +64,8 @@ export class ServiceExport implements EntrySource {
     else this.#slicesOf.set(value.service, new Set([key]));
   }
 
-  takeChanges(): EntryChanges {
+  /** Newest facts win, the first of a large entry at once. It is held back before it is made, which costs as much. */
+  takeChanges(now: number): EntryChanges {
     if (this.#dirtyNamespaces.size > 0) {
       for (const key of this.#services.keys()) {
         if (this.#dirtyNamespaces.has(splitServiceKey(key).namespace)) this.#dirty.add(key);
@@ -65,12 +73,24 @@ export class ServiceExport implements EntrySource {
       this.#dirtyNamespaces.clear();
     }
     const changes = new Map<string, string | undefined>();
+    this.#heldBackUntil = undefined;
     for (const key of this.#dirty) {
+      const notBefore = this.#notBefore.get(key) ?? now;
+      if (notBefore > now) {
+        this.#heldBackUntil = Math.min(notBefore, this.#heldBackUntil ?? notBefore);
+        continue;
+      }
+      this.#dirty.delete(key);
       const value = this.#entry(key);
-      if (this.#said.update(key, value)) changes.set(key, value);
+      if (value === undefined || value.length < LARGE_BYTES) this.#notBefore.delete(key);
+      else this.#notBefore.set(key, now + (value.length / BYTES_PER_SECOND) * 1_000);
+      if (this.#exported.update(key, value)) changes.set(key, value);
     }
-    this.#dirty.clear();
     return changes;
+  }
+
+  get heldBackUntil(): number | undefined {
+    return this.#heldBackUntil;
   }
 
   get keep(): ReadonlySet<string> {
@@ -83,7 +103,7 @@ export class ServiceExport implements EntrySource {
   }
 
   get size(): number {
-    return this.#said.size;
+    return this.#exported.size;
   }
 
   #entry(key: ServiceKey): string | undefined {

@@ -23,6 +23,7 @@ export function etcdSpec(cluster: ClusterPlan): ProgramSpec {
   return onControlPlane(cluster, 'etcd', [
     'etcd',
     ...['--name', 'etcd', '--data-dir', `${directory}/etcd`],
+    ...['--auto-compaction-mode', 'periodic', '--auto-compaction-retention', '1m'],
     ...['--listen-client-urls', etcdEndpoint, '--advertise-client-urls', etcdEndpoint],
     ...['--listen-peer-urls', ETCD_PEER, '--initial-advertise-peer-urls', ETCD_PEER],
     ...['--initial-cluster', `etcd=${ETCD_PEER}`, '--logger', 'zap', '--log-level', 'warn'],
@@ -53,7 +54,8 @@ export function apiserverSpec(cluster: ClusterPlan, logLevel: LogLevel): Program
     ...['--cluster-name', cluster.name, '--cluster-id', `${cluster.id}`],
     ...['--kubeconfig', cluster.kubeconfig, '--etcd-endpoints', cluster.etcdEndpoint],
     ...['--health-host', cluster.controlPlane.address, '--health-port', `${HEALTH_PORTS.apiserver}`],
-    ...['--log-level', logLevel],
+    // The only one of this etcd: whoever is started in its place need not wait for the Lease to run out.
+    ...['--instance', cluster.name, '--log-level', logLevel],
   ]);
 }
 

@@ -55,4 +55,5 @@ export const HEALTH_STATES: Names<Health['kind'], api.HealthState> = {
   starting: 'HEALTH_STATE_STARTING',
   ok: 'HEALTH_STATE_OK',
   degraded: 'HEALTH_STATE_DEGRADED',
+  failing: 'HEALTH_STATE_DEGRADED',
 };

@@ -1,4 +1,5 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
+import { systemClock } from '../process/clock.ts';
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
@@ -26,6 +27,10 @@ export interface WriterOptions extends ReaderOptions {
   readonly keysPerLease?: number;
   /** Deadline of one request; default 10,000. */
   readonly timeoutMs?: number;
+  /** Of several writers to one etcd only the one that holds the fence writes. Without it every one does. */
+  readonly fence?: { readonly key: string; readonly holder: string };
+  /** Told when etcd takes no writes for want of space, and when it does again. */
+  readonly reportSpace?: (health: Health) => void;
 }
 
 /** Throws an `EtcdError` of kind `config` at once for settings that cannot work. */
@@ -42,6 +47,9 @@ export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): 
     leaseTtlSeconds: options.leaseTtlSeconds ?? 900,
     keysPerLease: options.keysPerLease ?? 1_000,
     timeoutMs: options.timeoutMs ?? 10_000,
+    clock: systemClock,
+    fence: options.fence,
+    reportSpace: options.reportSpace ?? (() => {}),
   });
 }
 

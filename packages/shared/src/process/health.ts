@@ -1,11 +1,10 @@
-/**
- * One health tree: each loop reports its state under its name, and readiness is read from it. Liveness is not: a program
- * that answers at all is alive, since a restart mends nothing that is reported here.
- */
+/** One health tree: each loop reports its state under its name; readiness and liveness are read from it. */
 export type Health =
   | { readonly kind: 'starting' }
   | { readonly kind: 'ok' }
-  | { readonly kind: 'degraded'; readonly reason: string };
+  | { readonly kind: 'degraded'; readonly reason: string }
+  /** It cannot do what the program is for: not ready, until it can again. */
+  | { readonly kind: 'failing'; readonly reason: string };
 
 export class HealthTree {
   readonly #parts = new Map<string, Health>();
@@ -24,7 +23,7 @@ export class HealthTree {
   }
 
   get ready(): boolean {
-    return this.waitingFor.length === 0;
+    return this.waitingFor.length === 0 && this.failures.length === 0;
   }
 
   get waitingFor(): readonly string[] {
@@ -33,9 +32,16 @@ export class HealthTree {
 
   /** One sentence for each part that is not well, while the program does what it can. */
   get complaints(): readonly string[] {
-    return [...this.#parts].flatMap(([name, health]) =>
-      health.kind === 'degraded' ? [`${name}: ${health.reason}`] : [],
-    );
+    return this.#reasons('degraded');
+  }
+
+  /** One sentence for each part for which the program is not ready. */
+  get failures(): readonly string[] {
+    return this.#reasons('failing');
+  }
+
+  #reasons(kind: 'degraded' | 'failing'): readonly string[] {
+    return [...this.#parts].flatMap(([name, health]) => (health.kind === kind ? [`${name}: ${health.reason}`] : []));
   }
 
   get parts(): ReadonlyMap<string, Health> {

@@ -32,7 +32,7 @@ export function serveHealth({ host, port, health, metrics }: HealthServerOptions
       case '/readyz':
         return health.ready
           ? answer(response, 200, ['Ready', ...health.complaints, ''].join('\n'))
-          : answer(response, 503, `Waiting for: ${health.waitingFor.join(', ')}\n`);
+          : answer(response, 503, [...waiting(health), ...health.failures, ''].join('\n'));
       case '/metrics':
         return void answerMetrics(response, metrics);
       default:
@@ -73,6 +73,9 @@ export async function serveHttp(
       }),
   };
 }
+
+const waiting = ({ waitingFor }: HealthTree): readonly string[] =>
+  waitingFor.length > 0 ? [`Waiting for: ${waitingFor.join(', ')}`] : [];
 
 function answer(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=utf-8'): void {
   response.writeHead(status, { 'content-type': type }).end(text);

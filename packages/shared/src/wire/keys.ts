@@ -10,6 +10,8 @@ export type EntryKind = 'nodes' | 'services' | 'ip' | 'identities' | 'endpointsl
 
 /** Watched as a prefix: the role of a reader covers exactly `cilium/.heartbeat` to `cilium/.heartbeau`. */
 export const HEARTBEAT_KEY = 'cilium/.heartbeat';
+/** Who exports into this etcd. Not part of the format: readers of other clusters may not see it. */
+export const EXPORTER_KEY = 'tombolo/exporter';
 export const CLUSTER_CONFIG_PREFIX = 'cilium/cluster-config/';
 
 export const clusterConfigKey = (cluster: string): string => `${CLUSTER_CONFIG_PREFIX}${cluster}`;

@@ -5,7 +5,7 @@
 import type { Backoff } from '../../process/backoff.ts';
 
 /** What etcd holds for the key; `unknown` after a write without an answer, a lost lease, or foreign interference. */
-export type Held = { readonly kind: 'unknown' } | { readonly kind: 'held'; readonly value: Buffer | undefined };
+type Held = { readonly kind: 'unknown' } | { readonly kind: 'held'; readonly value: Buffer | undefined };
 
 const UNKNOWN: Held = { kind: 'unknown' };
 
@@ -31,13 +31,18 @@ export class DesiredKey {
     this.desired = desired;
   }
 
+  /** Changes with whatever makes an earlier look at etcd outdated. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   get settled(): boolean {
     return this.held.kind === 'held' && sameValue(this.held.value, this.desired);
   }
 
-  /** Whether etcd, holding this, holds what we think it does. */
-  isHeldAs(value: Buffer | undefined): boolean {
-    return this.held.kind === 'held' && sameValue(this.held.value, value);
+  /** etcd was seen to hold this. */
+  found(value: Buffer | undefined): void {
+    this.held = { kind: 'held', value };
   }
 
   wants(value: Buffer | undefined): boolean {

@@ -1,43 +1,44 @@
 /**
- * The engine of a keyspace. One write per key at a time, some keys at a time, newest value wins. Two kinds of failure
- * are kept apart: when etcd does not answer, everything pauses together and one write tries again; when etcd refuses a
- * key, only that key waits.
+ * The engine of a keyspace. One write per key at a time, some keys at a time, newest value wins. Two kinds of failure are
+ * kept apart: when etcd takes no writes at all, everything waits until the writer says that one is worth trying; when
+ * etcd refuses a key, only that key waits.
  */
 import { type Backoff, backoff } from '../../process/backoff.ts';
+import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { EtcdError } from '../session/errors.ts';
+import { reasonOf, retry } from '../../process/retry.ts';
+import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import type { EtcdWriter, Listing } from '../write/writer.ts';
-import { DesiredKey, type Held } from './desired-key.ts';
-import type { FailingKey, Keyspace } from './desired-state.ts';
+import { DesiredKey } from './desired-key.ts';
 import { Enforcer } from './enforcer.ts';
+import type { FailingKey, Keyspace } from './keyspace.ts';
 import { PendingSet } from './pending-set.ts';
-import { pause, type Timers } from './timers.ts';
 
 export interface KeyspaceLoopOptions {
   readonly logger: Logger;
   readonly parallel: number;
-  readonly refreshMs: number;
   readonly random: () => number;
-  readonly timers: Timers;
+  readonly clock: Clock;
 }
 
 const FIRST_RETRY_MS = 5;
 const LONGEST_RETRY_MS = 60_000;
-/** Short, since the breaker of the writer makes a try at a dead etcd cheap. */
-const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_LISTING_RETRY_MS = 2_000;
+const STOPS_ALL: ReadonlySet<EtcdErrorKind | undefined> = new Set(['unavailable', 'no-space', 'fenced']);
 
 export class KeyspaceLoop implements Keyspace {
   readonly #writer: EtcdWriter;
   readonly #options: KeyspaceLoopOptions;
   readonly #keys = new Map<string, DesiredKey>();
+  /** Taken over, and not yet known to be desired. */
+  readonly #found = new Map<string, Buffer>();
   readonly #ready = new Set<DesiredKey>();
   readonly #pending = new PendingSet();
   readonly #failing = new Map<string, FailingKey>();
   readonly #enforcer: Enforcer;
-  #busy = 0;
-  #pause: Backoff | undefined;
-  #cancelPause: (() => void) | undefined;
   readonly #closing = new AbortController();
+  #busy = 0;
+  #state: 'writing' | 'waiting' | 'trying' | 'held' = 'writing';
 
   constructor(writer: EtcdWriter, options: KeyspaceLoopOptions) {
     this.#writer = writer;
@@ -45,6 +46,7 @@ export class KeyspaceLoop implements Keyspace {
     this.#enforcer = new Enforcer(writer, options, (item) => this.#rewrite(item));
     writer.onKeysLost((keys) => {
       for (const key of keys) {
+        this.#found.delete(key);
         const item = this.#keys.get(key);
         if (item && item.desired !== undefined && !item.refused) this.#rewrite(item);
       }
@@ -71,20 +73,21 @@ export class KeyspaceLoop implements Keyspace {
     this.#enforcer.forget(this.#want(key, undefined));
   }
 
+  async adopt(prefix: string): Promise<ReadonlyMap<string, Buffer>> {
+    const { entries, foreign } = await this.#compare(prefix, () => this.#writer.adopt(prefix));
+    for (const [key, value] of entries) if (!foreign.has(key) && !this.#keys.has(key)) this.#found.set(key, value);
+    return entries;
+  }
+
   async prune(prefix: string, keep: ReadonlySet<string> = new Set()): Promise<number> {
     const ticket = Symbol(`prune ${prefix}`);
     this.#pending.add(ticket);
     try {
-      const believed = this.#believed(prefix);
-      const { entries, foreign } = await this.#listForSure(prefix);
+      const { entries, drifted } = await this.#compare(prefix, () => this.#writer.list(prefix));
       const leftovers = [...entries.keys()].filter((key) => !keep.has(key) && !this.#keys.has(key));
       for (const key of leftovers) this.remove(key);
-      // What was written meanwhile need not be in the listing.
-      const drifted = [...believed].filter(
-        ([item, held]) => item.held === held && (!item.isHeldAs(entries.get(item.key)) || foreign.has(item.key)),
-      );
-      for (const [item] of drifted) this.#rewrite(item);
-      await this.#pending.whenDone([...leftovers, ...drifted.map(([{ key }]) => key)]);
+      this.#found.clear();
+      await this.#pending.whenDone([...leftovers, ...drifted]);
       if (leftovers.length > 0) this.#options.logger.info({ prefix, keys: leftovers.length }, 'removed leftover keys');
       if (drifted.length > 0) this.#options.logger.warn({ prefix, keys: drifted.length }, 'wrote changed keys again');
       return leftovers.length;
@@ -97,12 +100,20 @@ export class KeyspaceLoop implements Keyspace {
     return this.#pending.whenDone();
   }
 
+  hold(): void {
+    this.#state = 'held';
+  }
+
+  release(): void {
+    if (this.#state === 'held') this.#state = 'trying';
+    this.#pump();
+  }
+
   close(): void {
     if (this.#closed) return;
     const reason = new EtcdError('closed', 'The keyspace was closed');
     this.#closing.abort(reason);
     this.#enforcer.close();
-    this.#cancelPause?.();
     for (const item of this.#keys.values()) item.cancelRetry?.();
     this.#pending.close(reason);
   }
@@ -111,17 +122,47 @@ export class KeyspaceLoop implements Keyspace {
     return this.#closing.signal.aborted;
   }
 
-  /** The keys under the prefix of which we think that etcd has them as they shall be, and that thought. */
-  #believed(prefix: string): ReadonlyMap<DesiredKey, Held> {
-    const items = [...this.#keys.values()].filter(({ key, settled }) => settled && key.startsWith(prefix));
-    return new Map(items.map((item) => [item, item.held]));
+  /** Lists, and corrects what we think that etcd holds, unless we wrote meanwhile. Also gives what was thought wrongly. */
+  async #compare(prefix: string, list: () => Promise<Listing>) {
+    const before = new Map(
+      [...this.#keys.values()]
+        .filter(({ key, busy }) => !busy && key.startsWith(prefix))
+        .map((item) => [item, item.epoch]),
+    );
+    const listing = await this.#listForSure(list);
+    const drifted: string[] = [];
+    for (const [item, epoch] of before) {
+      if (item.epoch !== epoch || item.refused || this.#keys.get(item.key) !== item) continue;
+      const believed = item.settled;
+      if (listing.foreign.has(item.key)) item.forget();
+      else item.found(listing.entries.get(item.key));
+      if (item.settled === believed) continue;
+      if (believed) drifted.push(item.key);
+      this.#enqueue(item);
+    }
+    return { ...listing, drifted };
+  }
+
+  async #listForSure(list: () => Promise<Listing>): Promise<Listing> {
+    const { clock, random, logger } = this.#options;
+    const { signal } = this.#closing;
+    const listing = await retry(list, {
+      ...{ signal, clock, random, first: FIRST_RETRY_MS, limit: LONGEST_LISTING_RETRY_MS },
+      failed: (error) => logger.debug({ error }, 'listing of our own keys failed'),
+    });
+    signal.throwIfAborted();
+    if (!listing) throw new Error('Cannot go on without a listing: expected one: there is none');
+    return listing;
   }
 
   #want(key: string, value: Buffer | undefined): DesiredKey {
-    const item = this.#keys.get(key) ?? new DesiredKey(key, value);
-    const isNew = !this.#keys.has(key);
+    const known = this.#keys.get(key);
+    if (known?.wants(value)) return known;
+    const item = known ?? new DesiredKey(key, value);
     this.#keys.set(key, item);
-    if (!isNew && item.wants(value)) return item;
+    const found = this.#found.get(key);
+    if (found) item.found(found);
+    this.#found.delete(key);
     item.desired = value;
     item.refused = false;
     item.retry = undefined;
@@ -144,9 +185,9 @@ export class KeyspaceLoop implements Keyspace {
   }
 
   #pump(): void {
-    if (this.#closed || this.#cancelPause) return;
-    // After a pause one write goes first; the rest follows when it got through.
-    const parallel = this.#pause ? 1 : this.#options.parallel;
+    if (this.#closed || this.#state === 'waiting' || this.#state === 'held') return;
+    // After a wait one write goes first; the rest follows when it got through.
+    const parallel = this.#state === 'trying' ? 1 : this.#options.parallel;
     for (const item of this.#ready) {
       if (this.#busy >= parallel) return;
       this.#ready.delete(item);
@@ -176,7 +217,7 @@ export class KeyspaceLoop implements Keyspace {
   }
 
   #succeeded(item: DesiredKey): void {
-    this.#pause = undefined;
+    if (this.#state === 'trying') this.#state = 'writing';
     this.#failing.delete(item.key);
     if (!item.settled) {
       this.#ready.add(item);
@@ -187,7 +228,7 @@ export class KeyspaceLoop implements Keyspace {
   }
 
   #failed(item: DesiredKey, tried: Buffer | undefined, error: unknown): void {
-    const kind = error instanceof EtcdError ? error.kind : undefined;
+    const kind = kindOf(error);
     if (kind === 'closed') {
       this.close();
       return;
@@ -195,18 +236,27 @@ export class KeyspaceLoop implements Keyspace {
     // A newer value owes nothing to the failure of an old one.
     const outdated = !item.wants(tried);
     item.refused = kind === 'too-large' && !outdated;
-    if (!outdated && kind !== 'lease-lost') this.#note(item, error);
-    if (kind === 'unavailable') this.#pauseAll();
-    else this.#pause = undefined;
+    if (!outdated && kind !== 'fenced') this.#note(item, error);
+    if (STOPS_ALL.has(kind)) void this.#wait();
+    else if (this.#state === 'trying') this.#state = 'writing';
     if (item.refused) this.#settle(item);
-    else if (outdated || kind === 'unavailable') this.#ready.add(item);
+    else if (outdated || STOPS_ALL.has(kind)) this.#ready.add(item);
     else this.#retryLater(item);
   }
 
   #retryLater(item: DesiredKey): void {
-    const wait = item.retry ?? this.#backoff(LONGEST_RETRY_MS);
+    const { clock, random } = this.#options;
+    const wait: Backoff = item.retry ?? backoff({ first: FIRST_RETRY_MS, limit: LONGEST_RETRY_MS, random });
     item.retry = wait.next();
-    item.cancelRetry = this.#options.timers.after(wait.delay, () => this.#enqueue(item));
+    item.cancelRetry = clock.after(wait.delay, () => this.#enqueue(item));
+  }
+
+  async #wait(): Promise<void> {
+    if (this.#state === 'waiting' || this.#state === 'held') return;
+    this.#state = 'waiting';
+    await this.#writer.ready(this.#closing.signal);
+    if (this.#state === 'waiting') this.#state = 'trying';
+    this.#pump();
   }
 
   /** Nothing more to do for it now: it is in etcd, or refused. */
@@ -217,39 +267,18 @@ export class KeyspaceLoop implements Keyspace {
 
   #note(item: DesiredKey, error: unknown): void {
     const before = this.#failing.get(item.key);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     this.#failing.set(item.key, {
       reason,
       attempts: (before?.attempts ?? 0) + 1,
-      since: before?.since ?? this.#options.timers.now(),
+      since: before?.since ?? this.#options.clock.now(),
       refused: item.refused,
     });
-    if (!before) this.#options.logger.warn({ key: item.key, reason, refused: item.refused }, 'etcd key is not written');
-  }
-
-  #pauseAll(): void {
-    if (this.#cancelPause) return;
-    const wait = this.#pause ?? this.#backoff(LONGEST_PAUSE_MS);
-    this.#pause = wait.next();
-    this.#cancelPause = this.#options.timers.after(wait.delay, () => {
-      this.#cancelPause = undefined;
-      this.#pump();
-    });
-  }
-
-  async #listForSure(prefix: string): Promise<Listing> {
-    for (let wait = this.#backoff(LONGEST_PAUSE_MS); ; wait = wait.next()) {
-      this.#closing.signal.throwIfAborted();
-      try {
-        return await this.#writer.list(prefix);
-      } catch (error) {
-        this.#options.logger.debug({ prefix, error }, 'listing for a prune failed');
-        await pause(this.#options.timers, wait.delay, this.#closing.signal);
-      }
-    }
-  }
-
-  #backoff(limit: number): Backoff {
-    return backoff({ first: FIRST_RETRY_MS, limit, random: this.#options.random });
+    // What stops all is told of by the writer, and of many keys one will do.
+    if (before || STOPS_ALL.has(kindOf(error))) return;
+    const level = this.#failing.size === 1 ? 'warn' : 'debug';
+    this.#options.logger[level]({ key: item.key, reason, refused: item.refused }, 'etcd key is not written');
   }
 }
+
+const kindOf = (error: unknown): EtcdErrorKind | undefined => (error instanceof EtcdError ? error.kind : undefined);

@@ -1,52 +1,11 @@
-/** For tests of the keyspace: an etcd in memory that can die, refuse and lose leases, and timers moved by hand. */
+/** For tests of the keyspace: an etcd in memory that can die, refuse and lose leases, and a clock moved by hand. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { FakeClock } from '../../process/clock.fixture.ts';
+import { type Clock, sleep } from '../../process/clock.ts';
 import type { PrefixEvent } from '../read/reader.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import type { EtcdWriter, Listing } from '../write/writer.ts';
-import { openKeyspace } from './keyspace.ts';
-import type { Timers } from './timers.ts';
-
-/** Timers that run when the test says so. */
-export class ManualTimers implements Timers {
-  #now = 0;
-  readonly #due = new Set<{ at: number; every: number | undefined; run: () => void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  get running(): number {
-    return this.#due.size;
-  }
-
-  after(ms: number, run: () => void): () => void {
-    return this.#add({ at: this.#now + ms, every: undefined, run });
-  }
-
-  every(ms: number, run: () => void): () => void {
-    return this.#add({ at: this.#now + ms, every: ms, run });
-  }
-
-  async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      const next = [...this.#due].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      this.#now = Math.max(this.#now, next.at);
-      if (next.every === undefined) this.#due.delete(next);
-      else next.at += next.every;
-      next.run();
-      await settled();
-    }
-    this.#now = end;
-    await settled();
-  }
-
-  #add(timer: { at: number; every: number | undefined; run: () => void }): () => void {
-    this.#due.add(timer);
-    return () => this.#due.delete(timer);
-  }
-}
+import { openKeyspace } from './open-keyspace.ts';
 
 /** An etcd in memory: counts, fails on demand, loses leases, lets others interfere. */
 export class FakeWriter implements EtcdWriter {
@@ -58,9 +17,15 @@ export class FakeWriter implements EtcdWriter {
   inFlight = 0;
   mostInFlight = 0;
   leases = 0;
+  readonly fence = undefined;
+  readonly #clock: Clock;
   #revision = 0;
   readonly #followers = new Map<(event: PrefixEvent) => void, string>();
   #lost: (keys: readonly string[]) => void = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   async put(key: string, value: Buffer | string): Promise<string> {
     await this.#visit(key, `put ${key}=${value}`);
@@ -125,12 +90,19 @@ export class FakeWriter implements EtcdWriter {
     });
   }
 
+  /** What is foreign has no lease here. */
+  adopt(prefix: string): Promise<Listing> {
+    return this.list(prefix);
+  }
+
+  ready = (signal: AbortSignal) => sleep(this.#clock, 1_000, signal);
+
   onKeysLost(listener: (keys: readonly string[]) => void): void {
     this.#lost = listener;
   }
 
-  putAll = () => Promise.reject(new Error('not used here'));
-  deleteAll = () => Promise.reject(new Error('not used here'));
+  vouch = () => Promise.reject(new Error('not used here'));
+  retract = () => {};
   get = () => Promise.reject(new Error('not used here'));
   close = () => {};
 }
@@ -139,9 +111,18 @@ export async function settled(): Promise<void> {
   for (let i = 0; i < 8; i++) await turn();
 }
 
+/** Lets so much time pass, and whatever comes of it happen. */
+export async function pass(clock: FakeClock, ms: number): Promise<void> {
+  await settled();
+  for (let left = ms; left > 0; left -= 500) {
+    await clock.advance(Math.min(left, 500));
+    await settled();
+  }
+}
+
 export function open(parallel = 4) {
-  const writer = new FakeWriter();
-  const timers = new ManualTimers();
-  const keyspace = openKeyspace(writer, { parallel, timers, random: () => 0.5, refreshMs: 300_000 });
-  return { writer, timers, keyspace };
+  const clock = new FakeClock();
+  const writer = new FakeWriter(clock);
+  const keyspace = openKeyspace(writer, { parallel, clock, random: () => 0.5 });
+  return { writer, clock, keyspace };
 }

@@ -3,8 +3,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { silentLogger } from '../../process/logger.ts';
 import { EtcdError } from '../session/errors.ts';
-import { open, settled } from './keyspace.fixture.ts';
-import { openKeyspace } from './keyspace.ts';
+import { open, pass, settled } from './keyspace.fixture.ts';
+import { openKeyspace } from './open-keyspace.ts';
 
 describe('Keyspace', () => {
   it('set() writes once, and not again what is written already', async () => {
@@ -48,7 +48,7 @@ describe('Keyspace', () => {
   });
 
   it('a dead etcd pauses everything, is visible, and is tried with one write at a time', async () => {
-    const { writer, timers, keyspace } = open(8);
+    const { writer, clock, keyspace } = open(8);
     writer.fail = () => 'unavailable';
     for (let i = 0; i < 30; i++) keyspace.set(`a/${i}`, 'x');
     await settled();
@@ -56,12 +56,12 @@ describe('Keyspace', () => {
     assert.equal(keyspace.pending, 30);
     assert.equal(keyspace.failing.size, 8);
     writer.mostInFlight = 0;
-    await timers.advance(10_000);
+    await pass(clock, 10_000);
     assert.equal(writer.mostInFlight, 1);
     assert.ok(writer.log.length < 30, `${writer.log.length} tries`);
     writer.fail = () => undefined;
     const written = keyspace.whenWritten();
-    await timers.advance(2_000);
+    await pass(clock, 2_000);
     await written;
     assert.equal(writer.store.size, 30);
     assert.equal(keyspace.failing.size, 0);
@@ -69,7 +69,7 @@ describe('Keyspace', () => {
   });
 
   it('a key that etcd refuses is reported, holds up nobody, and is tried again with another value only', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     writer.fail = (key) => (key === 'big' ? 'too-large' : undefined);
     keyspace.set('big', 'x');
     keyspace.set('small', 'x');
@@ -78,7 +78,7 @@ describe('Keyspace', () => {
     assert.equal(keyspace.failing.get('big')?.refused, true);
     assert.equal(keyspace.pending, 0);
     keyspace.set('big', 'x');
-    await timers.advance(600_000);
+    await pass(clock, 600_000);
     assert.equal(writer.log.filter((entry) => entry.includes('big')).length, 1);
     writer.fail = () => undefined;
     keyspace.set('big', 'y');
@@ -89,16 +89,16 @@ describe('Keyspace', () => {
   });
 
   it('a key that fails by itself waits by itself', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     writer.fail = (key) => (key === 'bad' ? 'refused' : undefined);
     keyspace.set('bad', 'x');
     keyspace.set('good', 'x');
     await settled();
     assert.equal(writer.store.get('good'), 'x');
-    await timers.advance(1_000);
+    await pass(clock, 1_000);
     assert.ok((keyspace.failing.get('bad')?.attempts ?? 0) > 3);
     writer.fail = () => undefined;
-    await timers.advance(60_000);
+    await pass(clock, 60_000);
     assert.equal(writer.store.get('bad'), 'x');
     keyspace.close();
   });
@@ -187,15 +187,15 @@ describe('Keyspace', () => {
   });
 
   it('prune() goes on until etcd answers, and whenWritten() waits for it', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     writer.store.set('a/old', 'before');
     writer.fail = () => 'unavailable';
     const pruned = keyspace.prune('a/');
     const written = keyspace.whenWritten();
-    await timers.advance(5_000);
+    await pass(clock, 5_000);
     assert.equal(writer.store.size, 1);
     writer.fail = () => undefined;
-    await timers.advance(5_000);
+    await pass(clock, 5_000);
     assert.equal(await pruned, 1);
     await written;
     assert.equal(writer.store.size, 0);
@@ -203,7 +203,7 @@ describe('Keyspace', () => {
   });
 
   it('enforce() writes again at once what somebody changed or deleted, and leaves its own writes alone', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     keyspace.enforce('config', 'ours');
     await keyspace.whenWritten();
     await settled();
@@ -211,7 +211,7 @@ describe('Keyspace', () => {
     writer.interfere('config', 'theirs');
     await settled();
     assert.equal(writer.store.get('config'), 'ours');
-    await timers.advance(2_000);
+    await pass(clock, 2_000);
     writer.interfere('config', undefined);
     await settled();
     assert.equal(writer.store.get('config'), 'ours');
@@ -222,36 +222,105 @@ describe('Keyspace', () => {
   });
 
   it('enforce() fights another enforcer once a second, not as fast as it can', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     keyspace.enforce('config', 'ours');
     await keyspace.whenWritten();
     for (let i = 0; i < 100; i++) {
       writer.interfere('config', 'theirs');
-      await timers.advance(100);
+      await pass(clock, 100);
     }
     assert.ok(writer.log.length >= 10 && writer.log.length <= 13, `${writer.log.length} writes in 10 s`);
     keyspace.close();
   });
 
-  it('enforce() refreshes after the interval, set() does not', async () => {
-    const { writer, timers, keyspace } = open();
-    keyspace.enforce('config', 'ours');
-    keyspace.set('a', '1');
+  it('adopt() spares what is there already on a lease, and prune() makes sure', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/same', 'a/other', 'a/unleased', 'a/gone']) writer.store.set(key, 'before');
+    writer.foreign.add('a/unleased');
+    const found = await keyspace.adopt('a/');
+    assert.deepEqual([...found.keys()], ['a/same', 'a/other', 'a/unleased', 'a/gone']);
+    keyspace.set('a/same', 'before');
+    keyspace.set('a/other', 'now');
+    keyspace.set('a/unleased', 'before');
+    keyspace.set('a/new', 'now');
+    await keyspace.prune('a/');
+    assert.deepEqual(writer.log.toSorted(), [
+      'delete a/gone',
+      'put a/new=now',
+      'put a/other=now',
+      'put a/unleased=before',
+    ]);
+    keyspace.close();
+  });
+
+  it('adopt() does not spare what was lost, or changed, since', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/lost', 'a/changed']) writer.store.set(key, 'ours');
+    await keyspace.adopt('a/');
+    writer.loseLeases();
+    writer.interfere('a/changed', 'theirs');
+    for (const key of ['a/lost', 'a/changed']) keyspace.set(key, 'ours');
+    await keyspace.prune('a/');
     await keyspace.whenWritten();
-    await timers.advance(300_000);
+    assert.deepEqual(Object.fromEntries(writer.store), { 'a/lost': 'ours', 'a/changed': 'ours' });
+    keyspace.close();
+  });
+
+  it('adopt() corrects what was believed before another one wrote', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/changed', 'a/deleted', 'a/same']) keyspace.set(key, 'ours');
+    await keyspace.whenWritten();
+    writer.log.length = 0;
+    writer.interfere('a/changed', 'theirs');
+    writer.interfere('a/deleted', undefined);
+    await keyspace.adopt('a/');
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log.toSorted(), ['put a/changed=ours', 'put a/deleted=ours']);
+    keyspace.close();
+  });
+
+  for (const kind of ['unavailable', 'no-space', 'fenced'] as const) {
+    it(`everything waits for the writer's word when a write was ${kind}, and the newest values are written then`, async () => {
+      const { writer, clock, keyspace } = open();
+      const word = Promise.withResolvers<void>();
+      writer.ready = () => word.promise;
+      writer.fail = () => kind;
+      keyspace.set('a', '1');
+      await settled();
+      assert.equal(keyspace.failing.size, kind === 'fenced' ? 0 : 1);
+      keyspace.set('a', '2');
+      keyspace.set('b', '1');
+      await pass(clock, 600_000);
+      assert.deepEqual(writer.log, ['put a=1']);
+      writer.fail = () => undefined;
+      word.resolve();
+      await keyspace.whenWritten();
+      assert.deepEqual(writer.log, ['put a=1', 'put a=2', 'put b=1']);
+      keyspace.close();
+    });
+  }
+
+  it('hold() stops writing, and release() writes the newest', async () => {
+    const { writer, keyspace } = open();
+    keyspace.hold();
+    keyspace.set('a', '1');
+    keyspace.set('a', '2');
     await settled();
-    assert.deepEqual(writer.log.toSorted(), ['put a=1', 'put config=ours', 'put config=ours']);
+    assert.deepEqual(writer.log, []);
+    keyspace.release();
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['put a=2']);
     keyspace.close();
   });
 
   it('enforce() says once why the key cannot be watched', async () => {
     const warned: unknown[] = [];
     const logger = { ...silentLogger, warn: (fields: object) => void warned.push(fields) };
-    const { writer, timers } = open();
+    const { writer, clock } = open();
     writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
-    const keyspace = openKeyspace(writer, { logger, timers });
+    const keyspace = openKeyspace(writer, { logger, clock });
     keyspace.enforce('config', 'ours');
-    await timers.advance(60_000);
+    await pass(clock, 60_000);
     assert.equal(warned.length, 1);
     keyspace.close();
   });
@@ -269,15 +338,15 @@ describe('Keyspace', () => {
   });
 
   it('close() ends a prune and a watch that wait for etcd at once, and leaves no timer', async () => {
-    const { writer, timers, keyspace } = open();
+    const { writer, clock, keyspace } = open();
     writer.fail = () => 'unavailable';
     writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
     keyspace.enforce('config', 'ours');
     const rejected = assert.rejects(keyspace.prune('a/'), /closed/);
     await settled();
-    assert.ok(timers.running > 0);
+    assert.ok(clock.waiting > 0);
     keyspace.close();
-    assert.equal(timers.running, 0);
+    assert.equal(clock.waiting, 0);
     await rejected;
   });
 
@@ -291,7 +360,7 @@ describe('Keyspace', () => {
   it('Keyspace ends with what was desired last, after any commands and faults', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 40 }), async (commands) => {
-        const { writer, timers, keyspace } = open(2);
+        const { writer, clock, keyspace } = open(2);
         const oracle = new Map<string, string>();
         for (const current of commands) {
           switch (current.do) {
@@ -319,8 +388,7 @@ describe('Keyspace', () => {
         }
         writer.fail = () => undefined;
         const written = keyspace.whenWritten();
-        await settled();
-        await timers.advance(120_000);
+        for (let seconds = 0; keyspace.pending > 0 && seconds < 120; seconds++) await pass(clock, 1_000);
         await written;
         assert.deepEqual(new Map([...writer.store].toSorted()), new Map([...oracle].toSorted()));
         assert.equal(keyspace.pending, 0);

@@ -17,6 +17,10 @@ export type EtcdErrorKind =
   | 'lease-lost'
   /** Request or answer is above a size limit. */
   | 'too-large'
+  /** etcd's database is full: nothing is written until an operator makes room. */
+  | 'no-space'
+  /** Another writer has taken over: nothing of ours was written. */
+  | 'fenced'
   /** Any other refusal by etcd. */
   | 'refused'
   /** `close` was called. */

@@ -20,7 +20,7 @@ describe('toEtcdError()', () => {
     { code: 3, details: 'etcdserver: request is too large', kind: 'too-large' },
     { code: 8, details: 'Received message larger than max (5 vs. 4)', kind: 'too-large' },
     { code: 8, details: 'grpc: received message larger than max (5 vs. 4)', kind: 'too-large' },
-    { code: 8, details: 'etcdserver: mvcc: database space exceeded', kind: 'refused' },
+    { code: 8, details: 'etcdserver: mvcc: database space exceeded', kind: 'no-space' },
     { code: 14, details: 'etcdserver: no leader', kind: 'unavailable' },
     { code: 4, details: 'Deadline exceeded', kind: 'unavailable' },
   ];

@@ -12,6 +12,8 @@ const BY_TEXT: readonly (readonly [text: string, kind: EtcdErrorKind])[] = [
   ['etcdserver: too many requests', 'unavailable'],
   ['etcdserver: mvcc: required revision', 'compacted'],
   ['etcdserver: requested lease not found', 'lease-lost'],
+  ['etcdserver: mvcc: database space exceeded', 'no-space'],
+  ['etcdserver: no space', 'no-space'],
   ['etcdserver: request is too large', 'too-large'],
   ['message larger than max', 'too-large'],
   ['larger than max (', 'too-large'],
@@ -42,6 +44,7 @@ const EXPECTED: Readonly<Partial<Record<EtcdErrorKind, string>>> = {
   unauthorized: 'permission',
   compacted: 'a revision that etcd still has',
   'lease-lost': 'a lease that etcd knows',
+  'no-space': 'space in its database',
   'too-large': "a message within the limit (for a write 1572864 bytes, etcd's default)",
 };
 

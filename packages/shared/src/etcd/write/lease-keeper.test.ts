@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
+import { FakeClock } from '../../process/clock.fixture.ts';
 import type { Connection } from '../session/connection.ts';
 import type { Session } from '../session/session.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
+import { LeaseKeeper, type Round } from './lease-keeper.ts';
 
 class Stream extends EventEmitter {
   readonly asked: string[] = [];
@@ -16,30 +17,63 @@ class Stream extends EventEmitter {
   cancel(): void {
     this.cancelled = true;
   }
+
+  answer(ID: string, TTL: number): void {
+    this.emit('data', { header: {}, ID, TTL: `${TTL}` });
+  }
 }
 
 describe('LeaseKeeper', () => {
-  const closing = () => {
-    const closed = new AbortController();
-    const opening = Promise.withResolvers<Stream>();
-    const connection = { openKeepAlive: () => opening.promise } as unknown as Connection;
-    const session = { closed: closed.signal, connection: async () => connection } as Session;
-    const keeper = new LeaseKeeper(session, {
-      intervalMs: 60_000,
-      random: Math.random,
-      ids: () => ['7'],
+  let clock: FakeClock;
+  let closed: AbortController;
+  let opening: PromiseWithResolvers<Stream>;
+  let stream: Stream;
+  let ids: string[];
+  let lost: string[];
+  let rounds: Round[];
+  let renewed: (round: Round) => Promise<void>;
+  let dropped: string[];
+  let keeper: LeaseKeeper;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    closed = new AbortController();
+    opening = Promise.withResolvers();
+    stream = new Stream();
+    ids = ['7', '8'];
+    lost = [];
+    rounds = [];
+    dropped = [];
+    renewed = async (round) => void rounds.push(round);
+    const connection = { openKeepAlive: () => opening.promise, endpoint: { url: 'x' } } as unknown as Connection;
+    const session = {
+      closed: closed.signal,
+      connection: async () => connection,
+      confirm: () => {},
+      drop: (_: unknown, reason: Error) => void dropped.push(reason.message),
+      ready: async () => {},
+    } as unknown as Session;
+    keeper = new LeaseKeeper(session, {
+      clock,
+      ttlMs: 30_000,
+      ids: () => ids,
       connected: () => {},
-      lost: () => {},
+      lost: (id) => void lost.push(id),
+      renewed: (round) => renewed(round),
     });
     keeper.ensureRunning();
-    return { closed, opening, stream: new Stream() };
-  };
+  });
+  afterEach(() => closed.abort());
 
-  it('asks for its leases at once, and lets go of the stream when the session closes', async () => {
-    const { closed, opening, stream } = closing();
+  /** A stream is open, and the first round was asked for. */
+  async function open(): Promise<void> {
     opening.resolve(stream);
     await turn();
-    assert.deepEqual(stream.asked, ['7']);
+    assert.deepEqual(stream.asked.splice(0), ids);
+  }
+
+  it('asks for its leases at once, and lets go of the stream when the session closes', async () => {
+    await open();
     assert.equal(stream.cancelled, false);
     closed.abort();
     await turn();
@@ -47,12 +81,73 @@ describe('LeaseKeeper', () => {
   });
 
   it('lets go of a stream that opens only after the session was closed', async () => {
-    const { closed, opening, stream } = closing();
     await turn();
     closed.abort();
     opening.resolve(stream);
     await turn();
     assert.equal(stream.cancelled, true);
     assert.deepEqual(stream.asked, []);
+  });
+
+  it('asks again after a third of the shortest time to live, be it that of a lease it found', async () => {
+    await open();
+    stream.answer('7', 30);
+    stream.answer('8', 12);
+    await clock.advance(3_999);
+    assert.deepEqual(stream.asked, []);
+    await clock.advance(1);
+    assert.deepEqual(stream.asked, ['7', '8']);
+    assert.deepEqual(rounds, [{ since: 0, ttlMs: 12_000 }]);
+  });
+
+  it('tells which are lost, and of no round in which one was', async () => {
+    await open();
+    stream.answer('7', 0);
+    stream.answer('8', 30);
+    await turn();
+    assert.deepEqual([lost, rounds], [['7'], []]);
+    ids = ['8'];
+    await clock.advance(500);
+    stream.answer('8', 30);
+    await turn();
+    assert.deepEqual(rounds, [{ since: 500, ttlMs: 30_000 }]);
+  });
+
+  it('renewAll() waits for a round that began after it, and for what was to be done then', async () => {
+    await open();
+    await clock.advance(1);
+    const done: string[] = [];
+    void keeper.renewAll(closed.signal).then(() => done.push('renewed'));
+    const hook = Promise.withResolvers<void>();
+    renewed = () => hook.promise;
+    for (const id of ids) stream.answer(id, 30);
+    hook.resolve();
+    await turn();
+    assert.deepEqual([done, stream.asked], [[], ids]);
+    for (const id of ids) stream.answer(id, 30);
+    await turn();
+    assert.deepEqual(done, ['renewed']);
+  });
+
+  it('begins again soon when what was to be done after a round failed', async () => {
+    await open();
+    renewed = () => Promise.reject(new Error('no'));
+    for (const id of ids) stream.answer(id, 30);
+    await clock.advance(500);
+    assert.deepEqual(stream.asked, ids);
+  });
+
+  it('gives up a connection that breaks, or leaves a round without an answer', async () => {
+    await open();
+    stream.answer('7', 30);
+    await clock.advance(10_000);
+    assert.match(dropped.join(), /did not answer for its leases/);
+    assert.equal(stream.cancelled, true);
+    stream.asked.length = 0;
+    await clock.advance(100);
+    assert.deepEqual(stream.asked, ids);
+    stream.emit('error', new Error('broken'));
+    await turn();
+    assert.match(dropped[1] ?? '', /broken/);
   });
 });

@@ -1,111 +1,152 @@
 /**
- * Keeps the leases of a pool alive over one stream, and learns which of them etcd has lost. The stream is always open:
- * when it breaks, the first thing after reconnecting is to ask for every lease, so an etcd that was emptied is noticed
- * at once and not at the next interval.
+ * Keeps leases alive over one stream, in rounds: each asks for all leases, and a third of the shortest time to live later
+ * the next begins. Learns which of them etcd has lost. The stream is always open: when it breaks, the first thing after
+ * reconnecting is a round, so an etcd that was emptied is noticed at once.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { backoff } from '../../process/backoff.ts';
+import type { Clock } from '../../process/clock.ts';
+import { childOf, Notifier } from '../../process/notifier.ts';
+import { AGAIN, retry } from '../../process/retry.ts';
 import type { Connection, KeepAliveStream } from '../session/connection.ts';
-import { EtcdError, isBeyondRepair } from '../session/errors.ts';
+import { EtcdError } from '../session/errors.ts';
 import { toEtcdError } from '../session/grpc-errors.ts';
 import type { Session } from '../session/session.ts';
 
+/** Every lease was renewed: none ends sooner than `ttlMs` after `since`, if etcd lets it live. */
+export interface Round {
+  /** By the clock, before anything was asked. */
+  readonly since: number;
+  readonly ttlMs: number;
+}
+
 export interface LeaseKeeperOptions {
-  readonly intervalMs: number;
-  readonly random: () => number;
+  readonly clock: Clock;
+  /** Of leases that are granted here; those that were found say their own. */
+  readonly ttlMs: number;
   ids(): readonly string[];
   /** A stream was opened: at first, and whenever the connection was replaced. */
   connected(): void;
   lost(id: string): void;
+  /** After each round in which no lease was missing. When it rejects, the next round comes soon. */
+  renewed(round: Round): Promise<void>;
 }
 
 const FIRST_DELAY_MS = 50;
 const LONGEST_DELAY_MS = 5_000;
+const ANSWER_MS = 10_000;
+const AFTER_FAILURE_MS = 500;
 
 export class LeaseKeeper {
   readonly #session: Session;
   readonly #options: LeaseKeeperOptions;
+  readonly #asked = new Notifier();
+  readonly #answered = new Notifier();
+  readonly #done = new Notifier();
+  readonly #unanswered = new Set<string>();
+  #shortestMs: number;
+  #complete = true;
+  #last: Round | undefined;
   #running = false;
 
   constructor(session: Session, options: LeaseKeeperOptions) {
     this.#session = session;
     this.#options = options;
+    this.#shortestMs = options.ttlMs;
   }
 
   /** Runs until the session is closed. Called with each new lease; only the first call starts something. */
   ensureRunning(): void {
     if (this.#running) return;
     this.#running = true;
-    void this.#run(this.#session.closed);
+    const [signal, { clock }] = [this.#session.closed, this.#options];
+    const pace = { first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS, heldMs: LONGEST_DELAY_MS };
+    void retry(() => this.#attempt(signal), { signal, clock, ...pace });
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const initial = backoff({ first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS, random: this.#options.random });
-    let delay = initial;
-    while (!signal.aborted) {
-      let answered = false;
-      try {
-        await this.#keepAlive(await this.#session.connection(), signal, () => {
-          answered = true;
-        });
-      } catch {
-        // The session has reported it; a session that ended has aborted the signal.
-      }
-      delay = answered ? initial.next() : delay.next();
-      await sleep(delay.delay, undefined, { signal }).catch(() => {});
+  /** Resolves when all leases were renewed after this call, and `renewed` has resolved; or when the signal aborts. */
+  async renewAll(signal: AbortSignal): Promise<void> {
+    const asked = this.#options.clock.now();
+    this.ensureRunning();
+    this.#asked.notify();
+    while (!signal.aborted && !(this.#last && this.#last.since >= asked)) {
+      await this.#done.changed(this.#done.version, signal);
     }
   }
 
-  async #keepAlive(connection: Connection, signal: AbortSignal, answered: () => void): Promise<void> {
+  async #attempt(signal: AbortSignal): Promise<typeof AGAIN> {
+    const connection = await this.#session.connection();
     try {
-      const stream = await connection.openKeepAlive();
-      this.#options.connected();
-      await this.#serve(stream, signal, answered);
+      await this.#keepAlive(connection, signal);
     } catch (cause) {
       const error = toEtcdError(cause, 'keep leases alive', connection.endpoint.url);
       if (!signal.aborted) this.#session.drop(connection, error);
-      throw error;
     }
+    return AGAIN;
   }
 
-  /** Resolves on abort; rejects when the stream breaks, or when etcd left a whole interval unanswered. */
-  #serve(stream: KeepAliveStream, signal: AbortSignal, answered: () => void): Promise<void> {
-    const unanswered = new Set<string>();
-    const serving = new AbortController();
-    let ticker: NodeJS.Timeout | undefined;
-    const served = new Promise<void>((resolve, reject) => {
-      const ask = () => {
-        if (unanswered.size > 0) return reject(new EtcdError('unavailable', 'etcd did not answer for its leases'));
-        for (const ID of this.#options.ids()) {
-          unanswered.add(ID);
-          stream.write({ ID });
-        }
-      };
-      stream.on('error', reject).on('end', () => reject(new Error('the stream ended')));
-      stream.on('data', ({ header, ID, TTL }) => {
-        unanswered.delete(ID);
-        answered();
-        this.#confirm(header, reject);
-        if (TTL === '0') this.#options.lost(ID);
-      });
-      if (signal.aborted) return resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true, signal: serving.signal });
-      ticker = setInterval(ask, this.#options.intervalMs);
-      ask();
+  /** Resolves on abort; throws when the stream breaks, or when etcd leaves a round unanswered. */
+  async #keepAlive(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const stream = await connection.openKeepAlive();
+    const serving = childOf(signal);
+    stream.on('error', (cause) => serving.abort(cause)).on('end', () => serving.abort(new Error('the stream ended')));
+    stream.on('data', ({ header, ID, TTL }) => {
+      try {
+        this.#session.confirm(header);
+        this.#hear(ID, Number(TTL) * 1_000);
+      } catch (error) {
+        serving.abort(error);
+      }
     });
-    return served.finally(() => {
-      clearInterval(ticker);
-      serving.abort();
-      stream.cancel();
-    });
-  }
-
-  #confirm(header: Parameters<Session['confirm']>[0], reject: (error: unknown) => void): void {
     try {
-      this.#session.confirm(header);
-    } catch (error) {
-      if (isBeyondRepair(error)) reject(error);
-      else throw error;
+      if (!signal.aborted) this.#options.connected();
+      while (!serving.signal.aborted) {
+        const { version } = this.#asked;
+        const began = clock.now();
+        const next = (await this.#round(stream, began, serving.signal)) ? this.#shortestMs / 3 : AFTER_FAILURE_MS;
+        await this.#asked.changedWithin(version, Math.max(0, began + next - clock.now()), clock, serving.signal);
+      }
+      if (!signal.aborted) throw serving.signal.reason;
+    } finally {
+      stream.cancel();
+      serving.abort();
     }
+  }
+
+  /** True when all went well. */
+  async #round(stream: KeepAliveStream, since: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, ids, ttlMs, renewed } = this.#options;
+    this.#complete = true;
+    this.#shortestMs = ttlMs;
+    this.#unanswered.clear();
+    for (const ID of ids()) {
+      this.#unanswered.add(ID);
+      stream.write({ ID });
+    }
+    while (this.#unanswered.size > 0) {
+      const left = since + ANSWER_MS - clock.now();
+      if (left <= 0) throw new EtcdError('unavailable', 'etcd did not answer for its leases');
+      await this.#answered.changedWithin(this.#answered.version, left, clock, signal);
+      if (signal.aborted) return false;
+    }
+    if (!this.#complete) return false;
+    const round = { since, ttlMs: this.#shortestMs };
+    const failed = await renewed(round).then(
+      () => false,
+      () => true,
+    );
+    if (failed || signal.aborted) return false;
+    this.#last = round;
+    this.#done.notify();
+    return true;
+  }
+
+  #hear(id: string, ttlMs: number): void {
+    if (ttlMs > 0) this.#shortestMs = Math.min(this.#shortestMs, ttlMs);
+    else {
+      this.#complete = false;
+      this.#options.lost(id);
+    }
+    this.#unanswered.delete(id);
+    if (this.#unanswered.size === 0) this.#answered.notify();
   }
 }

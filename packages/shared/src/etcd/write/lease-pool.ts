@@ -1,11 +1,14 @@
 /**
  * Which key hangs on which lease. A lease takes a limited number of keys (etcd slows down with many), then another is
- * granted. Owns the book only: granting is handed in, keeping alive is the keeper's.
+ * granted; leases that a predecessor left on its keys are taken over as they are. Owns the book only: granting is handed
+ * in, keeping alive is the keeper's.
  */
 interface Slot {
   readonly lease: Promise<string>;
   readonly keys: Set<string>;
   id: string | undefined;
+  /** May get further keys: one that was taken over may have another time to live than those that are granted now. */
+  readonly open: boolean;
 }
 
 export class LeasePool {
@@ -19,7 +22,7 @@ export class LeasePool {
     this.#keysPerLease = keysPerLease;
   }
 
-  /** Leases that were granted and not lost. */
+  /** Leases that were granted or taken over, and not lost. */
   get ids(): readonly string[] {
     return [...this.#slots].flatMap(({ id }) => (id === undefined ? [] : [id]));
   }
@@ -27,9 +30,17 @@ export class LeasePool {
   /** The lease to write this key with: always the same while it lives. Rejects when none could be granted. */
   leaseFor(key: string): Promise<string> {
     const slot = this.#slotOfKey.get(key) ?? this.#slotWithRoom();
-    slot.keys.add(key);
-    this.#slotOfKey.set(key, slot);
+    this.#attach(key, slot);
     return slot.lease;
+  }
+
+  /** The key was found on this lease. */
+  adopt(key: string, id: string): void {
+    this.release(key);
+    const known = [...this.#slots].find((slot) => slot.id === id);
+    const slot = known ?? { lease: Promise.resolve(id), keys: new Set(), id, open: false };
+    this.#slots.add(slot);
+    this.#attach(key, slot);
   }
 
   /** The key was deleted: its place is free. */
@@ -44,9 +55,14 @@ export class LeasePool {
     return slot ? this.#forget(slot) : [];
   }
 
+  #attach(key: string, slot: Slot): void {
+    slot.keys.add(key);
+    this.#slotOfKey.set(key, slot);
+  }
+
   #slotWithRoom(): Slot {
-    for (const slot of this.#slots) if (slot.keys.size < this.#keysPerLease) return slot;
-    const slot: Slot = { lease: this.#grant(), keys: new Set(), id: undefined };
+    for (const slot of this.#slots) if (slot.open && slot.keys.size < this.#keysPerLease) return slot;
+    const slot: Slot = { lease: this.#grant(), keys: new Set(), id: undefined, open: true };
     this.#slots.add(slot);
     slot.lease.then(
       (id) => {
