@@ -27,8 +27,11 @@ export class AgentLab {
   readonly #mesh: Mesh;
   readonly #signal: AbortSignal;
   readonly #readiness: Helper;
+  /** Whether west's file is in the clustermesh directory, where a mesh has it from the start. */
+  #joined: boolean;
 
-  private constructor(mesh: Mesh, readiness: Helper, signal: AbortSignal) {
+  private constructor(mesh: Mesh, readiness: Helper, joined: boolean, signal: AbortSignal) {
+    this.#joined = joined;
     this.#mesh = mesh;
     this.#signal = signal;
     this.#readiness = readiness;
@@ -47,8 +50,8 @@ export class AgentLab {
     });
     try {
       const { plan } = mesh.cluster('east').node(1);
-      const lab = new AgentLab(mesh, await Helper.start('ready-at', [], plan), signal);
-      if (west) await lab.leaveWest();
+      const lab = new AgentLab(mesh, await Helper.start('ready-at', [], plan), west, signal);
+      await lab.leaveWest();
       return lab;
     } catch (error) {
       await mesh.close();
@@ -87,16 +90,16 @@ export class AgentLab {
   }
 
   /** Puts west into the clustermesh directory: the agent's session can begin. */
-  joinWest(): Promise<void> {
-    return rename(this.#westFile(this.east.plan.directory), this.#westFile(this.east.plan.clustermeshDirectory));
+  async joinWest(): Promise<void> {
+    const { directory, clustermeshDirectory } = this.east.plan;
+    if (!this.#joined) await rename(`${directory}/${WEST.name}`, `${clustermeshDirectory}/${WEST.name}`);
+    this.#joined = true;
   }
 
-  leaveWest(): Promise<void> {
-    return rename(this.#westFile(this.east.plan.clustermeshDirectory), this.#westFile(this.east.plan.directory));
-  }
-
-  #westFile(directory: string): string {
-    return `${directory}/${WEST.name}`;
+  async leaveWest(): Promise<void> {
+    const { directory, clustermeshDirectory } = this.east.plan;
+    if (this.#joined) await rename(`${clustermeshDirectory}/${WEST.name}`, `${directory}/${WEST.name}`);
+    this.#joined = false;
   }
 
   /** Waits until the agent has heard all clusters completely and has so many Services in its table. */

@@ -2,6 +2,7 @@
 import { churn } from './churn.ts';
 import { connect } from './connect.ts';
 import { idle } from './idle.ts';
+import { local } from './local.ts';
 import { propagation } from './propagation.ts';
 import type { Bench } from './results.ts';
 import { sync } from './sync.ts';
@@ -11,5 +12,6 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['propagation', propagation],
   ['sync', sync],
   ['churn', churn],
+  ['local', local],
   ['idle', idle],
 ]);

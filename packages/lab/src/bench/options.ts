@@ -8,6 +8,7 @@ export const USAGE = `Usage: scripts/bench NAME [--json] [--cases CASE,CASE…] 
                  propagation  how long until a ready pod of one cluster can be used in the other's kernel
                  sync         an agent reads a remote cluster of 10,000 Services with 25 backends each
                  churn        what a remote cluster costs that changes 2,000 Services a second, and a large one
+                 local        an agent at 5,000 local Services with 10 endpoints each, against kube-proxy
                  idle         memory and time to ready of an agent and an apiserver with nothing to do
   --json         one JSON object on standard output instead of a table; progress goes to standard error
   --cases LIST   only these, e.g. ebpf/1,nftables/1000

@@ -35,6 +35,19 @@ export async function layFabric(plan: MeshPlan): Promise<void> {
   await allDone(all.map((station) => connectStation(plan, station)));
 }
 
+/** One more station for a mesh that is up; `plan` has it. */
+export async function layStation(plan: MeshPlan, bridge: string, station: StationPlan): Promise<void> {
+  await createNetns([station.netns]);
+  await prepareStation(station);
+  await ip(plan.underlay, linkLines(bridge, station));
+  await connectStation(plan, station);
+}
+
+const linkLines = (bridge: string, { link, netns }: StationPlan): readonly string[] => [
+  `link add ${link} type veth peer name eth0 netns ${netns}`,
+  `link set ${link} master ${bridge} up`,
+];
+
 async function connectStation(plan: MeshPlan, station: StationPlan): Promise<void> {
   await ip(station.netns, stationLines(plan, station));
   const rule = `rule add iif lo lookup ${SINK_TABLE} priority ${SINK_TABLE}`;
@@ -55,8 +68,7 @@ function underlayLines(plan: MeshPlan): readonly string[] {
       `link add ${uplink} type veth peer name ${bridge}-down`,
       ...[`${uplink} master ${bridge} up`, `${bridge}-down master core up`].map((link) => `link set ${link}`),
     );
-    for (const { link, netns } of [controlPlane, ...nodes])
-      lines.push(`link add ${link} type veth peer name eth0 netns ${netns}`, `link set ${link} master ${bridge} up`);
+    for (const station of [controlPlane, ...nodes]) lines.push(...linkLines(bridge, station));
   }
   return lines;
 }
