@@ -84,7 +84,7 @@ export class AgentLab {
   async stopAgent(): Promise<void> {
     const { agent, plan } = this.node;
     if (!agent.started) return;
-    await agent.kill();
+    await agent.stop(); // Killed, it would not leave what it compiled to the next run.
     const argv = [...typescript('packages/node-agent/src/main.ts'), 'uninstall', '--bpf-dir', plan.bpfDirectory];
     await command(argv, { netns: plan.netns });
   }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '@tombolo/machine/command.ts';
 import { HEALTH_PORTS } from '../mesh/programs.ts';
 import { AgentLab } from './agent-lab.ts';
-import { megabytes, resident } from './process-usage.ts';
+import { cpuMs, megabytes, resident } from './process-usage.ts';
 import { type Bench, type BenchResult, chosen, type Pair, summarise, worst } from './results.ts';
 import { median } from './statistics.ts';
 
@@ -20,7 +20,8 @@ const DEFAULT_RUNS = 3;
 /** Until it is quiet. */
 const SETTLE_MS = 1500;
 
-type Measured = Readonly<Record<Case, number>>;
+/** With the CPU, in s, that it took until then. */
+type Measured = Readonly<Record<Case | 'cpu', number>>;
 
 export const idle: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, signal }) => {
   const wanted = chosen(cases, CASES);
@@ -64,30 +65,35 @@ export const idle: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, signal
 async function measureAgent(lab: AgentLab, signal: AbortSignal): Promise<Measured> {
   const ms = await lab.startAgent();
   await sleep(SETTLE_MS, undefined, { signal });
-  const memory = megabytes(resident(lab.node.agent.pid));
+  const measured = { ...used(lab.node.agent.pid), ready: ms / 1000 };
   await lab.stopAgent();
-  return { memory, ready: ms / 1000 };
+  return measured;
 }
 
 async function measureApiserver(lab: AgentLab, signal: AbortSignal): Promise<Measured> {
   const { apiserver, plan } = lab.east;
   const ms = await lab.timeToReady(apiserver, `http://${plan.controlPlane.address}:${HEALTH_PORTS.apiserver}/readyz`);
   await sleep(SETTLE_MS, undefined, { signal });
-  const memory = megabytes(resident(apiserver.pid));
+  const measured = { ...used(apiserver.pid), ready: ms / 1000 };
   await apiserver.stop(); // Killed, it would not leave what it compiled to the next run.
-  return { memory, ready: ms / 1000 };
+  return measured;
 }
+
+const used = (pid: number) => ({ memory: megabytes(resident(pid)), cpu: cpuMs(pid) / 1000 });
 
 /** Its start and its end. */
 async function measureBareNode(): Promise<Measured> {
   const started = performance.now();
-  const bytes = await command([process.execPath, '-p', 'process.memoryUsage.rss()']);
-  return { memory: megabytes(Number(bytes)), ready: (performance.now() - started) / 1000 };
+  const script = '({ rss: process.memoryUsage.rss(), ...process.cpuUsage() })';
+  const { rss, user, system } = JSON.parse(await command([process.execPath, '-p', `JSON.stringify(${script})`]));
+  return { memory: megabytes(rss), cpu: (user + system) / 1e6, ready: (performance.now() - started) / 1000 };
 }
 
 const medians = (all: readonly Measured[]): Measured => ({
+  cpu: median(all.map(({ cpu }) => cpu)),
   memory: median(all.map(({ memory }) => memory)),
   ready: median(all.map(({ ready }) => ready)),
 });
 
-const inWords = ({ memory, ready }: Measured): string => `${memory.toFixed(0)} MB, ready after ${ready.toFixed(2)} s`;
+const inWords = ({ memory, ready, cpu }: Measured): string =>
+  `${memory.toFixed(0)} MB, ready after ${ready.toFixed(2)} s, ${cpu.toFixed(2)} s of CPU`;

@@ -170,10 +170,13 @@ const perBackend = (bytes: number): number => bytes / (MORE_SERVICES * BACKENDS)
 function notes(first: readonly Measured[], second: readonly Measured[]): readonly string[] {
   const bare = (measured: readonly Measured[], value: (bare: Listed) => number): number =>
     median(measured.map((pair) => value(pair.bare)));
+  const seconds = (side: (pair: Measured) => Listed): string =>
+    (median(first.map((pair) => side(pair).cpuMs)) / 1000).toFixed(1);
   const growth = megabytes(bare(first, ({ bytes }) => bytes)).toFixed(0);
   return [
     `${SERVICES} Services of ${BACKENDS} backends, one in ${USED_HERE} also here; medians of ${first.length} pairs`,
     'list: from the cluster’s file in the clustermesh directory until the table has it; baseline: etcd3 lists the same keys in pages and JSON.parse reads each value, from connecting to the last value',
+    `CPU meanwhile: agent ${seconds(({ agent }) => agent)} s, bare listing ${seconds(({ bare }) => bare)} s; a busy machine bends it less than the time`,
     `block: of the event loop, looked at every 10 ms, meanwhile; baseline: what is to be reached, ${MOST_BLOCK_MS} ms (the bare listing: ${bare(first, ({ blockMs }) => blockMs).toFixed(0)} ms)`,
     `memory: resident then, over the same agent before; baseline: what is to be reached, ${MOST_MEGABYTES} MB (the bare listing: ${growth} MB)`,
     ...(second.length === 0
