@@ -96,6 +96,22 @@ describe('nftables: over netlink', () => {
     assert.equal(await handle(), before);
   });
 
+  it('sets the others when the kernel refuses one, says why, and writes all anew the next time', async () => {
+    await datapath.replace(many(1));
+    await rig.nft('add element ip tombolo slots-tcp { 10.96.0.2 . 80 . 0 : 10.2.0.11 . 1 }');
+    const { changed, failures } = await datapath.apply(many(4));
+    assert.equal(changed, 2);
+    assert.deepEqual(
+      failures.map(({ frontend: { address } }) => address),
+      ['10.96.0.2'],
+    );
+    assert.match(failures[0]?.reason ?? '', /E[A-Z]+ .*slots-tcp/);
+    assert.deepEqual(await datapath.apply(many(4)), { changed: 1, failures: [] });
+    assert.equal((await datapath.read()).length, 4);
+    const again = async () => assert.deepEqual(await datapath.replace(many(4)), { changed: 0, failures: [] });
+    assert.equal(await rig.transactionsOf(again), '');
+  });
+
   it('hears as much from the kernel beside large tables of others as without', async () => {
     const socket = await enterNetns(rig.netns('node'), async () => new NetlinkSocket());
     const tables = new KernelTables(socket, 'tombolo', await probeFamilies(socket, 'tombolo'));

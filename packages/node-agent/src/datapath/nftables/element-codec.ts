@@ -176,14 +176,14 @@ function writeFields(
   values: readonly FieldValue[],
 ): number {
   let at = start;
-  kinds.forEach((kind, i) => {
+  for (const [i, kind] of kinds.entries()) {
     const value = values[i] ?? 0;
     if (kind === 'address') bytes.set(bytesOf(addressIn(value)), at);
     else if (kind === 'protocol') bytes[at] = PROTOCOLS[value] ?? 0;
     else if (kind === 'port') bytes.writeUInt16BE(Number(value), at);
     else bytes.writeUInt32LE(Number(value), at);
     at += fieldBytes(family, kind);
-  });
+  }
   return at;
 }
 

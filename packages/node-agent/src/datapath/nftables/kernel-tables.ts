@@ -5,12 +5,22 @@
  */
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
-import { attribute, attributeOf, CREATE, DUMP, type Message, message } from '../netlink/messages.ts';
+import {
+  attribute,
+  attributeOf,
+  attributesOf,
+  CREATE,
+  DUMP,
+  HEADER,
+  type Message,
+  message,
+} from '../netlink/messages.ts';
 import { NetlinkError, type NetlinkSocket } from '../netlink/socket.ts';
 import { elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
 import { FAMILIES, type Family, nfFamily } from './family.ts';
 import { type Listing, ListingReader } from './listing.ts';
-import { type Operation, standingOperations } from './plan.ts';
+import type { Operation } from './operations.ts';
+import { standingOperations } from './plan.ts';
 import { encodePrefixes } from './prefixes.ts';
 import { deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
 import { SETS } from './sets.ts';
@@ -35,13 +45,31 @@ export async function probeFamilies(socket: NetlinkSocket, table: string): Promi
   for (const family of FAMILIES) {
     const messages = [...emptyTable(family, probe), ...deleteTable(family, probe)];
     try {
-      await socket.transact(NFTABLES, messages);
+      await transact(socket, messages);
       support.set(family, { refusal: undefined });
     } catch (error) {
       support.set(family, { refusal: reasonOf(error) });
     }
   }
   return support;
+}
+
+/** An error says which of our objects the kernel did not like. */
+async function transact(socket: NetlinkSocket, messages: readonly Buffer[]): Promise<void> {
+  try {
+    await socket.transact(NFTABLES, messages);
+  } catch (error) {
+    const refused = error instanceof NetlinkError ? messages[error.at] : undefined;
+    if (refused === undefined) throw error;
+    // Attributes 1 to 3 are the names of table and object, in most messages.
+    const names = [...attributesOf(refused.subarray(HEADER))].filter(
+      ({ type, value }) => type < 4 && value.at(-1) === 0,
+    );
+    const words = names.map(({ value }) => value.toString('latin1', 0, value.length - 1));
+    throw new Error(`${reasonOf(error)} at ${words.join(' ')}, message 0x${refused.readUInt16LE(4).toString(16)}`, {
+      cause: error,
+    });
+  }
 }
 
 export class KernelTables {
@@ -91,7 +119,7 @@ export class KernelTables {
       ]),
       ...this.#messages(operations),
     ];
-    if (messages.length > 0) await this.#socket.transact(NFTABLES, messages);
+    if (messages.length > 0) await transact(this.#socket, messages);
     this.#localPods = prefixes;
   }
 
@@ -104,13 +132,13 @@ export class KernelTables {
       ...this.#messages(standingOperations(family)),
       ...this.#addPrefixes(family, prefixes),
     ]);
-    await this.#socket.transact(NFTABLES, [...tables, ...this.#messages(operations)]);
+    await transact(this.#socket, [...tables, ...this.#messages(operations)]);
     this.#localPods = prefixes;
   }
 
   async remove(): Promise<void> {
-    await this.#socket.transact(
-      NFTABLES,
+    await transact(
+      this.#socket,
       this.#families.flatMap((family) => deleteTable(family, this.#table)),
     );
   }
@@ -166,30 +194,32 @@ export class KernelTables {
     }
   }
 
-  /** In the order given; neighbours that go to the same set share a message. */
   #messages(operations: readonly Operation[]): readonly Buffer[] {
-    const messages: Buffer[] = [];
-    for (let from = 0; from < operations.length; ) {
-      const operation = operations[from];
-      if (operation === undefined) break;
-      const { family, verb } = operation;
-      if (operation.kind === 'chain') {
-        if (verb === 'delete') messages.push(deleteChoiceChain(family, this.#table, operation.choice));
-        else messages.push(...newChoiceChain(family, this.#table, operation.choice));
-        from += 1;
-        continue;
+    return operations.flatMap((operation): readonly Buffer[] => {
+      const { kind, verb, family } = operation;
+      if (kind === 'chain') {
+        if (verb === 'add') return newChoiceChain(family, this.#table, operation.choice);
+        return [deleteChoiceChain(family, this.#table, operation.choice)];
       }
-      const { set } = operation.element;
-      const elements: Buffer[] = [];
-      for (let next: Operation | undefined = operation; next !== undefined; next = operations[from]) {
-        if (next.kind !== 'element' || next.verb !== verb || next.family !== family || next.element.set !== set) break;
-        elements.push(verb === 'add' ? encodeElement(family, next.element) : encodeKey(family, next.element));
-        from += 1;
-      }
-      const [type, flags] = verb === 'add' ? [NEW_ELEMENT, CREATE] : [DELETE_ELEMENT, 0];
-      messages.push(...elementMessages(type, flags, family, this.#table, set, elements));
-    }
-    return messages;
+      const { set, elements } = operation;
+      return verb === 'add'
+        ? elementMessages(
+            NEW_ELEMENT,
+            CREATE,
+            family,
+            this.#table,
+            set,
+            elements.map((one) => encodeElement(family, one)),
+          )
+        : elementMessages(
+            DELETE_ELEMENT,
+            0,
+            family,
+            this.#table,
+            set,
+            elements.map((one) => encodeKey(family, one)),
+          );
+    });
   }
 
   #addPrefixes(family: Family, prefixes: ReadonlyMap<Family, readonly Buffer[]>): readonly Buffer[] {

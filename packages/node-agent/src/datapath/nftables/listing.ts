@@ -24,8 +24,9 @@ interface Found {
   readonly frontend: Frontend;
   readonly count: number;
   readonly affinitySeconds: number;
-  /** By slot, or with affinity by what clients are remembered by. */
-  readonly backends: Map<number, RouteBackend>;
+  /** By slot; but with affinity by what clients are remembered by. */
+  readonly slots: RouteBackend[];
+  readonly targets: Map<number, RouteBackend> | undefined;
   readonly ids: number[];
 }
 
@@ -83,7 +84,8 @@ export class ListingReader {
       const frontend = parseFrontend(key, comment);
       if (frontend === undefined) return;
       const choice = set === 'refused' ? { count: 0, affinitySeconds: 0 } : parseChoiceNumber(Number(value[0]));
-      this.#found.set(key.join(' '), { frontend, ...choice, backends: new Map(), ids: [] });
+      const targets = choice.affinitySeconds > 0 ? new Map() : undefined;
+      this.#found.set(key.join(' '), { frontend, ...choice, slots: [], targets, ids: [] });
       return;
     }
     if (set === 'sticky-slots') {
@@ -93,25 +95,25 @@ export class ListingReader {
     }
     const protocol = set.slice(set.indexOf('-') + 1);
     const found = this.#found.get(`${key[0]} ${protocol} ${key[1]}`);
-    if (found && found.affinitySeconds > 0 === set.startsWith('targets-')) {
-      found.backends.set(Number(key[2]), parseBackend(value, comment));
-    }
+    const number = Number(key[2]);
+    if (set.startsWith('targets-')) found?.targets?.set(number, parseBackend(value, comment));
+    else if (found && !found.targets && number < found.count) found.slots[number] = parseBackend(value, comment);
   }
 }
 
-function placedOf({ frontend, count, affinitySeconds, backends, ids }: Found): Placed {
+function placedOf({ frontend, count, affinitySeconds, targets, ...found }: Found): Placed {
   const slots: RouteBackend[] = [];
-  const slotIds: number[] = [];
+  const ids: number[] = [];
   for (let slot = 0; slot < count; slot += 1) {
-    const id = affinitySeconds === 0 ? slot : (ids[slot] ?? 0);
-    const backend = backends.get(id);
+    const id = found.ids[slot] ?? 0;
+    const backend = targets ? targets.get(id) : found.slots[slot];
     if (backend === undefined) continue;
     slots.push(backend);
-    if (affinitySeconds > 0) slotIds.push(id);
+    if (targets) ids.push(id);
   }
   const isSorted = slots.every((backend, i) => i === 0 || compareRouteBackends(slots[i - 1] ?? backend, backend) < 0);
   const sorted = isSorted ? slots : slots.toSorted(compareRouteBackends);
-  return { frontend, affinitySeconds, backends: sorted, slots, ids: slotIds };
+  return { frontend, affinitySeconds, backends: sorted, slots, ids };
 }
 
 const KINDS: readonly FrontendKind[] = ['ClusterIP', 'ExternalIP', 'LoadBalancer', 'NodePort'];

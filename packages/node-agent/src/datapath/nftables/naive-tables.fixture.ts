@@ -4,8 +4,9 @@
  */
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { choiceChain } from './choices.ts';
+import type { Element } from './element-codec.ts';
 import type { Family } from './family.ts';
-import type { Operation } from './plan.ts';
+import type { Operation } from './operations.ts';
 
 export class NaiveTables {
   /** `family set key` → value and comment. */
@@ -14,19 +15,10 @@ export class NaiveTables {
 
   apply(operations: readonly Operation[]): void {
     for (const operation of operations) {
-      const add = operation.verb === 'add';
-      if (operation.kind === 'chain') this.#chain(add, `${operation.family} ${choiceChain(operation.choice)}`);
-      else {
-        const { set, key, comment } = operation.element;
-        const id = `${operation.family} ${set} ${key.join(' . ')}`;
-        const value = operation.element.value.join(' . ');
-        if (add === this.elements.has(id)) throw new Error(`Cannot ${operation.verb} element ${id}`);
-        if (add && set.endsWith('choices') && !this.chains.has(`${operation.family} ${value}`)) {
-          throw new Error(`Cannot add element ${id}: no chain ${value}`);
-        }
-        if (add) this.elements.set(id, { value, comment });
-        else this.elements.delete(id);
-      }
+      const { kind, verb, family } = operation;
+      const add = verb === 'add';
+      if (kind === 'chain') this.#chain(add, `${family} ${choiceChain(operation.choice)}`);
+      else for (const element of operation.elements) this.#element(add, family, element);
     }
   }
 
@@ -53,6 +45,17 @@ export class NaiveTables {
       const target = this.elements.get(`${family} targets-${protocol} ${name} . ${id}`)?.value;
       return member ? (target ?? 'dropped') : 'dropped';
     });
+  }
+
+  #element(add: boolean, family: Family, { set, key, value, comment }: Element): void {
+    const id = `${family} ${set} ${key.join(' . ')}`;
+    const text = value.join(' . ');
+    if (add === this.elements.has(id)) throw new Error(`Cannot ${add ? 'add' : 'delete'} element ${id}`);
+    if (add && set.endsWith('choices') && !this.chains.has(`${family} ${text}`)) {
+      throw new Error(`Cannot add element ${id}: no chain ${text}`);
+    }
+    if (add) this.elements.set(id, { value: text, comment });
+    else this.elements.delete(id);
   }
 
   #chain(add: boolean, name: string): void {

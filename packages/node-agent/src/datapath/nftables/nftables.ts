@@ -109,6 +109,7 @@ export class NftablesDatapath implements Datapath {
       const reason = next && (this.#kernel.refuses(familyOfFrontend(next.frontend)) ?? limitOf(next));
       if (next !== undefined && reason !== undefined) all.push({ frontend: next.frontend, reason });
       else if (!sameServed(this.#served.frontends.get(id), next)) changes.set(id, next);
+      else if (next !== undefined) this.#served.share(id, next);
     }
     const refused = await this.#write(changes);
     return { changed: changes.size - refused.length, failures: [...all, ...refused] };

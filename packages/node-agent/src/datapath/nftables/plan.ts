@@ -19,12 +19,8 @@ import {
   slotElements,
 } from './elements.ts';
 import { FAMILIES, type Family } from './family.ts';
+import { type Operation, Operations } from './operations.ts';
 import { type Placed, place, type Served } from './slots.ts';
-
-type Target =
-  | { readonly kind: 'chain'; readonly family: Family; readonly choice: Choice }
-  | { readonly kind: 'element'; readonly family: Family; readonly element: Element };
-export type Operation = Target & { readonly verb: 'add' | 'delete' };
 
 /** By `frontendId`; undefined where the frontend shall go. */
 export type ServedChanges = ReadonlyMap<string, Served | undefined>;
@@ -57,39 +53,40 @@ export class ServedTable {
     for (const [id, count] of uses.after) this.#uses.set(id, count);
   }
 
+  /** The same frontend in other objects: those that the rest of the program holds anyway. */
+  share(id: string, { backends }: Served): void {
+    const placed = this.frontends.get(id);
+    if (placed?.slots === placed?.backends && placed) this.frontends.set(id, { ...placed, backends, slots: backends });
+  }
+
   /** What it takes to make these changes. Changes nothing. */
   plan(changes: ServedChanges): Plan {
     const frontends = new Map<string, Placed | undefined>();
     const uses = new Uses(this.#uses);
-    const own: Operations = { first: [], second: [] };
+    const [first, second] = [new Operations(), new Operations()];
     for (const [id, next] of changes) {
       const before = this.frontends.get(id);
       const after = next && place(before, next);
       const slots = changedSlots(before, after);
-      diffElements(before, after, slots, own);
+      diffElements(before, after, slots, first, second);
       uses.count(before, after, slots);
       frontends.set(id, after);
     }
-    const { gained, lost } = uses.difference();
-    return {
-      first: [...inSetOrder(gained), ...inSetOrder(own.first)],
-      second: [...inSetOrder(own.second), ...inSetOrder(lost)],
-      frontends,
-      uses: uses.after,
-    };
+    uses.difference(first, second);
+    return { first: first.list(), second: second.list(), frontends, uses: uses.after };
   }
 
   /** What it takes to write all that is here into tables that hold only what is always there. */
   planAll(): readonly Operation[] {
-    const empty = new ServedTable();
-    const own: Operations = { first: [], second: [] };
-    const uses = new Uses(empty.#uses);
+    const uses = new Uses(new ServedTable().#uses);
+    const operations = new Operations();
     for (const placed of this.frontends.values()) {
       const slots = changedSlots(undefined, placed);
-      diffElements(undefined, placed, slots, own);
+      diffElements(undefined, placed, slots, operations, operations);
       uses.count(undefined, placed, slots);
     }
-    return [...inSetOrder(uses.difference().gained), ...inSetOrder(own.first)];
+    uses.difference(operations, operations);
+    return operations.list();
   }
 
   /** Notes that a plan was carried out. */
@@ -110,7 +107,7 @@ const chainId = (family: Family, choice: Choice): string => `${family} ${choiceC
 /** What frontends need together, counted as changes go by: chains that choose, and addresses of backends. */
 class Uses {
   readonly #before: ReadonlyMap<string, number>;
-  readonly #targets = new Map<string, () => readonly Target[]>();
+  readonly #choices = new Map<string, Choice>();
   readonly after = new Map<string, number>();
 
   constructor(before: ReadonlyMap<string, number>) {
@@ -118,53 +115,49 @@ class Uses {
   }
 
   count(before: Placed | undefined, after: Placed | undefined, slots: readonly number[]): void {
-    for (const [placed, step] of [
-      [before, -1],
-      [after, 1],
-    ] as const) {
-      if (placed === undefined) continue;
-      const family = familyOfFrontend(placed.frontend);
-      const choice = choiceOf(placed);
-      if (choice !== undefined) {
-        this.#add(chainId(family, choice), step, () => choiceTargets(family, choice));
-      }
-      for (const slot of slots) {
-        const address = placed.slots[slot]?.address;
-        if (address === undefined) continue;
-        this.#add(address, step, () => [{ kind: 'element', family, element: backendElement(address) }]);
-      }
-    }
+    if (before !== undefined) this.#count(before, slots, -1);
+    if (after !== undefined) this.#count(after, slots, 1);
   }
 
-  difference(): { readonly gained: Operation[]; readonly lost: Operation[] } {
-    const gained: Operation[] = [];
-    const lost: Operation[] = [];
+  difference(first: Operations, second: Operations): void {
     for (const [id, uses] of this.after) {
-      const had = this.#before.has(id);
-      const [verb, into] = uses > 0 ? (['add', gained] as const) : (['delete', lost] as const);
-      if (had === uses > 0) continue;
-      for (const target of this.#targets.get(id)?.() ?? []) into.push({ ...target, verb });
+      if (this.#before.has(id) === uses > 0) continue;
+      const [verb, into] = uses > 0 ? (['add', first] as const) : (['delete', second] as const);
+      const choice = this.#choices.get(id);
+      if (choice === undefined) into.element(verb, id.includes(':') ? 'ip6' : 'ip', backendElement(id));
+      else choiceParts(verb, id.startsWith('ip6') ? 'ip6' : 'ip', choice, into);
     }
-    return { gained, lost };
   }
 
-  #add(id: string, step: 1 | -1, targets: () => readonly Target[]): void {
-    const before = this.after.get(id) ?? this.#before.get(id) ?? 0;
-    if (!this.#targets.has(id)) this.#targets.set(id, targets);
-    this.after.set(id, before + step);
+  #count(placed: Placed, slots: readonly number[], step: 1 | -1): void {
+    const choice = choiceOf(placed);
+    if (choice !== undefined) {
+      const id = chainId(familyOfFrontend(placed.frontend), choice);
+      this.#choices.set(id, choice);
+      this.#add(id, step);
+    }
+    for (const slot of slots) {
+      const address = placed.slots[slot]?.address;
+      if (address !== undefined) this.#add(address, step);
+    }
+  }
+
+  #add(id: string, step: 1 | -1): void {
+    this.after.set(id, (this.after.get(id) ?? this.#before.get(id) ?? 0) + step);
   }
 }
 
-const choiceTargets = (family: Family, choice: Choice): readonly Target[] => [
-  { kind: 'chain', family, choice },
-  { kind: 'element', family, element: choiceElement(choice) },
-];
+function choiceParts(verb: 'add' | 'delete', family: Family, choice: Choice, into: Operations): void {
+  into.chain(verb, family, choice);
+  into.element(verb, family, choiceElement(choice));
+}
 
 /** What a table without any Service holds. */
-export const standingOperations = (family: Family): readonly Operation[] =>
-  inSetOrder(
-    STANDING_CHOICES.flatMap((choice) => choiceTargets(family, choice)).map((target) => ({ ...target, verb: 'add' })),
-  );
+export function standingOperations(family: Family): readonly Operation[] {
+  const operations = new Operations();
+  for (const choice of STANDING_CHOICES) choiceParts('add', family, choice, operations);
+  return operations.list();
+}
 
 /** The slots in which two states of a frontend differ. */
 function changedSlots(before: Placed | undefined, after: Placed | undefined): readonly number[] {
@@ -178,51 +171,39 @@ function changedSlots(before: Placed | undefined, after: Placed | undefined): re
   return changed;
 }
 
-interface Operations {
-  readonly first: Operation[];
-  readonly second: Operation[];
-}
-
 /** The difference between two states of one frontend. An element cannot change: it is deleted and added again. */
 function diffElements(
   before: Placed | undefined,
   after: Placed | undefined,
   slots: readonly number[],
-  { first, second }: Operations,
+  first: Operations,
+  second: Operations,
 ): void {
   const frontend = (after ?? before)?.frontend;
   if (frontend === undefined) return;
   const family = familyOfFrontend(frontend);
-  const elements = (placed: Placed | undefined): readonly Element[] =>
-    placed === undefined ? [] : [...headElements(placed), ...slots.flatMap((slot) => slotElements(placed, slot))];
-  const old = new Map(elements(before).map((element) => [identityOf(element), element]));
-  for (const element of elements(after)) {
+  const old = new Map<string, Element>();
+  if (before !== undefined) for (const element of elements(before, slots)) old.set(identityOf(element), element);
+  for (const element of after === undefined ? [] : elements(after, slots)) {
     const present = old.size === 0 ? undefined : old.get(identityOf(element));
     if (present !== undefined) {
       old.delete(identityOf(element));
       if (present.value.join() === element.value.join() && present.comment === element.comment) continue;
-      first.push({ verb: 'delete', kind: 'element', family, element: present });
+      first.element('delete', family, present);
     }
-    first.push({ verb: 'add', kind: 'element', family, element });
+    first.element('add', family, element);
   }
   // `refused` is asked before `services`: a packet that asked it just before the switch must still find its service.
   const refusing = after !== undefined && choiceOf(after) === undefined;
   for (const element of old.values()) {
     const now = isPointer(element.set) && !(refusing && element.set === 'services');
-    (now ? first : second).push({ verb: 'delete', kind: 'element', family, element });
+    (now ? first : second).element('delete', family, element);
   }
 }
 
+function* elements(placed: Placed, slots: readonly number[]): Generator<Element> {
+  yield* headElements(placed);
+  for (const slot of slots) yield* slotElements(placed, slot);
+}
+
 const identityOf = ({ set, key }: Element): string => `${set} ${key.join(' ')}`;
-
-/** Chains are there before and gone after what names them; deletes before adds, pointers last, and what goes to one set together. */
-function inSetOrder(operations: readonly Operation[]): Operation[] {
-  const groups = Map.groupBy(operations, orderOf);
-  return [...groups.keys()].sort().flatMap((order) => groups.get(order) ?? []);
-}
-
-function orderOf(operation: Operation): string {
-  if (operation.kind === 'chain') return operation.verb === 'add' ? '0' : '9';
-  const { set } = operation.element;
-  return `${isPointer(set) ? '2' : '1'} ${operation.verb === 'delete' ? '1' : '2'} ${operation.family} ${set}`;
-}

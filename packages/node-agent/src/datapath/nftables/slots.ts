@@ -70,11 +70,17 @@ function difference(before: readonly RouteBackend[], after: readonly RouteBacken
  * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft.
  */
 function idsFor(before: Placed | undefined, slots: readonly RouteBackend[]): readonly number[] {
-  const had = new Map(before?.ids.map((id, slot) => [before.slots[slot], id]));
-  const taken = new Set([0, 0xffffffff, ...had.values()]);
-  return slots.map((backend) => {
-    const kept = had.get(backend);
+  const isKept = (backend: RouteBackend | undefined, slot: number): boolean => backend === before?.slots[slot];
+  const moved = new Map<RouteBackend, number>();
+  before?.ids.forEach((id, slot) => {
+    const backend = before.slots[slot];
+    if (backend !== undefined && !isKept(slots[slot], slot)) moved.set(backend, id);
+  });
+  let taken: Set<number> | undefined;
+  return slots.map((backend, slot) => {
+    const kept = isKept(backend, slot) ? before?.ids[slot] : moved.get(backend);
     if (kept !== undefined) return kept;
+    taken ??= new Set([0, 0xffffffff, ...(before?.ids ?? [])]);
     let id = hash(`${backend.address} . ${backend.port} ${backend.clusterId}`);
     while (taken.has(id)) id = (id + 1) >>> 0;
     taken.add(id);
