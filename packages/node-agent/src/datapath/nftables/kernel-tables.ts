@@ -124,15 +124,16 @@ export class KernelTables {
   }
 
   /** Deletes the tables and writes them anew, in one transaction. */
-  async rebuild(operations: readonly Operation[], localPods: readonly Cidr[]): Promise<void> {
+  async rebuild(parts: AsyncIterable<readonly Operation[]>, localPods: readonly Cidr[]): Promise<void> {
     const prefixes = prefixesOf(localPods);
-    const tables = this.#families.flatMap((family) => [
+    const messages = this.#families.flatMap((family) => [
       ...deleteTable(family, this.#table),
       ...emptyTable(family, this.#table),
       ...this.#messages(standingOperations(family)),
       ...this.#addPrefixes(family, prefixes),
     ]);
-    await transact(this.#socket, [...tables, ...this.#messages(operations)]);
+    for await (const operations of parts) for (const one of this.#messages(operations)) messages.push(one);
+    await transact(this.#socket, messages);
     this.#localPods = prefixes;
   }
 

@@ -21,6 +21,7 @@ import type { Conntrack } from './conntrack.ts';
 import { familyOfFrontend, limitOf, sameServed } from './elements.ts';
 import type { KernelTables } from './kernel-tables.ts';
 import type { Listing } from './listing.ts';
+import { type Operation, Operations } from './operations.ts';
 import { type Failure, Ownership } from './ownership.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import type { Served } from './slots.ts';
@@ -28,7 +29,7 @@ import { type StaleFlows, staleFlows } from './stale-flows.ts';
 
 /** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
 const BACKENDS_AT_ONCE = 2000;
-const FRONTENDS_A_TURN = 500;
+const FRONTENDS_A_TURN = 200;
 
 export interface NftablesOptions {
   /** The name of our tables. */
@@ -176,7 +177,7 @@ export class NftablesDatapath implements Datapath {
   async #rebuild(): Promise<unknown> {
     const frontends = this.#served.frontends.size;
     try {
-      await this.#kernel.rebuild(this.#served.planAll(), this.#localPods());
+      await this.#kernel.rebuild(this.#everything(), this.#localPods());
     } catch (error) {
       this.#log.error({ error, frontends }, 'nftables refused the whole table');
       this.#state = 'damaged';
@@ -185,6 +186,15 @@ export class NftablesDatapath implements Datapath {
     this.#log.info({ frontends }, 'nftables tables written anew');
     this.#state = 'intact';
     return undefined;
+  }
+
+  async *#everything(): AsyncGenerator<readonly Operation[]> {
+    const table = new ServedTable();
+    for await (const piece of inTurns(this.#served.frontends.values(), FRONTENDS_A_TURN)) {
+      const operations = new Operations();
+      table.adopt(piece, operations);
+      yield operations.list();
+    }
   }
 
   async #deleteFlows(flows: readonly StaleFlows[]): Promise<void> {

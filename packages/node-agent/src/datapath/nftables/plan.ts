@@ -43,13 +43,16 @@ export class ServedTable {
     for (const family of FAMILIES) for (const choice of STANDING_CHOICES) this.#uses.set(chainId(family, choice), 1);
   }
 
-  /** Notes what was found in the kernel. */
-  adopt(found: Iterable<Placed>): void {
+  /** Notes what is in the kernel already; or, with `operations`, what it takes to write it into tables without it. */
+  adopt(found: Iterable<Placed>, operations?: Operations): void {
     const uses = new Uses(this.#uses);
     for (const placed of found) {
+      const slots = changedSlots(undefined, placed);
+      if (operations) diffElements(undefined, placed, slots, operations, operations);
+      uses.count(undefined, placed, slots);
       this.frontends.set(frontendId(placed.frontend), placed);
-      uses.count(undefined, placed, changedSlots(undefined, placed));
     }
+    if (operations) uses.difference(operations, operations);
     for (const [id, count] of uses.after) this.#uses.set(id, count);
   }
 
@@ -74,19 +77,6 @@ export class ServedTable {
     }
     uses.difference(first, second);
     return { first: first.list(), second: second.list(), frontends, uses: uses.after };
-  }
-
-  /** What it takes to write all that is here into tables that hold only what is always there. */
-  planAll(): readonly Operation[] {
-    const uses = new Uses(new ServedTable().#uses);
-    const operations = new Operations();
-    for (const placed of this.frontends.values()) {
-      const slots = changedSlots(undefined, placed);
-      diffElements(undefined, placed, slots, operations, operations);
-      uses.count(undefined, placed, slots);
-    }
-    uses.difference(operations, operations);
-    return operations.list();
   }
 
   /** Notes that a plan was carried out. */
