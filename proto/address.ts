@@ -1,4 +1,4 @@
-/** Where the API is: a unix socket or a TCP address, as given by `--address` of the agent and of its clients. */
+/** Where the API is: a unix socket or a TCP address, as given by `--api` of the agent and `--address` of its clients. */
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 
 export type ApiAddress =
@@ -24,6 +24,11 @@ export function parseApiAddress(text: string): Result<ApiAddress> {
   return host !== undefined && port <= 65_535
     ? ok({ kind: 'tcp', host, port })
     : fail(`expected unix:///path or host:port: current value is ${JSON.stringify(text)}`);
+}
+
+/** What only this machine can reach. A name other than `localhost` may lead anywhere. */
+export function isLocalAddress(address: ApiAddress): boolean {
+  return address.kind === 'unix' || /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(address.host);
 }
 
 export function formatApiAddress(address: ApiAddress): string {

@@ -1,6 +1,11 @@
 /**
  * `npm run proto`: writes `generated/tombolo-v1.ts` from the `.proto` files. `--check` writes nothing and fails when the
  * file is not what it would be.
+ *
+ * Why a generator of our own, 260 lines on protobufjs: ts-proto and its like are plugins of protoc, a program to install
+ * that npm does not bring, and write thousands of lines of codecs, where protobufjs, which the etcd client brings anyway,
+ * needs a schema. proto-loader-gen-types gives no unions for oneofs and has the server read `.proto` files when it starts.
+ * And none writes the descriptors that strict clients accept from server reflection (see emit-descriptors.ts).
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -27,6 +27,47 @@ describe('breaches()', () => {
       /must not import node:fs/,
     ],
     ['an exit outside main.ts', file('packages/cli/src/a.ts', 'process.exit(1);'), /only main.ts/],
+    ['a signal heard once', file('packages/cli/src/not-main.ts', "process.once('SIGTERM', f);"), /only main.ts/],
+    [
+      'a package in merge',
+      file('packages/shared/src/merge/a.ts', "import x from 'left-pad';"),
+      /must not import left-pad/,
+    ],
+    [
+      'a table that imports the mesh, for a type',
+      file('packages/node-agent/src/table/a.ts', "import type { M } from '../mesh/mesh.ts';"),
+      /table\/a.ts: must not import .*mesh\/mesh.ts/,
+    ],
+    [
+      'a table that imports the datapath, while running',
+      file('packages/node-agent/src/table/a.ts', "const d = await import('../datapath/open.ts');"),
+      /must not import .*datapath\/open.ts/,
+    ],
+    [
+      'a datapath that hands on what is of the table',
+      file('packages/node-agent/src/datapath/ebpf/a.ts', "export { t } from '../../table/b.ts';"),
+      /must not import .*table\/b.ts/,
+    ],
+    [
+      'a mesh that imports the API',
+      file('packages/node-agent/src/mesh/a.ts', "import { x } from '../api/b.ts';"),
+      /must not import .*api\/b.ts/,
+    ],
+    [
+      'an API definition that imports a program',
+      file('proto/a.ts', "import { x } from '@tombolo/node-agent/config.ts';"),
+      /must not import/,
+    ],
+    [
+      'a product with a fixture in it',
+      file('packages/cli/src/a.ts', "import { x } from './b.fixture.ts';"),
+      /is for tests/,
+    ],
+    [
+      'node:http imported, and not got',
+      file('packages/cli/src/a.ts', "import { get } from 'node:http';"),
+      /node-http.ts/,
+    ],
   ] as const) {
     it(`finds ${name}`, () => {
       const found = breaches([source]);
@@ -42,6 +83,12 @@ describe('breaches()', () => {
     ]);
     assert.equal(found.length, 1);
     assert.match(found[0] ?? '', /^cycle: /);
+  });
+
+  it('lets types of node:http be, and the seam between mesh and table', () => {
+    assert.deepEqual(breaches([file('packages/cli/src/a.ts', "import type { Server } from 'node:http';")]), []);
+    const seam = "import type { MeshListener } from '../mesh/listener.ts';";
+    assert.deepEqual(breaches([file('packages/node-agent/src/table/a.ts', seam)]), []);
   });
 
   it('lets tests be', () => {

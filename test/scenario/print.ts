@@ -1,5 +1,5 @@
 /** How scenarios show the table and the kernel. */
-import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.ts';
+import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import type { Decision, Frontend, ServiceEntry, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
 
 export const printTable = ({ entries }: TableSnapshot): readonly string[] => {

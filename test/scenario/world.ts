@@ -2,7 +2,7 @@
  * One node of cluster `east` (id 1) without a network: the real table, reconciler rules and wire format over a kernel in
  * memory. Each command changes a fact or prints something; `restart` is a new agent over the same kernel.
  */
-import { MemoryDatapath, MemoryKernel } from '@tombolo/node-agent/datapath/memory.ts';
+import { MemoryDatapath, MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import { adoptedClusters } from '@tombolo/node-agent/table/adopted.ts';
 import { FrontendClaims } from '@tombolo/node-agent/table/frontend-claims.ts';
 import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';

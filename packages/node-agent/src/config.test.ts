@@ -54,6 +54,23 @@ describe('parseCommand()', () => {
     ]);
   });
 
+  for (const address of ['127.0.0.1:50051', '[::1]:50051', 'localhost:0', '/run/a.sock'])
+    it(`serves the API on ${address}`, () => {
+      const parsed = parseCommand([...NEEDED, `--api=${address}`], {});
+      assert(parsed !== 'help' && parsed.ok && parsed.value.kind === 'run');
+      assert.equal(parsed.value.config.apiAddress, address);
+    });
+
+  for (const address of ['0.0.0.0:50051', '[::]:50051', '10.0.0.1:50051', 'node-1:50051', '127.0.0.1.example:50051'])
+    it(`serves the API on ${address} only if it is told that this is without TLS`, () => {
+      const parsed = parseCommand([...NEEDED, `--api=${address}`], {});
+      assert(parsed !== 'help' && !parsed.ok);
+      assert.match(parsed.error, /^--api: expected .*loopback.*--api-without-tls true.*: current value is /);
+      const told = parseCommand([...NEEDED, `--api=${address}`, '--api-without-tls=true'], {});
+      assert(told !== 'help' && told.ok && told.value.kind === 'run');
+      assert.equal(told.value.config.apiAddress, address);
+    });
+
   it('takes out what is left with no more than the bpffs directory', () => {
     assert.deepEqual(parseCommand(['uninstall', '--bpf-dir=/b'], {}), {
       ok: true,

@@ -2,7 +2,7 @@
  * Command line → configuration, valid by construction. Pure; all problems are reported at once, each naming the flag,
  * what was expected and what was given.
  */
-import { parseApiAddress } from '@tombolo/proto/address.ts';
+import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
@@ -54,6 +54,8 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --cgroup-root DIR              in a cgroup2 hierarchy, or above where one is mounted; default: where one is mounted
   --bpf-dir DIR                  bpffs directory for pinned maps and links; default: /sys/fs/bpf/tombolo
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
+  --api-without-tls true|false   whether --api may be an address that is not loopback: everybody who reaches it reads
+                                 all that the agent knows; default: false
   --health-host HOST             default: 127.0.0.1
   --health-port PORT             default: 9879
   --proxy-health-port PORT       with --services all, kube-proxy's /healthz for load balancers, on every
@@ -77,6 +79,7 @@ const DEFAULTS = {
   'cgroup-root': undefined,
   'bpf-dir': '/sys/fs/bpf/tombolo',
   api: 'unix:///run/tombolo/agent.sock',
+  'api-without-tls': 'false',
   'health-host': '127.0.0.1',
   'health-port': '9879',
   'proxy-health-port': '10256',
@@ -110,7 +113,7 @@ function parseAgentConfig(args: readonly string[], env: Environment): Result<Age
     scope: flags.oneOf('services', ['global', 'all']),
     cgroupRoot: flags.given('cgroup-root'),
     bpfDirectory: flags.text('bpf-dir'),
-    apiAddress: flags.take(checkedAddress(flags.text('api')), ''),
+    apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),
     healthHost: flags.text('health-host'),
     healthPort: flags.port('health-port'),
     proxyHealthPort: flags.port('proxy-health-port'),
@@ -119,7 +122,11 @@ function parseAgentConfig(args: readonly string[], env: Environment): Result<Age
   });
 }
 
-function checkedAddress(text: string): Result<string> {
+function checkedAddress(text: string, withoutTls: 'true' | 'false'): Result<string> {
   const parsed = parseApiAddress(text);
-  return parsed.ok ? ok(text) : fail(`--api: ${parsed.error}`);
+  if (!parsed.ok) return fail(`--api: ${parsed.error}`);
+  if (isLocalAddress(parsed.value) || withoutTls === 'true') return ok(text);
+  return fail(
+    `--api: expected a unix socket or a loopback address, or --api-without-tls true as well, since whoever reaches it can read it: current value is ${JSON.stringify(text)}`,
+  );
 }

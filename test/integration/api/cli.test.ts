@@ -15,7 +15,7 @@ import {
   sampleWeb,
   selected,
   WEST,
-} from '@tombolo/node-agent/api/fake-source.ts';
+} from '@tombolo/node-agent/api/fake-source.fixture.ts';
 import type { ApiServer } from '@tombolo/node-agent/api/serve.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { ApiFixture } from './fixture.ts';

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AgentClient } from '@tombolo/cli/client.ts';
-import { FakeSource } from '@tombolo/node-agent/api/fake-source.ts';
+import { FakeSource } from '@tombolo/node-agent/api/fake-source.fixture.ts';
 import { type ApiServer, type ApiServerOptions, serveApi } from '@tombolo/node-agent/api/serve.ts';
 import { parseApiAddress } from '@tombolo/proto/address.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { Client, credentials } from '@grpc/grpc-js';
-import { sampleWeb } from '@tombolo/node-agent/api/fake-source.ts';
+import { sampleWeb } from '@tombolo/node-agent/api/fake-source.fixture.ts';
 import { service as health } from 'grpc-health-check';
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor/index.js';

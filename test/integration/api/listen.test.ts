@@ -138,7 +138,7 @@ describe('serveApi() closed', () => {
 
   it('leaves no open handle: a process that serves, is watched and closes ends by itself', async () => {
     const script = `
-      import { FakeSource } from '@tombolo/node-agent/api/fake-source.ts';
+      import { FakeSource } from '@tombolo/node-agent/api/fake-source.fixture.ts';
       import { serveApi } from '@tombolo/node-agent/api/serve.ts';
       import { silentLogger } from '@tombolo/shared/process/logger.ts';
       import { AgentClient } from '@tombolo/cli/client.ts';

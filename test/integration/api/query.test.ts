@@ -10,7 +10,7 @@ import {
   sampleWeb,
   selected,
   WEST,
-} from '@tombolo/node-agent/api/fake-source.ts';
+} from '@tombolo/node-agent/api/fake-source.fixture.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { ApiFixture, collect } from './fixture.ts';
 

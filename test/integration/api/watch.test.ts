@@ -8,7 +8,7 @@ import {
   sampleWeb,
   selected,
   WEST,
-} from '@tombolo/node-agent/api/fake-source.ts';
+} from '@tombolo/node-agent/api/fake-source.fixture.ts';
 import type { WatchClustersResponse, WatchServicesResponse } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { ApiFixture, until } from './fixture.ts';

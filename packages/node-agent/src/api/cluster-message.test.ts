@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { clusterMessage, sortClusters, statusMessage } from './cluster-message.ts';
-import { EAST, FakeSource, SAMPLE_TIME, sampleCluster, WEST } from './fake-source.ts';
+import { EAST, FakeSource, SAMPLE_TIME, sampleCluster, WEST } from './fake-source.fixture.ts';
 import { clusterEvents } from './watch-clusters.ts';
 
 describe('clusterMessage()', () => {

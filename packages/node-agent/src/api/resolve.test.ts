@@ -3,7 +3,7 @@ import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { ServicePort } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
-import { HTTP, leftOut, sampleBackend, sampleEntry, sampleGroup, sampleWeb, selected } from './fake-source.ts';
+import { HTTP, leftOut, sampleBackend, sampleEntry, sampleGroup, sampleWeb, selected } from './fake-source.fixture.ts';
 import { resolveBackend } from './resolve.ts';
 
 const context = { cluster: 'east', random: () => 0 };

@@ -12,7 +12,7 @@ import {
   sampleGroup,
   sampleWeb,
   selected,
-} from './fake-source.ts';
+} from './fake-source.fixture.ts';
 import { MAX_TEXT, serviceParts } from './service-message.ts';
 
 const addressOf = (i: number): string => `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;

@@ -3,7 +3,7 @@ import type { ServiceName, WatchServicesResponse } from '@tombolo/proto/generate
 import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import { Bell } from './bell.ts';
-import { FakeSource, sampleBackend, sampleEntry, sampleGroup, selected } from './fake-source.ts';
+import { FakeSource, sampleBackend, sampleEntry, sampleGroup, selected } from './fake-source.fixture.ts';
 import { filteredEntries, type ServiceFilter } from './service-filter.ts';
 import { parseResumeToken, watchServices } from './watch-services.ts';
 

@@ -1,5 +1,5 @@
 /**
- * The door to the kernel. Behind it are `ebpf/`, `nftables/` and `memory.ts`; map layouts, byte order and system calls
+ * The door to the kernel. Behind it are `ebpf/`, `nftables/` and `memory.fixture.ts`; map layouts, byte order and system calls
  * stay there. One caller at a time: the reconciler awaits each call before the next.
  *
  * D1. Backends are in place before a service points at them and outlive the last pointer.

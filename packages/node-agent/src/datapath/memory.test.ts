@@ -3,7 +3,7 @@ import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Route, Routes } from '@tombolo/shared/model/routes.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { MemoryDatapath, MemoryKernel } from './memory.ts';
+import { MemoryDatapath, MemoryKernel } from './memory.fixture.ts';
 
 const web = serviceKey('demo', 'web');
 const api = serviceKey('demo', 'api');

@@ -6,7 +6,7 @@ import { serviceKey } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
-import { MemoryDatapath } from './memory.ts';
+import { MemoryDatapath } from './memory.fixture.ts';
 import { type OpenDatapathOptions, openDatapath, readDatapath } from './open.ts';
 
 const vip: Frontend = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' };

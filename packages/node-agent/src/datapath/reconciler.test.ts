@@ -7,7 +7,7 @@ import type { Backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { ChangeLog } from '../table/change-log.ts';
-import { MemoryDatapath } from './memory.ts';
+import { MemoryDatapath } from './memory.fixture.ts';
 import { Reconciler } from './reconciler.ts';
 
 const A = serviceKey('shop', 'a');

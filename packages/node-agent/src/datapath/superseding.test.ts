@@ -4,7 +4,7 @@ import type { Routes } from '@tombolo/shared/model/routes.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { KernelRoute } from './datapath.ts';
-import { MemoryDatapath } from './memory.ts';
+import { MemoryDatapath } from './memory.fixture.ts';
 import { SupersedingDatapath } from './superseding.ts';
 
 const FRONTEND = { kind: 'ClusterIP' as const, address: ip('10.96.0.1'), port: 80, protocol: 'TCP' as const };

@@ -1,4 +1,7 @@
-/** One health tree: each loop reports its state under its name; readiness and liveness are read from it. */
+/**
+ * One health tree: each loop reports its state under its name, and readiness is read from it. Liveness is not: a program
+ * that answers at all is alive, since a restart mends nothing that is reported here.
+ */
 export type Health =
   | { readonly kind: 'starting' }
   | { readonly kind: 'ok' }

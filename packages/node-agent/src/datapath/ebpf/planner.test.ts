@@ -10,7 +10,7 @@ import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.t
 import fc from 'fast-check';
 import { KernelTables, type TableLimits } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
-import { NaiveKernel } from './naive-kernel.ts';
+import { NaiveKernel } from './naive-kernel.fixture.ts';
 import { type DesiredFrontend, type Plan, planChanges, planSweep } from './planner.ts';
 
 const AMPLE: TableLimits = { services: 1000, slots: 1000, backends: 1000, affinityOk: 1000 };
