@@ -62,7 +62,7 @@ describe('following a prefix of a real etcd', () => {
       writer,
       Array.from({ length: 300 }, (_, i) => [`a/${i}`, 'old'] as const),
     );
-    const paged = connectReader({ endpoints: [gate.endpoint] }, { pageSize: 7 });
+    const paged = connectReader({ endpoints: [gate.endpoint] }, { pageBytes: 20 });
     const seen = follow('a/', paged);
     await Promise.all([
       putAll(

@@ -56,10 +56,16 @@ describe('mesh sessions with a real etcd', () => {
     return etcd;
   }
 
-  function writerTo(endpoint: string): Writer<EtcdWriter> {
+  function writerTo(endpoint: string): Writer<Pick<EtcdWriter, 'put' | 'delete'>> {
     const etcd = connectWriter({ endpoints: [endpoint] });
     cleanups.push(() => etcd.close());
-    return new Writer(etcd, WEST, 2);
+    const { signal } = new AbortController();
+    // After a restart of etcd it may not have heard of it yet.
+    const store: Pick<EtcdWriter, 'put' | 'delete'> = {
+      put: (key, value) => etcd.ready(signal).then(() => etcd.put(key, value)),
+      delete: (key) => etcd.ready(signal).then(() => etcd.delete(key)),
+    };
+    return new Writer(store, WEST, 2);
   }
 
   const west = (): ClusterStatus | undefined => told.statuses?.get(WEST);

@@ -39,10 +39,13 @@ interface Announced {
   readonly identity: ClusterIdentity;
 }
 
+/** Whoever does not answer by then cannot be reached, and is shown so. */
+const FIRST_ANSWER_MS = 10_000;
+
 async function readConfig(reader: EtcdReader, facts: RemoteFacts): Promise<Announced> {
   const { name, maxClusters } = facts;
   const key = clusterConfigKey(name);
-  const entry = await reader.get(key);
+  const entry = await reader.get(key, FIRST_ANSWER_MS);
   if (entry === undefined) {
     throw new Error(
       `Cannot read the configuration of cluster "${name}": expected key ${key}: it is absent (is the file named for the cluster, and does its apiserver run?)`,

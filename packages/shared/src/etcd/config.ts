@@ -11,7 +11,7 @@ export interface EtcdConfig {
 
 /** Each is a file path, read again at each new connection, or the PEM content itself as a Buffer. */
 export interface EtcdTls {
-  /** The system's roots when absent. */
+  /** When absent: the roots that Node brings along, and those of the system. */
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;

@@ -1,10 +1,11 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
-import { systemClock } from '../process/clock.ts';
+import { type Clock, systemClock } from '../process/clock.ts';
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
 import type { EtcdReader } from './read/reader.ts';
 import { SessionReader } from './read/session-reader.ts';
+import type { Dial } from './session/connection.ts';
 import { Session } from './session/session.ts';
 import { type ReadAccess, restrictAccess } from './write/access.ts';
 import { LeasedWriter } from './write/leased-writer.ts';
@@ -14,10 +15,16 @@ export interface ReaderOptions {
   readonly logger?: Logger;
   /** Told when the connection comes to work or stops working, with a sentence that says what, where and why. */
   readonly report?: (health: Health) => void;
-  /** Keys in one page of a listing; default 256. */
-  readonly pageSize?: number;
+  /** What a page of a listing should come to; default 1 MiB. */
+  readonly pageBytes?: number;
   /** 0..1, for jitter and the order of endpoints. */
   readonly random?: () => number;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Default: with etcd3. */
+  readonly dial?: Dial;
+  /** How soon a silent etcd is asked again, in ms; default 50, and up to 10,000, or 1,000 by a writer. */
+  readonly askAgain?: { readonly first: number; readonly limit: number };
 }
 
 export interface WriterOptions extends ReaderOptions {
@@ -42,7 +49,8 @@ export function connectReader(config: EtcdConfig, options: ReaderOptions = {}): 
 /** As `connectReader`. An etcd that was replaced by another is no fault here: what it lacks is reported as lost. */
 export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): EtcdWriter {
   const settings = withDefaults(options);
-  return new LeasedWriter(new Session(config, { ...settings, pinned: false }), {
+  const askAgain = options.askAgain ?? { first: 50, limit: 1_000 };
+  return new LeasedWriter(new Session(config, { ...settings, askAgain, pinned: false }), {
     ...settings,
     leaseTtlSeconds: options.leaseTtlSeconds ?? 900,
     keysPerLease: options.keysPerLease ?? 1_000,
@@ -63,11 +71,19 @@ export async function restrictEtcd(config: EtcdConfig, access: ReadAccess, optio
   }
 }
 
-function withDefaults({ logger, report, pageSize, random }: ReaderOptions) {
+function withDefaults(options: ReaderOptions) {
   return {
-    logger: logger ?? silentLogger,
-    report: report ?? (() => {}),
-    pageSize: pageSize ?? 256,
-    random: random ?? Math.random,
+    logger: silentLogger,
+    report: () => {},
+    pageBytes: 1024 * 1024,
+    random: Math.random,
+    dial: dialWithEtcd3,
+    ...options,
   };
 }
+
+/** The library is loaded with the first dial: who has no remote cluster never needs it. */
+const dialWithEtcd3: Dial = async (endpoint, tls) => {
+  const { Etcd3Connection } = await import('./session/etcd3-connection.ts');
+  return new Etcd3Connection(endpoint, tls);
+};

@@ -2,6 +2,8 @@
  * Long work in short slices: whatever else the process has to do goes between them. Work is asked for in steps, and
  * steps are taken for a few milliseconds a turn of the event loop.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 export interface SlicedWorkOptions {
   /** Does one small piece; false when nothing is left to do. */
   readonly step: () => boolean;
@@ -46,4 +48,22 @@ export class SlicedWork {
     clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
   }
+}
+
+/** One after another, for a few ms a turn; rejects when the signal aborts meanwhile. */
+export async function inSlices<T>(
+  items: Iterable<T>,
+  work: (item: T) => void,
+  signal: AbortSignal,
+  budgetMs = 4,
+): Promise<void> {
+  let until = performance.now() + budgetMs;
+  for (const item of items) {
+    signal.throwIfAborted();
+    work(item);
+    if (performance.now() < until) continue;
+    await nextTurn();
+    until = performance.now() + budgetMs;
+  }
+  signal.throwIfAborted();
 }

@@ -2,149 +2,164 @@
  * One prefix, followed for ever: a complete listing, then a watch from the revision after it, and after every fault the
  * cheapest way back that loses nothing. It owns what it handed on (to find what vanished) and the next revision.
  *
- * 1. An event is handed on once, in order, in the tick in which it arrives; etcd 3.4 may send one twice.
- * 2. A watch is resumed only when etcd still tells the same story at the last revision seen: an etcd that was emptied
- *    counts from 1 again, and would answer a watch from a later revision with silence.
+ * 1. An event is handed on once and in order, in the tick in which it arrives; many at once in slices of a few ms, while
+ *    which nothing more is asked of etcd. etcd 3.4 may send one twice.
+ * 2. What a watch says is believed only when its etcd, asked after it accepted the watch, tells the same story at the last
+ *    revision seen: an etcd that was emptied counts from 1 again, and would answer a watch from a later revision with
+ *    silence.
  * 3. Nothing is deleted because of silence: a delete needs an event or a complete new listing.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backoff, backoff } from '../../process/backoff.ts';
+import { type Clock, systemClock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import type { IEvent, IKeyValue } from '../session/connection.ts';
-import { EtcdError, isBeyondRepair } from '../session/errors.ts';
+import { childOf } from '../../process/notifier.ts';
+import { AGAIN, retry } from '../../process/retry.ts';
+import { inSlices } from '../../process/slices.ts';
+import type { KeyEvent, KeyValue } from '../session/connection.ts';
+import { EtcdError, isBeyondRepair, isSilence } from '../session/errors.ts';
 import type { Session } from '../session/session.ts';
+import { prefixRange } from './key-range.ts';
 import { KnownKeys } from './known-keys.ts';
 import { listPages } from './listing.ts';
 import type { PrefixEvent } from './reader.ts';
-import { isListingCheaper, isSameEntry } from './resume.ts';
-import { type WatchEnd, watchPrefix } from './watch.ts';
+import { isListingCheaper, isNewer, isSameEntry } from './resume.ts';
+import { openWatch } from './watch.ts';
 
 export interface FollowerOptions {
   readonly prefix: string;
-  readonly pageSize: number;
+  readonly pageBytes: number;
   readonly random: () => number;
   readonly logger: Logger;
+  readonly clock?: Clock;
 }
-
-const FIRST_DELAY_MS = 50;
-const LONGEST_DELAY_MS = 60_000;
-/** A watch that lasted this long has proved itself: the next fault starts with a short delay again. */
-const PROVEN_MS = 5_000;
 
 export class Follower {
   readonly #session: Session;
   readonly #options: FollowerOptions;
+  readonly #clock: Clock;
   readonly #handle: (event: PrefixEvent) => void;
   readonly #known = new KnownKeys();
   /** First revision that was not handed on yet; undefined when only a listing can tell. */
   #next: bigint | undefined;
   /** The newest entry handed on: what etcd must still show at the last revision. */
-  #anchor: IKeyValue | undefined;
+  #anchor: KeyValue | undefined;
   #refusals = 0;
-  #delay: Backoff;
 
   constructor(session: Session, options: FollowerOptions, handle: (event: PrefixEvent) => void) {
     this.#session = session;
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
     this.#handle = handle;
-    this.#delay = this.#shortDelay();
   }
 
   /** Resolves when the signal aborts; rejects when the session is beyond repair, or when the handler threw. */
   async run(signal: AbortSignal): Promise<void> {
-    const ending = new AbortController();
-    const end = () => ending.abort();
-    for (const source of [signal, this.#session.closed]) {
-      if (source.aborted) end();
-      source.addEventListener('abort', end, { once: true, signal: ending.signal });
-    }
+    const { closed } = this.#session;
+    const ending = childOf(signal);
+    if (closed.aborted) ending.abort();
+    closed.addEventListener('abort', () => ending.abort(), { once: true, signal: ending.signal });
+    const failure = await retry((signal) => this.#attempt(signal), {
+      signal: ending.signal,
+      first: 50,
+      limit: 10_000,
+      // A watch that lasted this long has proved itself: the next fault starts with a short delay again.
+      heldMs: 5_000,
+      clock: this.#clock,
+      random: this.#options.random,
+      failed: (error, delay) =>
+        this.#options.logger.debug({ error, delay, prefix: this.#options.prefix }, 'etcd prefix will be tried again'),
+    });
+    ending.abort();
+    if (failure) throw failure.error;
+    if (!signal.aborted) closed.throwIfAborted();
+  }
+
+  /** Answers with what no other attempt would mend. */
+  async #attempt(signal: AbortSignal): Promise<{ readonly error: unknown } | typeof AGAIN> {
+    const life = childOf(signal);
+    const fresh = this.#next === undefined;
+    let watching = false;
     try {
-      await this.#followUntil(ending.signal);
+      const from = this.#next ?? (await this.#list(life.signal));
+      watching = true;
+      await this.#watch(from, fresh, life.signal);
+    } catch (error) {
+      if (signal.aborted) return AGAIN;
+      if (!(error instanceof EtcdError)) return { error };
+      // A stale token looks like a denied watch. The listing that comes next decides, unless it was allowed before.
+      const denied = watching && error.kind === 'unauthorized' && ++this.#refusals === 1;
+      if (isBeyondRepair(error) && !denied) return { error };
+      if (!isSilence(error)) this.#next = undefined;
+      throw error;
     } finally {
-      end();
+      life.abort();
     }
-    if (!signal.aborted) this.#session.closed.throwIfAborted();
+    return AGAIN;
   }
 
-  async #followUntil(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (!(await this.#canResume(signal))) await this.#list(signal);
-        if (!signal.aborted) this.#afterWatch(await this.#watch(signal));
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof EtcdError) || isBeyondRepair(error)) throw error;
-        if (error.kind === 'compacted') this.#next = undefined;
-        this.#options.logger.debug({ error, prefix: this.#options.prefix }, 'etcd prefix will be tried again');
-      }
-      await sleep(this.#delay.delay, undefined, { signal }).catch(() => {});
-      this.#delay = this.#delay.next();
-    }
-  }
-
-  async #list(signal: AbortSignal): Promise<void> {
-    this.#next = undefined;
+  /** Answers with the revision to watch from. */
+  async #list(signal: AbortSignal): Promise<bigint> {
+    const { prefix, pageBytes } = this.#options;
     this.#anchor = undefined;
     this.#known.beginListing();
     let revision = '0';
-    for await (const page of listPages(this.#session, this.#options.prefix, this.#options.pageSize, signal)) {
-      if (signal.aborted) return;
+    for await (const page of listPages(this.#session, { prefix, pageBytes, signal, patient: true })) {
       revision = page.revision;
-      for (const entry of page.entries) this.#put(entry);
+      await inSlices(page.entries, (entry) => this.#put(entry), signal);
+      this.#keepAnchor();
     }
-    for (const key of this.#known.endListing()) this.#delete(key, revision);
+    await inSlices(this.#known.endListing(), (key) => this.#delete(key, revision), signal);
     this.#next = BigInt(revision) + 1n;
     this.#handle({ kind: 'synced', revision });
+    return this.#next;
   }
 
-  async #watch(signal: AbortSignal): Promise<WatchEnd> {
-    const from = this.#next;
-    if (from === undefined) throw new Error('Cannot watch: expected a listing before');
-    const connection = await this.#session.connection();
-    const started = performance.now();
-    const request = { prefix: this.#options.prefix, from: String(from) };
-    const handler = {
-      created: (response: { header: Parameters<Session['confirm']>[0] }) => {
-        this.#session.confirm(response.header);
-        this.#refusals = 0;
-        if (BigInt(response.header.revision) + 1n < from) throw rewound(request.prefix, this.#session.where);
-      },
-      events: (events: readonly IEvent[]) => this.#events(events),
-    };
-    const end = await watchPrefix(connection, request, handler, signal);
-    if (performance.now() - started > PROVEN_MS) this.#delay = this.#shortDelay();
-    if (end.kind === 'lost') this.#session.drop(connection, end.error);
-    return end;
+  /** Answers only when etcd must be listed; throws when the watch ends. `fresh`: a listing has just been made. */
+  async #watch(from: bigint, fresh: boolean, signal: AbortSignal): Promise<void> {
+    const { prefix } = this.#options;
+    const watch = await openWatch(this.#session, { prefix, from, clock: this.#clock }, signal);
+    const goesOn = await this.#goesOn(from - 1n, watch.revision, fresh, signal);
+    if (!goesOn) {
+      this.#next = undefined;
+      return;
+    }
+    this.#refusals = 0;
+    for await (const events of watch.batches) await this.#hear(events, signal);
   }
 
-  #afterWatch(end: WatchEnd): void {
-    if (end.kind === 'aborted') return;
-    this.#options.logger.debug({ prefix: this.#options.prefix, reason: end.error.message }, 'etcd watch ended');
-    // What does not fit into one message would not fit the next time; a listing can be cut smaller.
-    if (end.kind === 'lost' && end.error.kind !== 'too-large') return;
-    this.#next = undefined;
-    // A stale token looks like a denied watch. The listing that comes next decides, unless it was allowed before.
-    if (end.error.kind === 'unauthorized' && ++this.#refusals > 1) throw end.error;
+  /** Whether etcd had, at the last revision that we saw, what we saw then, and is worth being watched from there. */
+  async #goesOn(last: bigint, current: bigint, fresh: boolean, signal: AbortSignal): Promise<boolean> {
+    const { prefix } = this.#options;
+    const behind = current - last;
+    if (behind < 0n || (!fresh && isListingCheaper(behind, this.#known.size))) return false;
+    if (!this.#anchor && this.#known.size > 0) return false;
+    const { key, end } = this.#anchor ? { key: this.#anchor.key, end: undefined } : prefixRange(prefix);
+    const request = { key, ...(end && { range_end: end }), limit: 1, revision: String(last) };
+    const { kvs } = await this.#session.call({ action: `read "${key}"`, signal }, ({ kv }, call) =>
+      kv.range(request, call),
+    );
+    return isSameEntry(kvs[0], this.#anchor);
   }
 
   /** A whole revision is in one answer, so what is below `next` was handed on entirely. */
-  #events(events: readonly IEvent[]): void {
+  async #hear(events: readonly KeyEvent[], signal: AbortSignal): Promise<void> {
     const next = this.#next ?? 0n;
     let last = next - 1n;
-    for (const { type, kv } of events) {
+    const hear = ({ type, kv }: KeyEvent) => {
       const revision = BigInt(kv.mod_revision);
-      if (revision < next) continue;
+      if (revision < next) return;
       last = revision;
       if (type === 'Put') this.#put(kv);
       else this.#delete(kv.key.toString(), kv.mod_revision);
-    }
+    };
+    await inSlices(events, hear, signal);
     this.#next = last + 1n;
+    this.#keepAnchor();
   }
 
-  #put(entry: IKeyValue): void {
+  #put(entry: KeyValue): void {
     const key = entry.key.toString();
     this.#known.put(key);
-    if (!this.#anchor || BigInt(entry.mod_revision) >= BigInt(this.#anchor.mod_revision)) this.#anchor = entry;
+    if (!this.#anchor || !isNewer(this.#anchor, entry)) this.#anchor = entry;
     this.#handle({ kind: 'put', key, value: entry.value, revision: entry.mod_revision });
   }
 
@@ -154,26 +169,9 @@ export class Follower {
     this.#handle({ kind: 'delete', key, revision });
   }
 
-  /** Reads the newest known entry as of the last revision: another answer, or none, is another history. */
-  async #canResume(signal: AbortSignal): Promise<boolean> {
+  /** As a copy: it would keep a whole page. */
+  #keepAnchor(): void {
     const anchor = this.#anchor;
-    if (this.#next === undefined || !anchor) return false;
-    const last = this.#next - 1n;
-    const { header, kvs } = await this.#session.call({ action: `read "${anchor.key}"`, signal }, ({ kv }, options) =>
-      kv.range({ key: anchor.key, revision: String(last) }, options),
-    );
-    const behind = BigInt(header.revision) - last;
-    return behind >= 0n && isSameEntry(kvs[0], anchor) && !isListingCheaper(behind, this.#known.size);
+    this.#anchor = anchor && { ...anchor, key: Buffer.from(anchor.key), value: Buffer.from(anchor.value) };
   }
-
-  #shortDelay(): Backoff {
-    return backoff({ first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS, random: this.#options.random });
-  }
-}
-
-function rewound(prefix: string, where: string): EtcdError {
-  return new EtcdError(
-    'compacted',
-    `Cannot resume the watch of prefix "${prefix}" at ${where}: expected the revision to grow: it went back`,
-  );
 }

@@ -1,81 +1,64 @@
 /**
- * Complete listings of a prefix in pages, all at the revision of the first page: together they are one snapshot. A page
- * that is too large for one message is asked for again in halves.
+ * Complete listings of a prefix in pages, all at the revision of the first page: together they are one snapshot. Another
+ * connection may lead to an etcd that was emptied or restored meanwhile, so a listing ends with the one it began on. The
+ * next page is asked for while the current one is handled, and no other before that, so that a slow reader has two pages
+ * in memory at the most. A page that is too large for one message is asked for again in halves.
  */
-import type { IKeyValue, IRangeResponse } from '../session/connection.ts';
+import type { IRangeRequest } from 'etcd3';
+import type { Connection, KeyValue, RangeAnswer } from '../session/connection.ts';
 import { EtcdError } from '../session/errors.ts';
 import type { Session } from '../session/session.ts';
+import { type KeyRange, keyAfter, prefixRange } from './key-range.ts';
+import { FIRST_LIMIT, nextLimit, smallerLimit } from './page-size.ts';
 
-export interface Range {
-  readonly key: Buffer;
-  readonly end: Buffer;
+export interface ListingOptions {
+  readonly prefix: string;
+  /** What a page should come to. */
+  readonly pageBytes: number;
+  /** Default: that of the session. */
+  readonly signal?: AbortSignal;
+  /** Waits for etcd to answer, where the first page is concerned. */
+  readonly patient?: boolean;
 }
-
-/** What a listing needs of a session. */
-export type Caller = Pick<Session, 'call' | 'closed'>;
 
 export interface Page {
   readonly revision: string;
-  readonly entries: readonly IKeyValue[];
+  readonly entries: readonly KeyValue[];
 }
 
 const PAGE_TIMEOUT_MS = 60_000;
-const ZERO = Buffer.from([0]);
 
-/** All keys that start with the prefix. An empty prefix means all keys, as etcd spells it. */
-export function prefixRange(prefix: string): Range {
-  const key = Buffer.from(prefix);
-  if (key.length === 0) return { key: ZERO, end: ZERO };
-  for (let last = key.length - 1; last >= 0; last--) {
-    const byte = key[last];
-    if (byte !== undefined && byte < 0xff) {
-      return { key, end: Buffer.concat([key.subarray(0, last), Buffer.from([byte + 1])]) };
-    }
-  }
-  return { key, end: ZERO };
-}
-
-/** The smallest key after this one. */
-export function keyAfter(key: Buffer): Buffer {
-  return Buffer.concat([key, ZERO]);
-}
-
-/** How many keys to ask for after a page of `limit` was too large; undefined when even one was. */
-export function smallerPage(limit: number): number | undefined {
-  return limit > 1 ? Math.floor(limit / 2) : undefined;
-}
-
-export async function* listPages(
-  session: Caller,
-  prefix: string,
-  pageSize: number,
-  signal: AbortSignal = session.closed,
-): AsyncGenerator<Page, void, undefined> {
-  let { key, end } = prefixRange(prefix);
-  let limit = pageSize;
-  let revision: string | undefined;
-  for (;;) {
-    const request = { key, range_end: end, limit, revision: revision ?? 0 };
-    const answer = await readPage(session, prefix, request, signal);
-    if (answer === 'too-large') {
-      const smaller = smallerPage(limit);
-      if (smaller === undefined) throw tooLarge(prefix, key);
-      limit = smaller;
-      continue;
-    }
-    revision ??= answer.header.revision;
-    yield { revision, entries: answer.kvs };
-    const last = answer.kvs.at(-1);
-    if (!answer.more || !last) return;
-    key = keyAfter(last.key);
-  }
-}
-
-interface PageRequest {
+interface Position {
   readonly key: Buffer;
-  readonly range_end: Buffer;
   readonly limit: number;
-  readonly revision: string | number;
+  readonly revision: string | undefined;
+}
+
+export async function* listPages(session: Session, options: ListingOptions): AsyncGenerator<Page, void, undefined> {
+  const { key, end } = prefixRange(options.prefix);
+  let source: Connection | undefined;
+  const read = (position: Position): Promise<RangeAnswer> =>
+    readPage(session, options, { ...position, end }, (connection) => {
+      if (position.revision === undefined) source = connection;
+      if (source !== connection) throw replaced(options.prefix, session.where);
+    });
+  let position: Position | undefined = { key, limit: FIRST_LIMIT, revision: undefined };
+  let page = read(position);
+  while (position) {
+    const { header, kvs, more } = await page;
+    const revision: string = position.revision ?? header.revision;
+    position = more ? positionAfter(kvs, revision, options.pageBytes) : undefined;
+    if (position) page = read(position);
+    // It fails where it is awaited, and not before.
+    page.catch(() => {});
+    yield { revision, entries: kvs };
+  }
+}
+
+function positionAfter(kvs: readonly KeyValue[], revision: string, pageBytes: number): Position | undefined {
+  const last = kvs.at(-1);
+  const bytes = kvs.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+  return last && { key: keyAfter(last.key), limit: nextLimit(kvs.length, bytes, pageBytes), revision };
 }
 
 /**
@@ -83,23 +66,32 @@ interface PageRequest {
  * for each page.
  */
 async function readPage(
-  session: Caller,
-  prefix: string,
-  request: PageRequest,
-  signal: AbortSignal,
-): Promise<IRangeResponse | 'too-large'> {
-  try {
-    const settings = { action: `list prefix "${prefix}"`, timeoutMs: PAGE_TIMEOUT_MS, signal };
-    return await session.call(settings, ({ kv }, options) => kv.range(request, options));
-  } catch (error) {
-    if (error instanceof EtcdError && error.kind === 'too-large') return 'too-large';
-    throw error;
+  session: Session,
+  { prefix, signal = session.closed, patient = false }: ListingOptions,
+  { key, end, limit: wanted, revision }: Position & KeyRange,
+  check: (connection: Connection) => void,
+): Promise<RangeAnswer> {
+  const settings = { action: `list prefix "${prefix}"`, timeoutMs: PAGE_TIMEOUT_MS, signal };
+  for (let limit: number | undefined = wanted; limit !== undefined; limit = smallerLimit(limit)) {
+    const request: IRangeRequest = { key, range_end: end, limit, revision: revision ?? 0 };
+    try {
+      return await session.call({ ...settings, patient: patient && revision === undefined }, (connection, call) => {
+        check(connection);
+        return connection.kv.range(request, call);
+      });
+    } catch (error) {
+      if (!(error instanceof EtcdError) || error.kind !== 'too-large') throw error;
+    }
   }
-}
-
-function tooLarge(prefix: string, key: Buffer): EtcdError {
-  return new EtcdError(
+  throw new EtcdError(
     'too-large',
     `Cannot list prefix "${prefix}": expected values that fit into one message: the first key from "${key}" does not`,
+  );
+}
+
+function replaced(prefix: string, where: string): EtcdError {
+  return new EtcdError(
+    'compacted',
+    `Cannot go on listing prefix "${prefix}" at ${where}: expected the connection that it began on: it was replaced`,
   );
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { IKeyValue } from '../session/connection.ts';
+import type { KeyValue } from '../session/connection.ts';
 import { isListingCheaper, isSameEntry } from './resume.ts';
 
 describe('isListingCheaper()', () => {
@@ -18,12 +18,11 @@ describe('isListingCheaper()', () => {
 });
 
 describe('isSameEntry()', () => {
-  const known: IKeyValue = {
+  const known: KeyValue = {
     key: Buffer.from('a'),
     value: Buffer.from('1'),
     create_revision: '2',
     mod_revision: '3',
-    version: '1',
     lease: '77',
   };
 
@@ -35,7 +34,7 @@ describe('isSameEntry()', () => {
     assert.ok(!isSameEntry(undefined, known));
   });
 
-  const others: Partial<IKeyValue>[] = [
+  const others: Partial<KeyValue>[] = [
     { key: Buffer.from('b') },
     { value: Buffer.from('2') },
     { create_revision: '3' },

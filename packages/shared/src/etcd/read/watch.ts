@@ -1,85 +1,86 @@
 /**
- * One watch on one stream, from its creation to its end. Ends as a value; the follower decides what comes next. Answers
- * are handed on in the tick in which they arrive.
+ * One watch from its creation to its end: batches of events in the order of their revisions, each revision whole. It
+ * ends with an `EtcdError`: `unavailable` when the stream broke, so that what was handed on holds; of another kind when
+ * etcd cancelled it, because of a compaction or otherwise, and only a new listing can tell.
  */
-import type { Connection, IEvent, IWatchResponse, WatchStream } from '../session/connection.ts';
-import type { EtcdError } from '../session/errors.ts';
+import type { Clock } from '../../process/clock.ts';
+import { childOf } from '../../process/notifier.ts';
+import type { KeyEvent, WatchAnswer } from '../session/connection.ts';
+import { isSilence } from '../session/errors.ts';
 import { toEtcdError } from '../session/grpc-errors.ts';
-import { prefixRange } from './listing.ts';
+import type { Session } from '../session/session.ts';
+import { prefixRange } from './key-range.ts';
 
-export type WatchEnd =
-  | { readonly kind: 'aborted' }
-  /** The stream broke: what was handed on holds, go on from the next revision. */
-  | { readonly kind: 'lost'; readonly error: EtcdError }
-  /** etcd cancelled the watch, because of a compaction or otherwise: list again. */
-  | { readonly kind: 'cancelled'; readonly error: EtcdError };
-
-export interface WatchHandler {
-  /** Rejections and throws end the watch and reject `watchPrefix`. */
-  created(response: IWatchResponse): void;
-  events(events: readonly IEvent[], response: IWatchResponse): void;
+export interface WatchOptions {
+  readonly prefix: string;
+  /** The first revision to hear of. */
+  readonly from: bigint;
+  readonly clock: Clock;
 }
 
-export interface WatchRequest {
-  readonly prefix: string;
-  readonly from: string;
+export interface Watch {
+  /** Of etcd, when it accepted the watch. */
+  readonly revision: bigint;
+  readonly batches: AsyncIterable<readonly KeyEvent[]>;
 }
 
 const CREATE_TIMEOUT_MS = 30_000;
 
-export async function watchPrefix(
-  connection: Connection,
-  request: WatchRequest,
-  handler: WatchHandler,
-  signal: AbortSignal,
-): Promise<WatchEnd> {
-  const action = `watch prefix "${request.prefix}"`;
-  const where = connection.endpoint.url;
-  let stream: WatchStream;
-  try {
-    stream = await connection.openWatch();
-  } catch (cause) {
-    return { kind: 'lost', error: toEtcdError(cause, action, where) };
-  }
-  return new Promise<WatchEnd>((resolve, reject) => {
-    const lost = (cause: unknown) => finish(() => resolve({ kind: 'lost', error: toEtcdError(cause, action, where) }));
-    const aborted = () => finish(() => resolve({ kind: 'aborted' }));
-    const creation = setTimeout(() => lost(new Error('the watch was not created in time')), CREATE_TIMEOUT_MS);
-    let finished = false;
-    const finish = (settle: () => void) => {
-      if (finished) return;
-      finished = true;
-      clearTimeout(creation);
-      signal.removeEventListener('abort', aborted);
-      stream.cancel();
-      settle();
-    };
-    // Cancelling makes the stream fail once more: the listener stays to swallow that.
-    stream.on('error', lost).on('end', () => lost(new Error('the stream ended')));
-    stream.on('data', (response) => {
-      if (finished) return;
-      clearTimeout(creation);
-      try {
-        if (response.canceled) {
-          return finish(() => resolve({ kind: 'cancelled', error: toEtcdError(cancelCause(response), action, where) }));
-        }
-        if (response.created) handler.created(response);
-        if (response.events.length > 0) handler.events(response.events, response);
-      } catch (error) {
-        finish(() => reject(error));
-      }
-    });
-    if (signal.aborted) return aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-    const { key, end } = prefixRange(request.prefix);
-    stream.write({ create_request: { key, range_end: end, start_revision: request.from } });
+/** Waits for an etcd that does not answer. The signal ends the watch. */
+export async function openWatch(session: Session, options: WatchOptions, signal: AbortSignal): Promise<Watch> {
+  const { prefix, from, clock } = options;
+  const { key, end } = prefixRange(prefix);
+  const action = `watch prefix "${prefix}"`;
+  return session.call({ action, signal, patient: true }, async (connection) => {
+    const life = childOf(signal);
+    const late = new Error('the watch was not created in time');
+    const cancelTimer = clock.after(CREATE_TIMEOUT_MS, () => life.abort(late));
+    try {
+      const request = { key, range_end: end, start_revision: String(from) };
+      const answers = connection.watch(request, life.signal);
+      const first = await answers.next();
+      if (first.done) throw new Error('the stream ended');
+      throwIfCancelled(first.value);
+      const { header, events } = first.value;
+      const lost = (cause: unknown) => {
+        const error = toEtcdError(cause, action, connection.endpoint.url);
+        if (isSilence(error)) session.drop(connection, error);
+        return error;
+      };
+      return { header, revision: BigInt(header.revision), batches: batchesOf(session, events, answers, lost) };
+    } catch (cause) {
+      life.abort();
+      throw life.signal.reason === late ? late : cause;
+    } finally {
+      cancelTimer();
+    }
   });
 }
 
-/** A compaction comes without a reason, only with the oldest revision that is left. */
-function cancelCause(response: IWatchResponse): Error {
-  if (response.compact_revision !== '0') {
-    return new Error(`etcdserver: mvcc: required revision has been compacted; oldest is ${response.compact_revision}`);
+async function* batchesOf(
+  session: Session,
+  first: readonly KeyEvent[],
+  answers: AsyncIterable<WatchAnswer>,
+  lost: (cause: unknown) => Error,
+): AsyncGenerator<readonly KeyEvent[], void, undefined> {
+  if (first.length > 0) yield first;
+  try {
+    for await (const answer of answers) {
+      throwIfCancelled(answer);
+      session.confirm(answer.header);
+      if (answer.events.length > 0) yield answer.events;
+    }
+    throw new Error('the stream ended');
+  } catch (cause) {
+    throw lost(cause);
   }
-  return Object.assign(new Error(response.cancel_reason || 'the watch was cancelled without a reason'), { code: 9 });
+}
+
+/** A compaction comes without a reason, only with the oldest revision that is left. */
+function throwIfCancelled({ canceled, compact_revision, cancel_reason }: WatchAnswer): void {
+  if (!canceled) return;
+  if (compact_revision !== '0') {
+    throw new Error(`etcdserver: mvcc: required revision has been compacted; oldest is ${compact_revision}`);
+  }
+  throw Object.assign(new Error(cancel_reason || 'the watch was cancelled without a reason'), { code: 9 });
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getCACertificates } from 'node:tls';
 import { parseEndpoints, readTls, shuffled } from './endpoint.ts';
 import { EtcdError } from './errors.ts';
 
@@ -96,8 +97,11 @@ describe('readTls()', () => {
     );
   });
 
-  it('readTls() trusts the roots of the runtime when no CA is set', async () => {
-    assert.ok((await readTls(undefined)).ca.includes('-----BEGIN CERTIFICATE-----'));
+  it("readTls() trusts Node's roots and the system's when no CA is set", async () => {
+    const { ca } = await readTls(undefined);
+    const all = new Set((['bundled', 'extra', 'system'] as const).flatMap((kind) => getCACertificates(kind)));
+    for (const root of all) assert.ok(ca.includes(root));
+    assert.equal(ca.toString().match(/-----BEGIN CERTIFICATE-----/g)?.length, all.size);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { isIPv4, isIPv6 } from 'node:net';
-import { rootCertificates } from 'node:tls';
+import { getCACertificates } from 'node:tls';
 import type { EtcdConfig, EtcdTls, HostAlias } from '../config.ts';
 import { EtcdError } from './errors.ts';
 
@@ -109,10 +109,15 @@ export async function readTls(tls: EtcdTls | undefined): Promise<TlsMaterial> {
     readPem('client key', tls?.key),
   ]);
   return {
-    ca: ca ?? Buffer.from(rootCertificates.join('\n')),
+    ca: ca ?? Buffer.from(knownRoots().join('\n')),
     ...(cert && { cert }),
     ...(key && { key }),
   };
+}
+
+/** Those that Node brings along, of `NODE_EXTRA_CA_CERTS`, and of the system. */
+function knownRoots(): readonly string[] {
+  return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
 async function readPem(what: string, source: string | Buffer | undefined): Promise<Buffer | undefined> {

@@ -40,3 +40,6 @@ export class EtcdError extends Error {
 export function isBeyondRepair(error: unknown): boolean {
   return error instanceof EtcdError && ['config', 'unauthorized', 'cluster-changed', 'closed'].includes(error.kind);
 }
+
+export const isSilence = (error: unknown): error is EtcdError =>
+  error instanceof EtcdError && error.kind === 'unavailable';

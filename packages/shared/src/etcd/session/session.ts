@@ -1,15 +1,17 @@
 /**
  * One logical session with an etcd over many connections. Owns the current connection and replaces it when a call finds
  * it broken, each time with the next endpoint and freshly read TLS files; reports the transitions between working and
- * not working. With `pinned`, answers from another etcd cluster than the first one end the session for good: revisions
- * of two clusters cannot be compared. Waiting and repeating is left to the callers.
+ * not working. It alone knows whether etcd answers: while it does not, calls fail at once but for one now and then, and
+ * `patient` calls wait. With `pinned`, answers from another etcd cluster than the first one end the session for good:
+ * revisions of two clusters cannot be compared.
  */
 import type { Health } from '../../process/health.ts';
 import type { Logger } from '../../process/logger.ts';
 import type { EtcdConfig } from '../config.ts';
-import { type CallOptions, Connection, type IResponseHeader } from './connection.ts';
+import { Breaker } from './breaker.ts';
+import type { Answer, CallOptions, Connection, Dial, Header } from './connection.ts';
 import { type Endpoint, parseEndpoints, readTls, shuffled } from './endpoint.ts';
-import { EtcdError } from './errors.ts';
+import { EtcdError, isSilence } from './errors.ts';
 import { toEtcdError } from './grpc-errors.ts';
 
 export interface SessionOptions {
@@ -17,6 +19,9 @@ export interface SessionOptions {
   readonly report: (health: Health) => void;
   readonly random: () => number;
   readonly pinned: boolean;
+  readonly dial: Dial;
+  /** How soon a silent etcd is asked again, in ms; default 50, and up to 10,000. */
+  readonly askAgain?: { readonly first: number; readonly limit: number };
 }
 
 export interface CallSettings {
@@ -25,6 +30,8 @@ export interface CallSettings {
   readonly timeoutMs?: number;
   /** Gives up the call; default: with the session. */
   readonly signal?: AbortSignal;
+  /** Made again for as long as etcd does not answer. */
+  readonly patient?: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -34,8 +41,9 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #endpoints: readonly Endpoint[];
   readonly #closing = new AbortController();
+  readonly #breaker: Breaker;
   #dials = 0;
-  #current: { readonly connection: Promise<Connection> } | undefined;
+  #current: { readonly dial: Promise<Connection>; connection?: Connection } | undefined;
   #clusterId: string | undefined;
   #fatal: EtcdError | undefined;
   #reported: { readonly kind: Health['kind']; readonly reason: string | undefined } | undefined;
@@ -44,6 +52,7 @@ export class Session {
     this.#config = config;
     this.#options = options;
     this.#endpoints = shuffled(parseEndpoints(config), options.random);
+    this.#breaker = new Breaker({ first: 50, limit: 10_000, ...options.askAgain, random: options.random });
   }
 
   get where(): string {
@@ -56,16 +65,35 @@ export class Session {
   }
 
   /** Runs one unary call; its failure is an `EtcdError`, and a broken connection is replaced for the next call. */
-  async call<T extends { header: IResponseHeader }>(
+  async call<T extends Answer>(
+    { patient = false, signal = this.closed, ...settings }: CallSettings,
+    run: (connection: Connection, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    for (;;) {
+      if (patient) await this.ready(signal);
+      try {
+        return await this.#breaker.run(() => this.#call({ ...settings, signal }, run));
+      } catch (error) {
+        if (!patient || !isSilence(error) || signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Resolves when a call is worth making, as far as is known; with the signal, and with the session, at the latest. */
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#breaker.ready(signal);
+  }
+
+  async #call<T extends Answer>(
     { action, timeoutMs = DEFAULT_TIMEOUT_MS, signal = this.closed }: CallSettings,
     run: (connection: Connection, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     let connection: Connection | undefined;
     try {
       connection = await this.connection();
-      const response = await run(connection, { deadline: Date.now() + timeoutMs, signal });
-      this.confirm(response.header);
-      return response;
+      const answer = await run(connection, { deadline: Date.now() + timeoutMs, signal });
+      this.confirm(answer.header);
+      return answer;
     } catch (cause) {
       const error = this.#fatal ?? toEtcdError(cause, action, connection?.endpoint.url ?? this.where);
       if (error.kind === 'unavailable') this.drop(connection, error);
@@ -77,10 +105,11 @@ export class Session {
   /** The current connection, dialled when there is none. */
   async connection(): Promise<Connection> {
     if (this.#fatal) throw this.#fatal;
-    const current = this.#current ?? { connection: this.#dial() };
-    this.#current = current;
+    this.#current ??= { dial: this.#dial() };
+    const current = this.#current;
     try {
-      return await current.connection;
+      current.connection = await current.dial;
+      return current.connection;
     } catch (error) {
       if (this.#current === current) this.#current = undefined;
       throw error;
@@ -88,7 +117,7 @@ export class Session {
   }
 
   /** Every answer comes by here: it proves that the connection works, and which cluster it leads to. */
-  confirm(header: IResponseHeader): void {
+  confirm(header: Header): void {
     if (this.#fatal) throw this.#fatal;
     this.#clusterId ??= header.cluster_id;
     if (this.#options.pinned && header.cluster_id !== this.#clusterId) {
@@ -99,22 +128,16 @@ export class Session {
         ),
       );
     }
+    this.#breaker.heard();
     this.#report({ kind: 'ok' });
   }
 
   /** Gives up a broken connection; the next call dials. Does nothing when another caller already did. */
   drop(connection: Connection | undefined, reason: EtcdError): void {
     this.#report({ kind: 'degraded', reason: reason.message });
-    const current = this.#current;
-    if (!connection || !current) return;
-    void current.connection.then(
-      (still) => {
-        if (still !== connection || this.#current !== current) return;
-        this.#current = undefined;
-        connection.close();
-      },
-      () => {},
-    );
+    if (!connection || this.#current?.connection !== connection) return;
+    this.#current = undefined;
+    connection.close();
   }
 
   close(): void {
@@ -129,18 +152,17 @@ export class Session {
 
   #finish(error: EtcdError): void {
     this.#fatal = error;
-    void this.#current?.connection.then(
-      (connection) => connection.close(),
-      () => {},
-    );
+    this.#current?.connection?.close();
     this.#current = undefined;
+    this.#breaker.close();
     this.#closing.abort(error);
   }
 
   async #dial(): Promise<Connection> {
     const endpoint = this.#endpoints[this.#dials++ % this.#endpoints.length];
     if (!endpoint) throw new EtcdError('config', 'Cannot dial etcd: expected at least one endpoint: there is none');
-    const connection = new Connection(endpoint, endpoint.secure ? await readTls(this.#config.tls) : undefined);
+    const tls = endpoint.secure ? await readTls(this.#config.tls) : undefined;
+    const connection = await this.#options.dial(endpoint, tls);
     const { username, password } = this.#config;
     if (username !== undefined && username !== '') {
       try {

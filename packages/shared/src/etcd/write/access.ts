@@ -2,9 +2,8 @@
  * Who may do what in our own etcd, where clients show certificates: the name in one is the name of a user. There are two
  * of them: root, which is us, and one reader. Adds what is missing and takes nothing away, so it is safe to repeat.
  */
-
-import { prefixRange, type Range } from '../read/listing.ts';
-import type { AuthClient, CallOptions, IResponseHeader } from '../session/connection.ts';
+import { type KeyRange, prefixRange } from '../read/key-range.ts';
+import type { Answer, AuthCalls, CallOptions } from '../session/connection.ts';
 import type { Session } from '../session/session.ts';
 
 /** What is granted to the one user that is not us. */
@@ -14,11 +13,7 @@ export interface ReadAccess {
   readonly prefixes: readonly string[];
 }
 
-type Answer = { readonly header: IResponseHeader };
-type Ask = <T extends Answer>(
-  action: string,
-  run: (auth: AuthClient, options: CallOptions) => Promise<T>,
-) => Promise<T>;
+type Ask = <T extends Answer>(action: string, run: (auth: AuthCalls, options: CallOptions) => Promise<T>) => Promise<T>;
 
 /** Afterwards nobody else may read, and nobody but root may write. Rejects with an `EtcdError`. */
 export async function restrictAccess(session: Session, { user, keys, prefixes }: ReadAccess): Promise<void> {
@@ -30,7 +25,7 @@ export async function restrictAccess(session: Session, { user, keys, prefixes }:
 }
 
 /** A user without a password, and its role of the same name. */
-async function ensureUser(ask: Ask, name: string, reads: readonly Range[]): Promise<void> {
+async function ensureUser(ask: Ask, name: string, reads: readonly KeyRange[]): Promise<void> {
   const { roles } = await ask('list roles', (auth, options) => auth.roleList(options));
   if (!roles.includes(name)) await ask(`add role "${name}"`, (auth, options) => auth.roleAdd({ name }, options));
   const { perm } = await ask(`read role "${name}"`, (auth, options) => auth.roleGet({ role: name }, options));

@@ -109,7 +109,10 @@ export class LeaseEtcd {
       closing.signal.addEventListener('abort', dead);
       if (closing.signal.aborted) dead();
       try {
-        return await Promise.race([run(connection, {}), late.promise]);
+        return await Promise.race([
+          run(connection, { deadline: Number.POSITIVE_INFINITY, signal: closing.signal }),
+          late.promise,
+        ]);
       } catch (error) {
         throw toEtcdError(error, action, 'http://etcd');
       } finally {

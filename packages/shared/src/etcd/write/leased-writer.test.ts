@@ -28,7 +28,7 @@ describe('LeasedWriter', () => {
 
   function writer(holder?: string, leaseTtlSeconds = 30): LeasedWriter {
     const made = new LeasedWriter(etcd.session(new AbortController()), {
-      ...{ clock, leaseTtlSeconds, keysPerLease: 2, timeoutMs: 10_000, pageSize: 10, random: () => 0.5 },
+      ...{ clock, leaseTtlSeconds, keysPerLease: 2, timeoutMs: 10_000, pageBytes: 100, random: () => 0.5 },
       logger: silentLogger,
       fence: holder === undefined ? undefined : { key: 'fence', holder },
       reportSpace: (health) => void space.push(health),

@@ -9,8 +9,7 @@ import type { Health } from '../../process/health.ts';
 import { listPages } from '../read/listing.ts';
 import type { PrefixEvent } from '../read/reader.ts';
 import { SessionReader, type SessionReaderOptions } from '../read/session-reader.ts';
-import { Breaker } from '../session/breaker.ts';
-import type { CallOptions, Connection, IResponseHeader } from '../session/connection.ts';
+import type { Answer, CallOptions, Connection } from '../session/connection.ts';
 import { EtcdError } from '../session/errors.ts';
 import type { Session } from '../session/session.ts';
 import { Canaries } from './canaries.ts';
@@ -36,21 +35,18 @@ type Operation =
 
 /** How soon an etcd without space is tried again. */
 const NO_SPACE_MS = 2_000;
-const SILENT_MS = 500;
 
 export class LeasedWriter implements EtcdWriter {
   readonly fence: Fence | undefined;
   readonly #session: Session;
   readonly #options: LeasedWriterOptions;
   readonly #reader: SessionReader;
-  readonly #breaker = new Breaker();
   readonly #pool: LeasePool;
   readonly #keeper: LeaseKeeper;
   readonly #canaries: Canaries;
   readonly #history = new RevisionHistory();
   readonly #listeners: ((keys: readonly string[]) => void)[] = [];
   #hasSpace = true;
-  #isSilent = false;
 
   constructor(session: Session, options: LeasedWriterOptions) {
     const { clock, leaseTtlSeconds } = options;
@@ -127,19 +123,15 @@ export class LeasedWriter implements EtcdWriter {
   }
 
   /** What takes space in etcd: it shows whether there is any. */
-  async #call<T extends { header: IResponseHeader }>(
+  async #call<T extends Answer>(
     action: string,
     run: (connection: Connection, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     try {
-      const answer = await this.#breaker.run(() =>
-        this.#session.call({ action, timeoutMs: this.#options.timeoutMs }, run),
-      );
-      this.#isSilent = false;
+      const answer = await this.#session.call({ action, timeoutMs: this.#options.timeoutMs }, run);
       this.#reportSpace(undefined);
       return answer;
     } catch (error) {
-      this.#isSilent = error instanceof EtcdError && error.kind === 'unavailable';
       if (error instanceof EtcdError && error.kind === 'no-space') this.#reportSpace(error.message);
       throw error;
     }
@@ -174,7 +166,7 @@ export class LeasedWriter implements EtcdWriter {
     const entries = new Map<string, Buffer>();
     const foreign = new Set<string>();
     let revision = '0';
-    for await (const page of listPages(this.#session, prefix, this.#options.pageSize)) {
+    for await (const page of listPages(this.#session, { prefix, pageBytes: this.#options.pageBytes })) {
       revision = page.revision;
       const own = new Set(this.#pool.ids);
       for (const { key: bytes, value, lease } of page.entries) {
@@ -201,9 +193,8 @@ export class LeasedWriter implements EtcdWriter {
   }
 
   async ready(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    if (!this.#hasSpace) await sleep(clock, NO_SPACE_MS, signal);
-    else if (this.#isSilent) await sleep(clock, SILENT_MS, signal);
+    if (!this.#hasSpace) await sleep(this.#options.clock, NO_SPACE_MS, signal);
+    await this.#session.ready(signal);
     await this.fence?.held(signal);
   }
 
@@ -217,7 +208,6 @@ export class LeasedWriter implements EtcdWriter {
 
   close(): void {
     this.#session.close();
-    this.#breaker.close();
   }
 
   async #grant(ttlSeconds: number): Promise<string> {
