@@ -76,7 +76,7 @@ export async function measureWrites(lab: AgentLab, signal: AbortSignal): Promise
       note: `writes: of the entry of a Service of ${SLICES * A_SLICE} backends in ${SLICES} slices, with ${(sent / SECONDS).toFixed(1)} slice updates/s for ${SECONDS} s; ${written} writes of ${(bytes / 1e6).toFixed(2)} MB, ${megabytes.toFixed(0)} MB in all; baseline: one write/s; a single change after a rest is written after ${firstMs.toFixed(0)} ms`,
     };
   } finally {
-    await apiserver.kill();
+    await apiserver.stop(); // It lets go of its Lease; killed, the next one would have to wait.
     await etcd.end();
   }
 }
