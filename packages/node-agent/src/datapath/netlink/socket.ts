@@ -16,6 +16,8 @@ const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NETLINK_NETFILTER = 12;
 const MSG_DONTWAIT = 0x40;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+/** Beyond what the system allows otherwise. */
 const SO_SNDBUFFORCE = 32;
 const SOL_NETLINK = 270;
 /** Errors do not quote the whole message. */
@@ -158,12 +160,12 @@ export class NetlinkSocket {
   /** One transaction must fit into the socket's buffer. */
   #makeRoom(bytes: number): void {
     if (bytes <= this.#sendBytes) return;
-    this.#set(SOL_SOCKET, SO_SNDBUFFORCE, bytes + 4096);
+    if (!this.#set(SOL_SOCKET, SO_SNDBUFFORCE, bytes + 4096)) this.#set(SOL_SOCKET, SO_SNDBUF, bytes + 4096);
     this.#sendBytes = bytes;
   }
 
-  #set(level: number, name: number, value: number): void {
-    this.#libc.setsockopt(this.#fd, level, name, [value], 4);
+  #set(level: number, name: number, value: number): boolean {
+    return this.#libc.setsockopt(this.#fd, level, name, [value], 4) === 0;
   }
 
   /** One piece of what the kernel said; undefined when there is no more. */

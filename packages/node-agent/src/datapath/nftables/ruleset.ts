@@ -229,14 +229,20 @@ const constantMessages = (family: Family, table: string, mark: string): readonly
   ...constantChains(family).flatMap((chain) => chainMessages(family, table, chain)),
 ];
 
+const marks = new Map<Family, string>();
+
 /** The name of an empty set that says which version of these rules a table holds. */
 export function layoutMark(family: Family): string {
+  const known = marks.get(family);
+  if (known !== undefined) return known;
   const sample: Choice = { protocol: 'TCP', nodePort: false, count: 1, affinitySeconds: 0 };
   const choices = [sample, { ...sample, affinitySeconds: 1 }];
   const hash = createHash('sha256');
   for (const part of constantMessages(family, '', '')) hash.update(part);
   for (const choice of choices) for (const part of newChoiceChain(family, '', choice)) hash.update(part);
-  return `layout-${hash.digest('hex').slice(0, 12)}`;
+  const mark = `layout-${hash.digest('hex').slice(0, 12)}`;
+  marks.set(family, mark);
+  return mark;
 }
 
 const newTable = (family: Family, table: string): Buffer =>
