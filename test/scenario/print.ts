@@ -1,18 +1,20 @@
 /** How scenarios show the table and the kernel. */
 import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
-import type { Decision, Frontend, ServiceEntry, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
+import type { Decision, Frontend, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 
-export const printTable = ({ entries }: TableSnapshot): readonly string[] => {
-  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
-  return sorted.length === 0 ? ['no services'] : sorted.flatMap(([, entry]) => printEntry(entry));
+export const printTable = (table: ServiceTable): readonly string[] => {
+  const sorted = [...table.services].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.length === 0 ? ['no services'] : sorted.flatMap(([, facts]) => printEntry(table.explain(facts)));
 };
 
-function printEntry({ key, service, affinity, groups, unmatched }: ServiceEntry): readonly string[] {
+function printEntry({ key, service, affinity, groups, unmatched }: ServiceExplanation): readonly string[] {
   const kind = service ? (service.global ? 'global' : 'not global') : 'not here';
   return [
     `${key}: ${kind}${affinity === 'none' ? '' : `, affinity ${affinity}`}`,
-    ...groups.flatMap(({ frontends, decisions }) => [
-      `  ${frontends.map(where).join(' ') || 'headless'}`,
+    ...groups.flatMap(({ frontends, refused, decisions }) => [
+      `  ${frontends.map(where).join(' ') || (refused.length > 0 ? 'nowhere' : 'headless')}`,
+      ...refused.map(({ frontend, reason }) => `    not at ${where(frontend)}: ${reason}`),
       ...decisions.map(printDecision),
     ]),
     ...(unmatched.length > 0 ? ['  no frontend', ...unmatched.map(printDecision)] : []),

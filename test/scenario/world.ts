@@ -4,9 +4,7 @@
  */
 import { MemoryDatapath, MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import { adoptedClusters } from '@tombolo/node-agent/table/adopted.ts';
-import { FrontendClaims } from '@tombolo/node-agent/table/frontend-claims.ts';
 import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
-import { routesOf } from '@tombolo/shared/merge/routes.ts';
 import { type ClusterIdentity, parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type {
@@ -27,8 +25,7 @@ const ORIGIN = { source: 'kubernetes', revision: '', at: 0 } as const;
 export class World {
   #kernel = new MemoryKernel();
   #datapath = new MemoryDatapath(this.#kernel);
-  #table = new ServiceTable(EAST, 'east-1');
-  #claims = new FrontendClaims();
+  #table = newTable();
   #revision = 0;
   /** What the local Kubernetes API holds: a restarted agent hears it again. */
   readonly #services = new Map<ServiceKey, LocalService>();
@@ -73,8 +70,8 @@ export class World {
       case 'restart':
         return this.#restart();
       case 'table':
-        this.#table.publish();
-        return printTable(this.#table.snapshot());
+        this.#table.settle();
+        return printTable(this.#table);
       case 'kernel':
         await this.#settle();
         return printKernel(this.#kernel);
@@ -84,27 +81,23 @@ export class World {
   }
 
   async #settle(): Promise<void> {
-    this.#table.publish();
-    const changes = this.#table.changesSince(this.#revision);
+    this.#table.settle();
+    const changes = this.#table.routeChangesSince(this.#revision);
     if (changes === 'compacted' || changes.revision === this.#revision) return;
     this.#revision = changes.revision;
-    const routes = new Map([...changes.changed].map(([key, entry]) => [key, entry && routesOf(entry)]));
-    await this.#datapath.apply(this.#claims.resolve(routes));
+    await this.#datapath.apply(changes.changed);
   }
 
   async #restart(): Promise<readonly string[]> {
     this.#datapath = new MemoryDatapath(this.#kernel);
-    this.#table = new ServiceTable(EAST, 'east-1');
-    this.#claims = new FrontendClaims();
-    for (const [key, service] of this.#services) this.#table.setService(key, service);
-    for (const [key, slice] of this.#slices) this.#table.setSlice(key, slice);
-    this.#table.adopt(adoptedClusters(await this.#datapath.read(), this.#services, EAST.id));
+    this.#table = newTable();
+    for (const [key, service] of this.#services) this.#table.local.setService(key, service);
+    for (const [key, slice] of this.#slices) this.#table.local.setSlice(key, slice);
+    this.#table.adopt(adoptedClusters(await this.#datapath.read(), this.#services, EAST.id, undefined));
     this.#table.open();
-    this.#table.publish();
-    const { revision, entries } = this.#table.snapshot();
-    this.#revision = revision;
-    this.#claims.resolve(new Map([...entries].map(([key, entry]) => [key, routesOf(entry)])));
-    await this.#datapath.replace(this.#claims.all());
+    this.#table.settle();
+    this.#revision = this.#table.revision;
+    await this.#datapath.replace(this.#table.routes);
     return [];
   }
 
@@ -131,7 +124,7 @@ export class World {
       origin: ORIGIN,
     };
     this.#services.set(key, service);
-    this.#table.setService(key, service);
+    this.#table.local.setService(key, service);
     return [];
   }
 
@@ -141,7 +134,7 @@ export class World {
     const endpoints = rest.map((word) => parseEndpoint(word, ports));
     const slice = { key: first, service, headless: options.get('headless') === 'true', endpoints };
     this.#slices.set(first, slice);
-    this.#table.setSlice(first, slice);
+    this.#table.local.setSlice(first, slice);
     return [];
   }
 
@@ -149,10 +142,10 @@ export class World {
     const [key = ''] = rest;
     if (first === 'service') {
       this.#services.delete(key as ServiceKey);
-      this.#table.setService(key as ServiceKey, undefined);
+      this.#table.local.setService(key as ServiceKey, undefined);
     } else {
       this.#slices.delete(key);
-      this.#table.setSlice(key, undefined);
+      this.#table.local.setSlice(key, undefined);
     }
     return [];
   }
@@ -232,4 +225,17 @@ function identity(name: string, id: number): ClusterIdentity {
   const parsed = parseClusterIdentity(name, id);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
+}
+
+function newTable(): ServiceTable {
+  const limits = { remotePerFrontend: 100, remotePerCluster: 1000 };
+  const table = new ServiceTable({
+    local: EAST,
+    node: 'east-1',
+    scope: 'global',
+    defaultGlobalNamespace: true,
+    ...limits,
+  });
+  for (const name of ['shop', 'default']) table.local.setNamespace(name, { name, global: undefined, labels: {} });
+  return table;
 }

@@ -29,6 +29,12 @@ describe('serviceJson()', () => {
         { kind: 'ClusterIP', address: '10.96.0.10', port: 80, protocol: 'TCP' },
         { kind: 'NodePort', address: '0.0.0.0', port: 30080, protocol: 'TCP' },
       ],
+      refused: [
+        {
+          frontend: { kind: 'ExternalIP', address: '192.0.2.7', port: 80, protocol: 'TCP' },
+          reason: 'it is a cluster IP of kube-system/dns',
+        },
+      ],
     });
     assert.deepEqual(backends[2], {
       address: '10.2.0.5',

@@ -67,19 +67,22 @@ export function serviceJson(service: api.Service): Json {
   };
 }
 
-function groupJson({ port, family, frontends, backends }: api.FrontendGroup): Json {
+function groupJson({ port, family, frontends, refused, backends }: api.FrontendGroup): Json {
   return {
     port: port && { ...port, protocol: words.protocolWord(port.protocol) },
     family: words.familyWord(family),
-    frontends: frontends.map(({ kind, address, port: number, protocol }) => ({
-      kind: words.frontendKindWord(kind),
-      address,
-      port: number,
-      protocol: words.protocolWord(protocol),
-    })),
+    frontends: frontends.map(frontendJson),
+    refused: refused.map(({ frontend, reason }) => ({ frontend: frontend && frontendJson(frontend), reason })),
     backends: backends.map(backendJson),
   };
 }
+
+const frontendJson = ({ kind, address, port, protocol }: api.Frontend): Json => ({
+  kind: words.frontendKindWord(kind),
+  address,
+  port,
+  protocol: words.protocolWord(protocol),
+});
 
 function backendJson(backend: api.Backend): Json {
   return {

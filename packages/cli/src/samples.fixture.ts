@@ -50,6 +50,12 @@ export const SAMPLE_SERVICE: api.Service = {
         { kind: 'FRONTEND_KIND_CLUSTER_IP', address: '10.96.0.10', port: 80, protocol: 'PROTOCOL_TCP' },
         { kind: 'FRONTEND_KIND_NODE_PORT', address: '0.0.0.0', port: 30080, protocol: 'PROTOCOL_TCP' },
       ],
+      refused: [
+        {
+          frontend: { kind: 'FRONTEND_KIND_EXTERNAL_IP', address: '192.0.2.7', port: 80, protocol: 'PROTOCOL_TCP' },
+          reason: 'it is a cluster IP of kube-system/dns',
+        },
+      ],
       backends: [
         sampleBackend('10.1.0.6', {
           state: 'BACKEND_STATE_UNREADY',

@@ -3,7 +3,7 @@ import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
 import { formatAge } from './age.ts';
 import { scopeOf } from './services-view.ts';
-import { type Cell, formatTable, type Paint } from './table.ts';
+import { type Cell, formatTable, type Paint, printable } from './table.ts';
 import { affinityWord, backendStateWord, familyWord, frontendKindWord, protocolWord, sourceWord } from './words.ts';
 
 const HEADER = ['USED', 'BACKEND', 'CLUSTER', 'NODE', 'ZONE', 'STATE', 'SOURCE', 'AGE', 'REASON'];
@@ -28,20 +28,30 @@ function formatHead(service: api.Service, now: number, paint: Paint): string {
   ];
   const title = `${paint('bold', `${service.namespace}/${service.name}`)}: ${traits.join(', ')}\n`;
   const left = service.local && !service.programmed;
-  const head = left ? `${title}Not served by this node's datapath, which serves global Services only.\n` : title;
+  const head = left
+    ? `${title}Not served by this node's datapath, which serves only global Services of namespaces that take part.\n`
+    : title;
   if (!service.origin) return `${head}This cluster has no such Service.\n`;
   const { source, revision, learnedAt } = service.origin;
   return `${head}Read from ${sourceWord(source)} at revision ${revision}, age ${formatAge(msFromTimestamp(learnedAt), now)}\n`;
 }
 
-function formatGroup({ port, family, frontends, backends }: api.FrontendGroup, now: number, paint: Paint): string {
+function formatGroup(group: api.FrontendGroup, now: number, paint: Paint): string {
+  const { port, family, frontends, refused, backends } = group;
   const used = backends.filter(isUsed).length;
   const name = port ? `${port.name ? `${port.name} ` : ''}${port.port}/${protocolWord(port.protocol)}` : '?';
-  const list = frontends.map((f) => `${frontendKindWord(f.kind)} ${formatEndpoint(f.address, f.port)}`).join(', ');
+  const list = frontends.map(formatFrontend).join(', ');
+  const none = refused.length > 0 ? 'none' : 'none (headless)';
   const title = `Port ${name}, ${familyWord(family)}: ${used} of ${backends.length} backends used\n`;
-  const where = `Frontends: ${list || 'none (headless)'}\n`;
+  const left = refused.map(
+    ({ frontend, reason }) => `Not served: ${frontend && formatFrontend(frontend)}: ${printable(reason)}\n`,
+  );
+  const where = `Frontends: ${list || none}\n${left.join('')}`;
   return title + where + (backends.length > 0 ? formatBackends(backends, now, paint) : '');
 }
+
+const formatFrontend = ({ kind, address, port }: api.Frontend): string =>
+  `${frontendKindWord(kind)} ${formatEndpoint(address, port)}`;
 
 const isUsed = ({ verdict }: api.Backend): boolean => verdict === 'VERDICT_SELECTED';
 

@@ -78,6 +78,7 @@ describe('formatService()', () => {
 
       Port http 80/TCP, IPv4: 2 of 3 backends used
       Frontends: ClusterIP 10.96.0.10:80, NodePort 0.0.0.0:30080
+      Not served: ExternalIP 192.0.2.7:80: it is a cluster IP of kube-system/dns
         USED   BACKEND         CLUSTER        NODE   ZONE   STATE     SOURCE          AGE   REASON
         yes    10.1.0.5:8080   east           n1     a      active    kubernetes 12   12s   ready
         yes    10.2.0.5:8080   west (stale)   -      -      active    etcd 90         3m    ready
@@ -102,7 +103,18 @@ describe('formatService()', () => {
     ));
   it('says what this node leaves to others', () => {
     const text = formatService({ ...SAMPLE_SERVICE, global: false, programmed: false }, NOW, plain);
-    assert.match(text, /^Not served by this node's datapath, which serves global Services only\.$/m);
+    assert.match(
+      text,
+      /^Not served by this node's datapath, which serves only global Services of namespaces that take part\.$/m,
+    );
+  });
+  it('tells frontends that are all refused from a headless Service', () => {
+    const [group] = SAMPLE_SERVICE.groups;
+    assert.ok(group);
+    const shown = (refused: typeof group.refused) =>
+      formatService({ ...SAMPLE_SERVICE, groups: [{ ...group, frontends: [], refused }] }, NOW, plain);
+    assert.match(shown(group.refused), /^Frontends: none\nNot served: ExternalIP 192\.0\.2\.7:80: it is /m);
+    assert.match(shown([]), /^Frontends: none \(headless\)$/m);
   });
   it('has the same columns in colour', () => {
     const coloured = formatService(SAMPLE_SERVICE, NOW, tagged);

@@ -3,6 +3,7 @@
  * reconciler brings the kernel to it, the API and the metrics show it.
  */
 import type { RequestListener } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
@@ -13,6 +14,7 @@ import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted } from '@tombolo/shared/process/notifier.ts';
+import { SlicedWork } from '@tombolo/shared/process/slices.ts';
 import type { Registry } from 'prom-client';
 import { serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
@@ -26,12 +28,13 @@ import { ProxyHealth } from './health/proxy-health.ts';
 import { startMesh } from './mesh/mesh.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
+import { readStateFile, StateFile } from './state-file.ts';
 import { adoptedClusters } from './table/adopted.ts';
 import { followLocalCluster } from './table/local-cluster.ts';
 import { localStatus } from './table/local-status.ts';
 import { MeshFacts } from './table/mesh-facts.ts';
-import { Publisher } from './table/publisher.ts';
 import { ServiceTable } from './table/service-table.ts';
+import { tableHealth } from './table/table-health.ts';
 import { VERSION } from './version.ts';
 
 /** What the rooms share. */
@@ -49,6 +52,7 @@ interface Parts {
   /** The table revision that each half of the datapath has, by name. */
   readonly applied: Map<string, number>;
   readonly proxy: ProxyHealth;
+  readonly merging: SlicedWork;
 }
 
 /**
@@ -67,6 +71,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     name: 'table',
     stop: async () => {
       work.abort();
+      parts.merging.stop();
       await Promise.allSettled([working]);
     },
   });
@@ -88,17 +93,20 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const health = new HealthTree();
   health.expect('table');
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
-  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
-  const table = new ServiceTable(config.cluster, config.nodeName, config.scope);
+  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, cluster: local, nodeName: node } = config;
+  const table = new ServiceTable({ ...config, local, node });
   const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => table.podCidrs, log });
   health.expect(...datapath.halves.map(partOf));
-  const publisher = new Publisher(() => table.publish());
-  const changed = (): void => publisher.request();
+  const merging = new SlicedWork({ step: () => table.step(), sliced: () => table.publish() });
+  const changed = (): void => merging.request();
   const facts = new MeshFacts(table, changed);
   const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
-  table.onChange(() => proxy.published(table.revision));
+  table.onChange(() => {
+    proxy.published(table.revision);
+    health.report('frontends', tableHealth(table));
+  });
   const [startedAt, applied] = [Date.now(), new Map<string, number>()];
-  return { config, log, startedAt, health, client, datapath, table, facts, changed, applied, proxy };
+  return { config, log, startedAt, health, client, datapath, table, facts, changed, applied, proxy, merging };
 }
 
 /**
@@ -106,17 +114,21 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
  * anything is written, so that what it has of clusters that have not spoken yet stays in use.
  */
 async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { config, health, client, datapath, table, facts, proxy } = parts;
+  const { config, log, health, client, datapath, table, facts, proxy, merging } = parts;
   const nodeChanged = (node: KubernetesNode | undefined): void => proxy.nodeLeaves(node?.leaving);
   const local = followLocalCluster({ ...parts, nodeName: config.nodeName, nodeChanged }, signal);
   await Promise.race([local.synced, local.ended]);
   if (!signal.aborted) {
-    table.adopt(adoptedClusters(await readDatapath(datapath), table.localServices, config.cluster.id));
+    const author = { cluster: config.cluster, node: config.nodeName };
+    const saved = await readStateFile(config.stateFile, author, log);
+    table.adopt(adoptedClusters(await readDatapath(datapath), table.local.services, config.cluster.id, saved));
     facts.settle();
     table.open();
-    table.publish();
+    while (merging.slice()) await nextTurn();
     health.report('table', { kind: 'ok' });
-    await Promise.all([...datapath.halves.map((half) => reconcilerOf(parts, half).run(signal)), local.ended]);
+    const state = new StateFile({ path: config.stateFile, author, table, clusterIds: () => facts.clusterIds, log });
+    const reconcilers = datapath.halves.map((half) => reconcilerOf(parts, half).run(signal));
+    await Promise.all([...reconcilers, state.run(signal), local.ended]);
   }
   client.close();
 }
@@ -143,7 +155,7 @@ function servers(parts: Parts): readonly Hook[] {
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics({ ...source, applied: parts.applied }));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, parts.applied));
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;
@@ -171,7 +183,7 @@ function proxyServers(parts: Parts): readonly Hook[] {
 }
 
 function healthChecksHook({ config, log, health, table, proxy }: Parts): Hook {
-  const here = { cluster: config.cluster, node: config.nodeName };
+  const here = { node: config.nodeName, scope: config.scope };
   const report = (state: Health): void => health.report('health-checks', state);
   let checks: Closable | undefined;
   return {
@@ -210,11 +222,17 @@ function meshHook({ config, log, health, facts }: Parts): Hook {
 
 function apiSource({ config, startedAt, health, datapath, table, facts }: Parts): ApiSource {
   return {
+    get revision() {
+      return table.revision;
+    },
+    counts: table.counts,
+    get: (key) => table.get(key),
+    explain: (known) => table.explain(known),
     snapshot: () => table.snapshot(),
     changesSince: (revision) => table.changesSince(revision),
     onTableChange: (listener) => table.onChange(listener),
     clusters: (): ReadonlyMap<ClusterName, ClusterStatus> =>
-      new Map([[config.cluster.name, localStatus(config.cluster, startedAt, table.snapshot())], ...facts.statuses]),
+      new Map([[config.cluster.name, localStatus(config.cluster, startedAt, table.counts)], ...facts.statuses]),
     onClustersChange: (listener) => facts.onChange(listener),
     status: () => ({
       cluster: config.cluster,

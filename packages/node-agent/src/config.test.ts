@@ -17,8 +17,12 @@ describe('parseCommand()', () => {
           clustermeshDirectory: undefined,
           datapath: 'auto',
           scope: 'global',
+          defaultGlobalNamespace: true,
+          remotePerFrontend: 16_384,
+          remotePerCluster: 65_536,
           cgroupRoot: undefined,
           bpfDirectory: '/sys/fs/bpf/tombolo',
+          stateFile: '/run/tombolo/agent.state',
           apiAddress: 'unix:///run/tombolo/agent.sock',
           healthHost: '127.0.0.1',
           healthPort: 9879,
@@ -38,6 +42,7 @@ describe('parseCommand()', () => {
       '--services=some',
       '--api=agent.sock',
       '--health-port=x',
+      '--remote-backends-per-frontend=32768',
       '--nonsense=1',
     ];
     const parsed = parseCommand(args, { TOMBOLO_LOG_LEVEL: 'loud' });
@@ -48,6 +53,7 @@ describe('parseCommand()', () => {
       '--node-name is required',
       '--datapath must be auto or ebpf or nftables: current value is "ipvs"',
       '--services must be global or all: current value is "some"',
+      '--remote-backends-per-frontend must be 1-32767: current value is "32768"',
       '--api: expected unix:///path or host:port: current value is "agent.sock"',
       '--health-port must be 0-65535: current value is "x"',
       '--log-level must be info or debug or warn or error: current value is "loud"',
@@ -76,6 +82,16 @@ describe('parseCommand()', () => {
       ok: true,
       value: { kind: 'uninstall', bpfDirectory: '/b', logLevel: 'info' },
     });
+  });
+
+  it('keeps the state beside the socket, or where it is told to', () => {
+    const stateFile = (...flags: readonly string[]) => {
+      const parsed = parseCommand([...NEEDED, ...flags], {});
+      return parsed !== 'help' && parsed.ok && parsed.value.kind === 'run' ? parsed.value.config.stateFile : undefined;
+    };
+    assert.equal(stateFile('--api=unix:///run/a/b.sock'), '/run/a/b.state');
+    assert.equal(stateFile('--api=127.0.0.1:9000'), '/run/tombolo/agent.state');
+    assert.equal(stateFile('--api=127.0.0.1:9000', '--state-file=/x'), '/x');
   });
 
   it('answers help', () => assert.equal(parseCommand(['-h'], {}), 'help'));

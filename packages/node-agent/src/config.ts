@@ -6,6 +6,7 @@ import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import { MOST_BACKENDS } from '@tombolo/shared/model/routes.ts';
 import { type Environment, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 
@@ -21,9 +22,16 @@ export interface AgentConfig {
   readonly clustermeshDirectory: string | undefined;
   readonly datapath: DatapathChoice;
   readonly scope: ServiceScope;
+  /** Whether namespaces that do not say so take part in the mesh. */
+  readonly defaultGlobalNamespace: boolean;
+  /** Backends of one other cluster that may be in use behind one frontend, and over all. */
+  readonly remotePerFrontend: number;
+  readonly remotePerCluster: number;
   /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
   readonly cgroupRoot: string | undefined;
   readonly bpfDirectory: string;
+  /** What the next agent should know beside what the kernel keeps. */
+  readonly stateFile: string;
   readonly apiAddress: string;
   readonly healthHost: string;
   readonly healthPort: number;
@@ -51,8 +59,15 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --max-connected-clusters N     255 (default) or 511, the same in the whole mesh
   --datapath auto|ebpf|nftables  default: auto
   --services global|all          program global Services beside kube-proxy (default), or all in its place
+  --default-global-namespace BOOL
+                                 namespaces without clustermesh.cilium.io/global take part; default: true
+  --remote-backends-per-frontend N
+                                 of one other cluster, in use behind one frontend, 1-32767; default: 16384
+  --remote-backends-per-cluster N
+                                 of one other cluster, in use on this node, 1-262144; default: 65536
   --cgroup-root DIR              in a cgroup2 hierarchy, or above where one is mounted; default: where one is mounted
   --bpf-dir DIR                  bpffs directory for pinned maps and links; default: /sys/fs/bpf/tombolo
+  --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --api-without-tls true|false   whether --api may be an address that is not loopback: everybody who reaches it reads
                                  all that the agent knows; default: false
@@ -76,8 +91,12 @@ const DEFAULTS = {
   'max-connected-clusters': '255',
   datapath: 'auto',
   services: 'global',
+  'default-global-namespace': 'true',
+  'remote-backends-per-frontend': '16384',
+  'remote-backends-per-cluster': '65536',
   'cgroup-root': undefined,
   'bpf-dir': '/sys/fs/bpf/tombolo',
+  'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
   'health-host': '127.0.0.1',
@@ -111,8 +130,12 @@ function parseAgentConfig(args: readonly string[], env: Environment): Result<Age
     clustermeshDirectory: flags.given('clustermesh-config'),
     datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
     scope: flags.oneOf('services', ['global', 'all']),
+    defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
+    remotePerFrontend: flags.integer('remote-backends-per-frontend', 1, MOST_BACKENDS),
+    remotePerCluster: flags.integer('remote-backends-per-cluster', 1, 262_144),
     cgroupRoot: flags.given('cgroup-root'),
     bpfDirectory: flags.text('bpf-dir'),
+    stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
     apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),
     healthHost: flags.text('health-host'),
     healthPort: flags.port('health-port'),
@@ -120,6 +143,13 @@ function parseAgentConfig(args: readonly string[], env: Environment): Result<Age
     proxyStatusPort: flags.port('proxy-status-port'),
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
+}
+
+/** `/run/tombolo/agent.sock` → `/run/tombolo/agent.state`. */
+function stateFileBeside(api: string): string {
+  const address = parseApiAddress(api);
+  const socket = address.ok && address.value.kind === 'unix' ? address.value.path : '/run/tombolo/agent.sock';
+  return `${socket.replace(/\.sock$/, '')}.state`;
 }
 
 function checkedAddress(text: string, withoutTls: 'true' | 'false'): Result<string> {

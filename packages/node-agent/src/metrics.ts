@@ -1,16 +1,16 @@
 /** What Prometheus scrapes from an agent. Names follow Cilium's where there is one, with our prefix. */
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
-import type { ClusterStatus, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { ClusterStatus, TableCounts } from '@tombolo/shared/model/service-table.ts';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 export interface MetricsSource {
-  snapshot(): TableSnapshot;
+  readonly revision: number;
+  readonly counts: TableCounts;
   clusters(): ReadonlyMap<ClusterName, ClusterStatus>;
-  /** The table revision that each half of the datapath has, by name. */
-  readonly applied: ReadonlyMap<string, number>;
 }
 
-export function agentMetrics(source: MetricsSource): Registry {
+/** `applied`: the table revision that each half of the datapath has, by name. */
+export function agentMetrics(source: MetricsSource, applied: ReadonlyMap<string, number>): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'tombolo_' });
   const registers = [registry];
@@ -20,7 +20,7 @@ export function agentMetrics(source: MetricsSource): Registry {
     help: 'Revision of the service table',
     registers,
     collect() {
-      this.set(source.snapshot().revision);
+      this.set(source.revision);
     },
   });
   new Gauge({
@@ -29,7 +29,7 @@ export function agentMetrics(source: MetricsSource): Registry {
     labelNames: ['datapath'],
     registers,
     collect() {
-      for (const [datapath, revision] of source.applied) this.set({ datapath }, revision);
+      for (const [datapath, revision] of applied) this.set({ datapath }, revision);
     },
   });
   new Gauge({
@@ -38,10 +38,9 @@ export function agentMetrics(source: MetricsSource): Registry {
     labelNames: ['global'],
     registers,
     collect() {
-      const entries = [...source.snapshot().entries.values()];
-      const global = entries.filter(({ service }) => service?.global).length;
-      this.set({ global: 'true' }, global);
-      this.set({ global: 'false' }, entries.length - global);
+      const { services, globalServices } = source.counts;
+      this.set({ global: 'true' }, globalServices);
+      this.set({ global: 'false' }, services - globalServices);
     },
   });
   new Gauge({

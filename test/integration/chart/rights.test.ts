@@ -61,7 +61,14 @@ describe('the rights of the programs', () => {
     'tombolo-node-agent': async (kubeconfig, log) => {
       const client = connectKubernetes({ kubeconfig });
       const stop = new AbortController();
-      const table = new ServiceTable(EAST_ID, 'node-a');
+      const table = new ServiceTable({
+        local: EAST_ID,
+        node: 'node-a',
+        scope: 'global',
+        defaultGlobalNamespace: true,
+        remotePerFrontend: 1_000,
+        remotePerCluster: 100_000,
+      });
       const options = {
         client,
         table,
@@ -165,7 +172,9 @@ describe('the rights of the programs', () => {
           if (right.verb === 'delete') await until('ready', () => running.isReady()).then(() => running.stop());
           await until(`${program} misses: ${nameOf(right)}`, () => seen.size > 0);
           assert.deepEqual([...seen], [nameOf(right)]);
-          if (right.verb === 'list') assert.equal(await running.isReady(), false);
+          // Without the ranges of cluster IPs an agent works; an older Kubernetes has none.
+          const canDoWithout = right.resource === 'servicecidrs';
+          if (right.verb === 'list' && !canDoWithout) assert.equal(await running.isReady(), false);
         } finally {
           await running.stop();
         }

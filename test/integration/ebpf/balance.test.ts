@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
 import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
-import type { Route } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteChanges } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Rig } from './rig.ts';
 import { only, route } from './routes.ts';
@@ -49,7 +50,7 @@ describe('eBPF datapath: balance', () => {
   });
   after(() => rig?.end());
 
-  const set = async (...routes: readonly Route[]): Promise<void> => {
+  const set = async (...routes: readonly FrontendRoute[]): Promise<void> => {
     const report = await datapath?.replace(only(...routes));
     assert.deepEqual(report?.failures, []);
   };
@@ -124,12 +125,14 @@ describe('eBPF datapath: balance', () => {
     let changed = 0;
     for (let i = 0; i < 400; i += 1) {
       const some = FOUR.filter((_, n) => n === i % 4 || (i >> n) % 2 === 1);
-      const others = [1, 2, 3]
-        .filter((n) => (i + n) % 3 !== 0)
-        .map((n) => route(`10.96.1.${n}:80`, [`10.200.1.${(i + n) % 250}:80`]));
-      const report = await datapath?.apply(
-        only(route('10.96.0.1:80', some, { affinity: i % 5 === 0 ? 60 : 0 }), ...others),
+      const web = route('10.96.0.1:80', some, { affinity: i % 5 === 0 ? 60 : 0 });
+      const others: RouteChanges = new Map(
+        [1, 2, 3].map((n) => {
+          const other = route(`10.96.1.${n}:80`, [`10.200.1.${(i + n) % 250}:80`]);
+          return [frontendId(other.frontend), (i + n) % 3 === 0 ? undefined : other];
+        }),
       );
+      const report = await datapath?.apply(new Map([...only(web), ...others]));
       assert.deepEqual(report?.failures, []);
       changed += report?.changed ?? 0;
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { Rig } from './rig.ts';
 import { only, route } from './routes.ts';
 
@@ -23,7 +23,7 @@ function bigTable(shift = 0): Routes {
         protocol: 'TCP' as const,
       };
       const backends = n === MANY - 1 ? real : own;
-      return [serviceKey('many', `s${n}`), [{ frontends: [frontend], backends, sessionAffinitySeconds: 0 }]];
+      return [frontendId(frontend), { frontend, backends, sessionAffinitySeconds: 0 }];
     }),
   );
 }

@@ -1,7 +1,13 @@
 /** Routes for tests, from short texts: `service('10.96.0.1:80', ['10.200.0.1:8080'])`. */
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { compareRouteBackends, type Route, type RouteBackend, type Routes } from '@tombolo/shared/model/routes.ts';
-import { type Protocol, type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
+import {
+  compareRouteBackends,
+  type FrontendRoute,
+  type RouteBackend,
+  type Routes,
+} from '@tombolo/shared/model/routes.ts';
+import type { Protocol } from '@tombolo/shared/model/service.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 
 function split(text: string): { address: ReturnType<typeof ip>; port: number } {
   const colon = text.lastIndexOf(':');
@@ -20,15 +26,14 @@ export function route(
   frontend: string,
   to: readonly string[],
   { protocol = 'TCP', affinity = 0 }: RouteExtras = {},
-): Route {
+): FrontendRoute {
   return {
-    frontends: [{ kind: 'ClusterIP', ...split(frontend), protocol }],
+    frontend: { kind: 'ClusterIP', ...split(frontend), protocol },
     backends: backends(to),
     sessionAffinitySeconds: affinity,
   };
 }
 
-/** One Service with these routes, as a change or a whole table. */
-export const only = (...routes: readonly Route[]): Routes => new Map([[KEY, routes]]);
-
-export const KEY: ServiceKey = serviceKey('default', 'web');
+/** These routes, as a change or a whole table. */
+export const only = (...routes: readonly FrontendRoute[]): Routes =>
+  new Map(routes.map((each) => [frontendId(each.frontend), each]));

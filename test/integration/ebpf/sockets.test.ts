@@ -1,8 +1,9 @@
 /** What programs see: translation of each kind of socket, and the service's address in every answer. */
 import assert from 'node:assert/strict';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { Rig } from './rig.ts';
-import { KEY, only, route } from './routes.ts';
+import { only, route } from './routes.ts';
 
 const DNS = { protocol: 'UDP' } as const;
 
@@ -142,7 +143,9 @@ describe('eBPF datapath: sockets', () => {
   });
 
   it('stops serving a frontend that is removed', async () => {
-    await datapath.apply(new Map([[KEY, undefined]]));
+    const served = await datapath.read();
+    assert.ok(served.length > 1);
+    await datapath.apply(new Map(served.map(({ frontend }) => [frontendId(frontend), undefined])));
     assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.1:80']), ['connect EINVAL']);
     assert.deepEqual(await datapath.read(), []);
   });

@@ -20,7 +20,7 @@ async function open() {
 
 const datapath = await open();
 await datapath.read();
-const desired = [...changesAt(Number(firstStep), addresses)].filter(([, routes]) => routes !== undefined);
+const desired = [...changesAt(Number(firstStep), addresses)].filter(([, route]) => route !== undefined);
 await datapath.replace(new Map(desired) as Routes);
 for (let step = Number(firstStep) + 1; ; step += 1) {
   const { failures } = await datapath.apply(changesAt(step, addresses));

@@ -4,8 +4,7 @@
  */
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { compareRouteBackends, type RouteBackend, type RouteChanges } from '@tombolo/shared/model/routes.ts';
-import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 
 const SERVICES = 80;
 /** After this many steps the table is the first again. */
@@ -19,8 +18,6 @@ export const frontendOf = (service: number): Frontend => ({
   port: 80,
   protocol: 'TCP',
 });
-
-const keyOf = (service: number): ServiceKey => serviceKey('default', `s${service}`);
 
 /** Neighbours in the list of addresses, from a place and of a length that both change; undefined where it is absent. */
 function backendsAt(service: number, step: number, addresses: readonly string[]): readonly RouteBackend[] | undefined {
@@ -36,8 +33,8 @@ export function changesAt(step: number, addresses: readonly string[]): RouteChan
     Array.from({ length: SERVICES }, (_, service) => {
       const backends = backendsAt(service, step % PERIOD, addresses);
       const sessionAffinitySeconds = (service + step) % 3 === 0 ? 60 : 0;
-      const route = backends && { frontends: [frontendOf(service)], backends, sessionAffinitySeconds };
-      return [keyOf(service), route && [route]] as const;
+      const route = backends && { frontend: frontendOf(service), backends, sessionAffinitySeconds };
+      return [frontendId(frontendOf(service)), route] as const;
     }),
   );
 }

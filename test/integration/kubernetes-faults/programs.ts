@@ -34,7 +34,14 @@ export class Programs {
     const identity = parseClusterIdentity('east', 1);
     assert(identity.ok);
     this.#etcd = etcd;
-    this.#table = new ServiceTable(identity.value, 'node-1');
+    this.#table = new ServiceTable({
+      local: identity.value,
+      node: 'node-1',
+      scope: 'global',
+      defaultGlobalNamespace: true,
+      remotePerFrontend: 1_000,
+      remotePerCluster: 100_000,
+    });
     let last = '';
     this.#table.onChange(() => {
       const used = this.used();
@@ -58,7 +65,8 @@ export class Programs {
 
   /** Addresses of the backends that the table would have the kernel use, sorted. */
   used(key: ServiceKey = WEB): readonly string[] {
-    const groups = this.#table.snapshot().entries.get(key)?.groups ?? [];
+    const facts = this.#table.get(key);
+    const groups = facts ? this.#table.explain(facts).groups : [];
     const decisions = groups.flatMap(({ decisions }) => decisions);
     return decisions
       .filter(({ verdict }) => verdict === 'selected')
@@ -90,13 +98,13 @@ export class Programs {
     return Object.fromEntries(degraded);
   }
 
-  /** Waits until each of the table's three sources complains like this, and each of the export's five. */
+  /** Waits until each of the table's five sources complains like this, and each of the export's five. */
   async complain(pattern: RegExp, timeoutMs?: number): Promise<void> {
     const holds = async () => {
       const ours = Object.values(this.complaints());
       const theirs = (await this.readiness()).split('\n').filter((line) => line.startsWith('kubernetes/'));
       const matching = [...ours, ...theirs].filter((each) => pattern.test(each) && SINCE.test(each));
-      return matching.length === 8;
+      return matching.length === 10;
     };
     await this.#until(`complaints of ${pattern}`, holds, timeoutMs);
   }
@@ -135,7 +143,7 @@ export class Programs {
         nodeName: 'node-1',
         health: this.health,
         log: recordingLogger(this.logged),
-        changed: () => this.#table.publish(),
+        changed: () => this.#table.settle(),
         nodeChanged: () => {},
       },
       signal,
@@ -143,7 +151,7 @@ export class Programs {
     this.#ended = local.ended.finally(() => client.close());
     await local.synced;
     this.#table.open();
-    this.#table.publish();
+    this.#table.settle();
   }
 
   async #startExport(kubeconfig: string): Promise<void> {

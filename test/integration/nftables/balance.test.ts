@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { four, frontend, Rig, route, routes } from './rig.ts';
 
 describe('nftables: connections', () => {
@@ -26,19 +27,19 @@ describe('nftables: connections', () => {
   after(() => rig?.end());
 
   const web = frontend('TCP 10.96.0.1:80');
-  const serve = async (services: Parameters<typeof routes>[0]): Promise<void> => {
-    assert.deepEqual((await datapath.replace(routes(services))).failures, []);
+  const serve = async (...list: readonly FrontendRoute[]): Promise<void> => {
+    assert.deepEqual((await datapath.replace(routes(...list))).failures, []);
   };
 
   it('from a pod reach each of four backends a quarter of the time', async () => {
-    await serve({ web: [route(web, four())] });
+    await serve(route(web, four()));
     const { connections, failures, replies } = await rig.connect('pod', ['-n', '4000', '10.96.0.1:80']);
     assert.deepEqual([connections, failures], [4000, 0]);
     assertQuarters(replies);
   });
 
   it('from the node itself are balanced too', async () => {
-    await serve({ web: [route(frontend('TCP 10.97.0.1:80'), four())] });
+    await serve(route(frontend('TCP 10.97.0.1:80'), four()));
     const { failures, replies } = await rig.connect('node', ['-n', '4000', '10.97.0.1:80']);
     assert.equal(failures, 0);
     assertQuarters(replies);
@@ -46,17 +47,19 @@ describe('nftables: connections', () => {
 
   it('go over IPv6', async () => {
     const six = route(frontend('TCP [fd96::1]:80'), ['[fd02::11]:8080', '[fd02::12]:8080']);
-    await serve({ web: [six] });
+    await serve(six);
     const { failures, replies } = await rig.connect('pod', ['-n', '200', '[fd96::1]:80']);
     assert.deepEqual([failures, Object.keys(replies)], [0, ['5', '6']]);
   });
 
   it('fail at once, over both families and from both places, when there is no backend', async () => {
-    await serve({
-      web: [route(web, []), route(frontend('TCP [fd96::1]:80'), []), route(frontend('UDP 10.96.0.1:53'), [])],
-      host: [route(frontend('TCP 10.97.0.1:80'), [])],
-      port: [route(frontend('TCP 0.0.0.0:30080', 'NodePort'), [])],
-    });
+    await serve(
+      route(web, []),
+      route(frontend('TCP [fd96::1]:80'), []),
+      route(frontend('UDP 10.96.0.1:53'), []),
+      route(frontend('TCP 10.97.0.1:80'), []),
+      route(frontend('TCP 0.0.0.0:30080', 'NodePort'), []),
+    );
     for (const [place, address] of [
       ['pod', '10.96.0.1:80'],
       ['pod', '[fd96::1]:80'],
@@ -70,15 +73,13 @@ describe('nftables: connections', () => {
   });
 
   it('are answered again as soon as there is a backend', async () => {
-    await serve({ web: [route(web, [])] });
-    await serve({ web: [route(web, ['10.2.0.12:8080'])] });
+    await serve(route(web, []));
+    await serve(route(web, ['10.2.0.12:8080']));
     assert.deepEqual((await rig.connect('pod', ['-n', '20', '10.96.0.1:80'])).replies, { '2': 20 });
   });
 
   it('of a pod to itself through the Service come back', async () => {
-    await serve({
-      web: [route(web, ['10.1.0.2:8080']), route(frontend('TCP [fd96::1]:80'), ['[fd01::2]:8080'])],
-    });
+    await serve(route(web, ['10.1.0.2:8080']), route(frontend('TCP [fd96::1]:80'), ['[fd01::2]:8080']));
     assert.deepEqual((await rig.connect('pod', ['-n', '20', '10.96.0.1:80'])).replies, { '9': 20 });
     assert.deepEqual((await rig.connect('pod', ['-n', '20', '[fd96::1]:80'])).replies, { '9': 20 });
   });
@@ -89,7 +90,7 @@ describe('nftables: connections', () => {
       ['pod', '[fd96::1]:80', ['[fd02::11]:8080', '[fd02::12]:8080']],
       ['node', '10.97.0.1:80', four()],
     ] as const) {
-      const sticky = (list: readonly string[]) => ({ web: [route(frontend(`TCP ${address}`), list, 60)] });
+      const sticky = (list: readonly string[]) => route(frontend(`TCP ${address}`), list, 60);
       await serve(sticky(backends));
       const first = Object.entries((await rig.connect(place, ['-n', '300', address])).replies);
       assert.equal(first.length, 1, `${address}: ${JSON.stringify(first)}`);
@@ -109,11 +110,11 @@ describe('nftables: connections', () => {
 
   it('over UDP reach a backend, and leave one that was removed although the flow is tracked', async () => {
     const dns = frontend('UDP 10.96.0.1:53');
-    await serve({ dns: [route(dns, ['10.2.0.11:53'])] });
+    await serve(route(dns, ['10.2.0.11:53']));
     assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), '1');
-    await serve({ dns: [route(dns, ['10.2.0.12:53'])] });
+    await serve(route(dns, ['10.2.0.12:53']));
     assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), '2');
-    await serve({ dns: [route(dns, [])] });
+    await serve(route(dns, []));
     assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_001), 'ECONNREFUSED');
   });
 });

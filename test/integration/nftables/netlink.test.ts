@@ -2,35 +2,28 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { enterNetns } from '@tombolo/lab/bench/enter-netns.ts';
-import type { Datapath, KernelRoute } from '@tombolo/node-agent/datapath/datapath.ts';
+import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { NetlinkSocket } from '@tombolo/node-agent/datapath/netlink/socket.ts';
 import { KernelTables, probeFamilies } from '@tombolo/node-agent/datapath/nftables/kernel-tables.ts';
 import { NftablesDatapath } from '@tombolo/node-agent/datapath/nftables/nftables.ts';
 import { cidr } from '@tombolo/shared/model/ip.ts';
-import type { Routes } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, Routes } from '@tombolo/shared/model/routes.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { four, frontend, Rig, route, routes } from './rig.ts';
 
 const RULES = join(import.meta.dirname, 'rules.nft');
 const LOCAL_PODS = [cidr('10.1.0.0/24'), cidr('fd01::/64')];
 /** The Services that rules.nft has. */
-const SERVICES = routes({
-  web: [route(frontend('TCP 10.96.0.1:80'), four())],
-  sticky: [route(frontend('TCP 10.96.0.2:80', 'LoadBalancer'), four(), 3600)],
-  none: [route(frontend('UDP 10.96.0.3:53', 'ExternalIP'), [])],
-  port: [route(frontend('UDP 0.0.0.0:30053', 'NodePort'), four().slice(0, 3), 60)],
-  six: [route(frontend('SCTP [fd96::1]:80'), ['[fd02::11]:8080'])],
-  portSix: [route(frontend('TCP [::]:30080', 'NodePort'), ['[fd02::11]:8080', '[fd02::12]:8080'], 60)],
-});
+const SERVICES = routes(
+  route(frontend('TCP 10.96.0.1:80'), four()),
+  route(frontend('TCP 10.96.0.2:80', 'LoadBalancer'), four(), 3600),
+  route(frontend('UDP 10.96.0.3:53', 'ExternalIP'), []),
+  route(frontend('UDP 0.0.0.0:30053', 'NodePort'), four().slice(0, 3), 60),
+  route(frontend('SCTP [fd96::1]:80'), ['[fd02::11]:8080']),
+  route(frontend('TCP [::]:30080', 'NodePort'), ['[fd02::11]:8080', '[fd02::12]:8080'], 60),
+);
 const many = (count: number): Routes =>
-  routes(
-    Object.fromEntries(
-      Array.from({ length: count }, (_, i) => [
-        `s${i}`,
-        [route(frontend(`TCP 10.96.${i >> 8}.${i & 255}:80`), four())],
-      ]),
-    ),
-  );
+  routes(...Array.from({ length: count }, (_, i) => route(frontend(`TCP 10.96.${i >> 8}.${i & 255}:80`), four())));
 
 describe('nftables: over netlink', () => {
   let rig: Rig;
@@ -123,7 +116,7 @@ describe('nftables: over netlink', () => {
     };
     const use = async (): Promise<readonly number[]> => [
       await heard(() => ours.apply(many(1))),
-      await heard(() => ours.apply(routes({ s0: [route(frontend('TCP 10.96.0.0:80'), four().slice(0, 3))] }))),
+      await heard(() => ours.apply(routes(route(frontend('TCP 10.96.0.0:80'), four().slice(0, 3))))),
       await heard(() => ours.replace(many(3))),
       await heard(() => ours.read()),
     ];
@@ -138,7 +131,7 @@ describe('nftables: over netlink', () => {
   });
 });
 
-const byAddress = (list: readonly KernelRoute[]): readonly KernelRoute[] =>
+const byAddress = (list: readonly FrontendRoute[]): readonly FrontendRoute[] =>
   list.toSorted((a, b) => (a.frontend.address < b.frontend.address ? -1 : 1));
 
 /** The listing of our tables, by what each part is of; but for the marks of a layout. In sets, elements are sorted. */

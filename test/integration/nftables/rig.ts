@@ -21,9 +21,8 @@ import { createNetns, ip as ipCommand, removeNetns, setSysctls } from '@tombolo/
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
 import { type Cidr, ip } from '@tombolo/shared/model/ip.ts';
-import type { Route, Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { FrontendRoute, Routes } from '@tombolo/shared/model/routes.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 
 const PREFIX = 'tbl-nft-';
@@ -237,18 +236,18 @@ export function frontend(text: string, kind: Frontend['kind'] = 'ClusterIP'): Fr
 }
 
 /** Backends as `ADDRESS:PORT`; their cluster is 1 up to 10.2.0.12, else 2. */
-export function route(front: Frontend, backends: readonly string[], sessionAffinitySeconds = 0): Route {
+export function route(front: Frontend, backends: readonly string[], sessionAffinitySeconds = 0): FrontendRoute {
   return {
-    frontends: [front],
-    sessionAffinitySeconds,
+    frontend: front,
     backends: backends.map((text) => {
       const { address, port } = frontend(`TCP ${text}`);
       return { address, port, clusterId: /1[34]$/.test(address) ? 2 : 1 };
     }),
+    sessionAffinitySeconds,
   };
 }
 
-export const routes = (services: Readonly<Record<string, readonly Route[]>>): Routes =>
-  new Map(Object.entries(services).map(([name, list]) => [serviceKey('demo', name), list]));
+export const routes = (...list: readonly FrontendRoute[]): Routes =>
+  new Map(list.map((each) => [frontendId(each.frontend), each]));
 
 export const four = (port = 8080): string[] => [11, 12, 13, 14].map((end) => `10.2.0.${end}:${port}`);

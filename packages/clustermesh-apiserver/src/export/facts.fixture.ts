@@ -1,9 +1,10 @@
 /** Facts for tests: objects as the Kubernetes room hands them over, with defaults. */
-import type { KubernetesNamespace } from '@tombolo/shared/kubernetes/namespace-object.ts';
+
 import type { KubernetesPod } from '@tombolo/shared/kubernetes/pod-object.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import type { LocalNamespace } from '@tombolo/shared/model/service.ts';
 import {
   type LocalEndpoint,
   type LocalEndpointSlice,
@@ -25,7 +26,7 @@ export const slice = (
   headless = false,
 ): LocalEndpointSlice => ({ key, service: serviceKey(...(of.split('/') as [string, string])), headless, endpoints });
 
-export const namespace = (name: string, parts: Partial<KubernetesNamespace> = {}): KubernetesNamespace => ({
+export const namespace = (name: string, parts: Partial<LocalNamespace> = {}): LocalNamespace => ({
   name,
   global: undefined,
   labels: {},

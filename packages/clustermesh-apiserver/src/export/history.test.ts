@@ -3,11 +3,10 @@
  * longer true, give the same entries.
  */
 import assert from 'node:assert/strict';
-import type { KubernetesNamespace } from '@tombolo/shared/kubernetes/namespace-object.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { KubernetesPod } from '@tombolo/shared/kubernetes/pod-object.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { LocalEndpointSlice, LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { LocalEndpointSlice, LocalNamespace, LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import type { EntrySource } from './entries.ts';
 import { EAST, endpoint, namespace, pod, service, slice } from './facts.fixture.ts';
@@ -20,7 +19,7 @@ import { ServiceExport } from './service-export.ts';
 type Fact =
   | { readonly kind: 'service'; readonly key: string; readonly value: LocalService | undefined }
   | { readonly kind: 'slice'; readonly key: string; readonly value: LocalEndpointSlice | undefined }
-  | { readonly kind: 'namespace'; readonly key: string; readonly value: KubernetesNamespace | undefined }
+  | { readonly kind: 'namespace'; readonly key: string; readonly value: LocalNamespace | undefined }
   | { readonly kind: 'pod'; readonly key: string; readonly value: KubernetesPod | undefined }
   | { readonly kind: 'node'; readonly key: string; readonly value: KubernetesNode | undefined };
 

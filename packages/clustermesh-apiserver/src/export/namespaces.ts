@@ -1,19 +1,19 @@
 /** What is known of the Namespaces: which take part in the mesh, and their labels. Shared by services and pods. */
 import { isDeepStrictEqual } from 'node:util';
-import type { KubernetesNamespace } from '@tombolo/shared/kubernetes/namespace-object.ts';
+import type { LocalNamespace } from '@tombolo/shared/model/service.ts';
 
 type Texts = Readonly<Record<string, string>>;
 
 export class Namespaces {
   readonly #defaultGlobal: boolean;
-  readonly #known = new Map<string, KubernetesNamespace>();
+  readonly #known = new Map<string, LocalNamespace>();
   readonly #listeners: ((name: string) => void)[] = [];
 
   constructor(defaultGlobal: boolean) {
     this.#defaultGlobal = defaultGlobal;
   }
 
-  changed(name: string, value: KubernetesNamespace | undefined): void {
+  changed(name: string, value: LocalNamespace | undefined): void {
     // Most of what changes in a namespace's life is of no interest here.
     if (isDeepStrictEqual(value, this.#known.get(name))) return;
     if (value) this.#known.set(name, value);

@@ -1,7 +1,12 @@
 /** The cases of the connect benchmark, and the Services that they are measured with. Pure. */
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { Route, RouteBackend, Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
+import {
+  compareRouteBackends,
+  type FrontendRoute,
+  type RouteBackend,
+  type Routes,
+} from '@tombolo/shared/model/routes.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { SERVER_PORT, SERVERS } from './connect-lab.ts';
 import type { ListedService } from './kube-proxy-rules.ts';
 
@@ -55,15 +60,16 @@ export function listServices(services: number): readonly ListedService[] {
 
 export function routesOf(services: readonly ListedService[]): Routes {
   return new Map(
-    services.map(({ name, frontend, backends }): [ReturnType<typeof serviceKey>, readonly Route[]] => [
-      serviceKey('bench', name),
-      [
-        {
-          frontends: [{ kind: 'ClusterIP', protocol: 'TCP', ...frontend }],
-          backends: backends.map(({ address, port }): RouteBackend => ({ address: ip(address), port, clusterId: 1 })),
-          sessionAffinitySeconds: 0,
-        },
-      ],
-    ]),
+    services.map(({ frontend: { address, port }, backends }): [string, FrontendRoute] => {
+      const frontend: Frontend = { kind: 'ClusterIP', protocol: 'TCP', address, port };
+      const route = {
+        frontend,
+        backends: backends
+          .map((backend): RouteBackend => ({ address: ip(backend.address), port: backend.port, clusterId: 1 }))
+          .sort(compareRouteBackends),
+        sessionAffinitySeconds: 0,
+      };
+      return [frontendId(frontend), route];
+    }),
   );
 }

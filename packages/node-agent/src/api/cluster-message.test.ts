@@ -81,7 +81,7 @@ describe('statusMessage()', () => {
       ['datapath', { kind: 'starting' } as const],
     ]);
     const clusters = [sampleCluster(EAST), sampleCluster(WEST, { control: 'silent' })];
-    const message = statusMessage({ ...source.agent, parts }, source.snapshot(), clusters);
+    const message = statusMessage({ ...source.agent, parts }, source, clusters);
     assert.equal(message.ready, false);
     assert.deepEqual([message.clusters, message.clustersHeard], [2, 1]);
     assert.deepEqual(message.parts, [

@@ -1,10 +1,10 @@
 /** Clusters and the agent's own status as the API's messages. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
-import type { ClusterStatus, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { CONTROL_STATES, HEALTH_STATES } from './enum-names.ts';
 import { cut } from './service-message.ts';
-import type { AgentStatus } from './source.ts';
+import type { AgentStatus, ApiSource } from './source.ts';
 
 const MAX_QUARANTINED = 500;
 
@@ -38,7 +38,7 @@ export function sortClusters(clusters: Iterable<ClusterStatus>): readonly Cluste
 
 export function statusMessage(
   status: AgentStatus,
-  table: TableSnapshot,
+  table: Pick<ApiSource, 'revision' | 'counts'>,
   clusters: readonly ClusterStatus[],
 ): api.GetStatusResponse {
   const parts = [...status.parts].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -51,7 +51,7 @@ export function statusMessage(
     datapathReason: status.datapath.reason,
     startedAt: timestampFromMs(status.startedAt),
     tableRevision: table.revision,
-    services: table.entries.size,
+    services: table.counts.services,
     clusters: clusters.length,
     clustersHeard: clusters.filter(({ control }) => control === 'heard').length,
     ready: isReady(status),

@@ -32,6 +32,7 @@ export const VERDICTS: Names<Decision['verdict'], api.Verdict> = {
   selected: 'VERDICT_SELECTED',
   'no-local-service': 'VERDICT_NO_LOCAL_SERVICE',
   'not-global': 'VERDICT_NOT_GLOBAL',
+  namespace: 'VERDICT_NAMESPACE',
   'not-shared': 'VERDICT_NOT_SHARED',
   'refused-address': 'VERDICT_REFUSED_ADDRESS',
   'address-family': 'VERDICT_ADDRESS_FAMILY',
@@ -41,6 +42,8 @@ export const VERDICTS: Names<Decision['verdict'], api.Verdict> = {
   unready: 'VERDICT_UNREADY',
   affinity: 'VERDICT_AFFINITY',
   terminating: 'VERDICT_TERMINATING',
+  topology: 'VERDICT_TOPOLOGY',
+  quota: 'VERDICT_QUOTA',
 };
 
 export const CONTROL_STATES: Names<ControlState, api.ControlState> = {

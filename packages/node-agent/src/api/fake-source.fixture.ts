@@ -7,8 +7,10 @@ import type {
   ClusterStatus,
   Decision,
   FrontendGroup,
-  ServiceEntry,
+  ServiceExplanation,
+  ServiceFacts,
   TableChanges,
+  TableCounts,
   TableSnapshot,
 } from '@tombolo/shared/model/service-table.ts';
 import type { AgentStatus, ApiSource } from './source.ts';
@@ -20,7 +22,8 @@ export const WEST: ClusterIdentity = { name: 'west' as ClusterName, id: 2 };
 export const HTTP: ServicePort = { name: 'http', protocol: 'TCP', port: 80, nodePort: 0 };
 
 export class FakeSource implements ApiSource {
-  readonly #entries = new Map<ServiceKey, ServiceEntry>();
+  readonly #services = new Map<ServiceKey, ServiceFacts>();
+  readonly #explanations = new WeakMap<ServiceFacts, ServiceExplanation>();
   readonly #changedAt = new Map<ServiceKey, number>();
   readonly #clusters = new Map<ClusterName, ClusterStatus>();
   readonly tableListeners = new Set<() => void>();
@@ -37,13 +40,18 @@ export class FakeSource implements ApiSource {
     parts: new Map([['kubernetes', { kind: 'ok' }]]),
   };
 
-  set(...entries: readonly ServiceEntry[]): void {
-    for (const entry of entries) this.#entries.set(entry.key, entry);
+  set(...entries: readonly ServiceExplanation[]): void {
+    for (const entry of entries) {
+      const { key, service } = entry;
+      const facts = { key, service, takesPart: true, endpoints: [], remotes: [], refusedFrontends: new Map() };
+      this.#services.set(key, facts);
+      this.#explanations.set(facts, entry);
+    }
     this.#changed(entries.map(({ key }) => key));
   }
 
   remove(...keys: readonly ServiceKey[]): void {
-    for (const key of keys) this.#entries.delete(key);
+    for (const key of keys) this.#services.delete(key);
     this.#changed(keys);
   }
 
@@ -70,14 +78,33 @@ export class FakeSource implements ApiSource {
   }
 
   snapshot(): TableSnapshot {
-    this.#snapshot ??= { revision: this.#revision, entries: new Map(this.#entries) };
+    this.#snapshot ??= { revision: this.#revision, services: new Map(this.#services) };
     return this.#snapshot;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get counts(): TableCounts {
+    const services = this.#services.size;
+    return { services, localServices: services, globalServices: services, localBackends: services };
+  }
+
+  get(key: ServiceKey): ServiceFacts | undefined {
+    return this.#services.get(key);
+  }
+
+  explain(facts: ServiceFacts): ServiceExplanation {
+    const explanation = this.#explanations.get(facts);
+    if (!explanation) throw new Error(`Cannot explain ${facts.key}: expected facts of this source`);
+    return explanation;
   }
 
   changesSince(revision: number): TableChanges | 'compacted' {
     if (revision < this.#compacted) return 'compacted';
     const keys = [...this.#changedAt].filter(([, at]) => at > revision).map(([key]) => key);
-    return { revision: this.#revision, changed: new Map(keys.map((key) => [key, this.#entries.get(key)])) };
+    return { revision: this.#revision, changed: new Map(keys.map((key) => [key, this.#services.get(key)])) };
   }
 
   onTableChange(listener: () => void): () => void {
@@ -126,7 +153,7 @@ export const leftOut = (backend: Backend, verdict: Decision['verdict'], detail: 
 
 export function sampleGroup(decisions: readonly Decision[], port: ServicePort = HTTP): FrontendGroup {
   const frontend = { kind: 'ClusterIP', address: ip('10.96.0.10'), port: port.port, protocol: port.protocol } as const;
-  return { port, family: 4, frontends: [frontend], decisions };
+  return { port, family: 4, frontends: [frontend], refused: [], decisions };
 }
 
 export function sampleEntry(name: string, groups: readonly FrontendGroup[], fields: Partial<LocalService> = {}) {
@@ -152,7 +179,7 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
     origin: { source: 'kubernetes', revision: '7', at: SAMPLE_TIME },
     ...fields,
   };
-  const entry: ServiceEntry = {
+  const entry: ServiceExplanation = {
     key: service.key,
     service,
     programmed: true,
@@ -164,7 +191,7 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
 }
 
 /** `default/web` with one backend in each cluster, and one of west's that is not ready. */
-export const sampleWeb = (): ServiceEntry =>
+export const sampleWeb = (): ServiceExplanation =>
   sampleEntry('web', [
     sampleGroup([
       selected(sampleBackend('10.1.0.5', { zone: 'a' })),

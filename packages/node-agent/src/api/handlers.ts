@@ -22,18 +22,17 @@ export type AgentHandlers = { readonly [Name in keyof AgentMethods]: Handler<Age
 export function agentHandlers(source: ApiSource, streams: OpenStreams, random: () => number): AgentHandlers {
   return {
     getStatus: (_call, callback) =>
-      callback(null, statusMessage(source.status(), source.snapshot(), [...source.clusters().values()])),
+      callback(null, statusMessage(source.status(), source, [...source.clusters().values()])),
 
     listServices: (call) =>
-      void streams.run(call, () => ({ messages: listServices(source.snapshot(), parseFilter(call.request.filter)) })),
+      void streams.run(call, () => ({ messages: listServices(source, parseFilter(call.request.filter)) })),
 
     getService: ({ request: { namespace, name } }, callback) => {
       if (namespace === '' || name === '') return refuseUnnamed(callback);
-      const { revision, entries } = source.snapshot();
-      const entry = entries.get(serviceKey(namespace, name));
-      if (!entry) return refuse(callback, status.NOT_FOUND, `Service ${namespace}/${name} is not known to any cluster`);
-      const [part] = serviceParts(entry);
-      callback(null, { revision, service: part?.service ?? null });
+      const facts = source.get(serviceKey(namespace, name));
+      if (!facts) return refuse(callback, status.NOT_FOUND, `Service ${namespace}/${name} is not known to any cluster`);
+      const [part] = serviceParts(source.explain(facts));
+      callback(null, { revision: source.revision, service: part?.service ?? null });
     },
 
     watchServices: (call) =>
@@ -56,13 +55,15 @@ export function agentHandlers(source: ApiSource, streams: OpenStreams, random: (
 
     resolveBackend: ({ request }, callback) => {
       if (request.namespace === '' || request.name === '') return refuseUnnamed(callback);
-      const { revision, entries } = source.snapshot();
-      const entry = entries.get(serviceKey(request.namespace, request.name));
-      const found = resolveBackend(entry, request, { cluster: source.status().cluster.name, random });
+      const facts = source.get(serviceKey(request.namespace, request.name));
+      const found = resolveBackend(facts && source.explain(facts), request, {
+        cluster: source.status().cluster.name,
+        random,
+      });
       if (found.kind !== 'found') return refuse(callback, REFUSALS[found.kind], found.message);
       const { decision, port, reason, alternatives } = found;
       callback(null, {
-        revision,
+        revision: source.revision,
         backend: backendMessage(decision),
         port: servicePortMessage(port),
         reason,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import type { Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
-import type { Decision, FrontendGroup, ServiceEntry } from '@tombolo/shared/model/service-table.ts';
+import type { Decision, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 import { IP_FAMILIES } from './enum-names.ts';
 
 export interface Resolution {
@@ -29,7 +29,7 @@ export interface ResolveContext {
 }
 
 export function resolveBackend(
-  entry: ServiceEntry | undefined,
+  entry: ServiceExplanation | undefined,
   request: api.ResolveBackendRequest,
   { cluster, random }: ResolveContext,
 ): Resolution | Refusal {

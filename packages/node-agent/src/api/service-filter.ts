@@ -1,7 +1,7 @@
 /** Which Services a caller asked for. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { type ServiceKey, serviceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
-import type { ServiceEntry, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { ServiceFacts, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
 
 export interface ServiceFilter {
   /** Empty: any. */
@@ -23,18 +23,18 @@ export function matchesKey({ namespace, name }: ServiceFilter, key: ServiceKey):
   return (namespace === '' || parts.namespace === namespace) && (name === '' || parts.name === name);
 }
 
-export const matchesEntry = (filter: ServiceFilter, entry: ServiceEntry): boolean =>
-  !filter.globalOnly || entry.service?.global === true;
+export const matchesFacts = (filter: ServiceFilter, { service }: ServiceFacts): boolean =>
+  !filter.globalOnly || service?.global === true;
 
 /** Sorted by key. A filter that names one Service does not look at the others. */
-export function filteredEntries(filter: ServiceFilter, { entries }: TableSnapshot): readonly ServiceEntry[] {
+export function filteredServices(filter: ServiceFilter, { services }: TableSnapshot): readonly ServiceFacts[] {
   const { namespace, name } = filter;
   const keys =
     namespace !== '' && name !== ''
       ? [serviceKey(namespace, name)]
-      : [...entries.keys()].filter((key) => matchesKey(filter, key)).sort();
+      : [...services.keys()].filter((key) => matchesKey(filter, key)).sort();
   return keys
-    .map((key) => entries.get(key))
-    .filter((entry) => entry !== undefined)
-    .filter((entry) => matchesEntry(filter, entry));
+    .map((key) => services.get(key))
+    .filter((facts) => facts !== undefined)
+    .filter((facts) => matchesFacts(filter, facts));
 }

@@ -6,7 +6,7 @@ import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
 import type { Affinity, Origin, Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
 import { splitServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Decision, Frontend, FrontendGroup, ServiceEntry } from '@tombolo/shared/model/service-table.ts';
+import type { Decision, Frontend, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 import { BACKEND_STATES, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
 
 /** Far below gRPC's 4 MiB, so that neither other alphabets nor an estimate that is off can reach it. */
@@ -25,7 +25,7 @@ export interface ServicePart {
 type Slot = { readonly backends: api.Backend[] };
 
 /** All but the last have `moreBackends` set. */
-export function* serviceParts(entry: ServiceEntry, limit: number = MESSAGE_BYTES): Generator<ServicePart> {
+export function* serviceParts(entry: ServiceExplanation, limit: number = MESSAGE_BYTES): Generator<ServicePart> {
   const header = serviceHeader(entry);
   const headerBytes = FIXED_BYTES + header.groups.length * FIXED_BYTES * 2;
   const lists = [...entry.groups.map((group) => group.decisions), entry.unmatched];
@@ -52,7 +52,7 @@ function fill(header: api.Service, slots: readonly Slot[], moreBackends: boolean
   return { ...header, groups, unmatchedBackends: slots.at(-1)?.backends ?? [], moreBackends };
 }
 
-function serviceHeader({ key, service, programmed, affinity, groups, unmatched }: ServiceEntry): api.Service {
+function serviceHeader({ key, service, programmed, affinity, groups, unmatched }: ServiceExplanation): api.Service {
   const selected = groups.flatMap((group) => group.decisions.filter(({ verdict }) => verdict === 'selected'));
   return {
     ...splitServiceKey(key),
@@ -75,6 +75,7 @@ const groupHeader = (group: FrontendGroup): api.FrontendGroup => ({
   port: servicePortMessage(group.port),
   family: IP_FAMILIES[group.family],
   frontends: group.frontends.map(frontendMessage),
+  refused: group.refused.map(({ frontend, reason }) => ({ frontend: frontendMessage(frontend), reason: cut(reason) })),
   backends: [],
 });
 

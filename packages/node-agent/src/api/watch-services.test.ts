@@ -4,7 +4,7 @@ import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import { Bell } from './bell.ts';
 import { FakeSource, sampleBackend, sampleEntry, sampleGroup, selected } from './fake-source.fixture.ts';
-import { filteredEntries, type ServiceFilter } from './service-filter.ts';
+import { filteredServices, type ServiceFilter } from './service-filter.ts';
 import { parseResumeToken, watchServices } from './watch-services.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -96,7 +96,7 @@ describe('watchServices()', () => {
           else if ('name' in action) source.remove(serviceKey('default', action.name));
         }
         await reader.settle();
-        const wanted = filteredEntries(filter, source.snapshot()).map(({ key, service }) => [key, service?.global]);
+        const wanted = filteredServices(filter, source.snapshot()).map(({ key, service }) => [key, service?.global]);
         assert.deepEqual([...reader.services].sort(), wanted);
         reader.close();
         assert.equal(source.tableListeners.size, 0);

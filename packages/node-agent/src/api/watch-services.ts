@@ -7,9 +7,9 @@
  */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
-import type { ServiceEntry, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { ServiceFacts, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
 import type { Bell } from './bell.ts';
-import { filteredEntries, matchesEntry, matchesKey, type ServiceFilter } from './service-filter.ts';
+import { filteredServices, matchesFacts, matchesKey, type ServiceFilter } from './service-filter.ts';
 import { serviceParts } from './service-message.ts';
 import type { ApiSource } from './source.ts';
 
@@ -23,8 +23,8 @@ export async function* watchServices(
   bell: Bell,
 ): AsyncGenerator<api.WatchServicesResponse> {
   const epoch = source.status().startedAt.toString(36);
-  const round = new Round(filter, epoch);
-  let revision = parseResumeToken(resumeToken, epoch, source.snapshot().revision);
+  const round = new Round(source, filter, epoch);
+  let revision = parseResumeToken(resumeToken, epoch, source.revision);
   let resumed = revision !== undefined;
   do {
     const changes = revision === undefined ? 'compacted' : source.changesSince(revision);
@@ -42,12 +42,14 @@ export async function* watchServices(
 
 /** Makes the events of one round, and remembers what it must to know whether `removed` means something to the reader. */
 class Round {
+  readonly #source: ApiSource;
   readonly #filter: ServiceFilter;
   readonly #epoch: string;
   /** With `globalOnly`: what the reader has. Unknown after a resumption, and not needed without. */
   #shown: Set<ServiceKey> | undefined;
 
-  constructor(filter: ServiceFilter, epoch: string) {
+  constructor(source: ApiSource, filter: ServiceFilter, epoch: string) {
+    this.#source = source;
     this.#filter = filter;
     this.#epoch = epoch;
   }
@@ -56,16 +58,16 @@ class Round {
     const { revision } = table;
     this.#shown = this.#filter.globalOnly ? new Set() : undefined;
     yield { revision, event: 'snapshotBegin', snapshotBegin: {} };
-    for (const entry of filteredEntries(this.#filter, table)) yield* this.#service(revision, entry);
+    for (const facts of filteredServices(this.#filter, table)) yield* this.#service(revision, facts);
     yield { revision, event: 'snapshotEnd', snapshotEnd: this.#bookmark(revision) };
   }
 
   *changes({ revision, changed }: TableChanges, alwaysBookmark: boolean): Events {
     let sent = alwaysBookmark;
-    for (const [key, entry] of changed) {
+    for (const [key, facts] of changed) {
       if (!matchesKey(this.#filter, key)) continue;
-      if (entry && matchesEntry(this.#filter, entry)) {
-        yield* this.#service(revision, entry);
+      if (facts && matchesFacts(this.#filter, facts)) {
+        yield* this.#service(revision, facts);
       } else if (this.#shown === undefined || this.#shown.delete(key)) {
         yield { revision, event: 'removed', removed: splitServiceKey(key) };
       } else {
@@ -76,9 +78,9 @@ class Round {
     if (sent) yield { revision, event: 'bookmark', bookmark: this.#bookmark(revision) };
   }
 
-  *#service(revision: number, entry: ServiceEntry): Events {
-    this.#shown?.add(entry.key);
-    for (const { service } of serviceParts(entry)) yield { revision, event: 'service', service };
+  *#service(revision: number, facts: ServiceFacts): Events {
+    this.#shown?.add(facts.key);
+    for (const { service } of serviceParts(this.#source.explain(facts))) yield { revision, event: 'service', service };
   }
 
   #bookmark(revision: number): api.Bookmark {

@@ -1,19 +1,14 @@
 /**
- * The door to the kernel. Behind it are `ebpf/`, `nftables/` and `memory.fixture.ts`; map layouts, byte order and system calls
- * stay there. One caller at a time: the reconciler awaits each call before the next.
+ * The door to the kernel. Behind it are `ebpf/`, `nftables/` and, for tests, `memory.fixture.ts`; map layouts, byte
+ * order and system calls stay there. What comes through it is settled: each frontend once, and it is known whose it is.
+ * One caller at a time: the reconciler awaits each call before the next.
  *
- * D1. Backends are in place before a service points at them and outlive the last pointer.
+ * D1. Backends are in place before a frontend points at them and outlive the last pointer.
  * D2. A connection sees the old set of backends or the new one, never a mixture.
  * D3. `close` and a crash leave what the kernel forwards as it is; a new process adopts it.
  */
-import type { RouteBackend, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-
-/** One frontend as the kernel has it. `kind` is `ClusterIP` where the kernel's tables do not tell. */
-export interface KernelRoute {
-  readonly frontend: Frontend;
-  readonly backends: readonly RouteBackend[];
-}
 
 export interface ApplyReport {
   readonly changed: number;
@@ -23,9 +18,12 @@ export interface ApplyReport {
 
 export interface Datapath {
   readonly name: string;
-  /** What the kernel serves now, from its own tables: for adoption after a restart, and for tests. */
-  read(): Promise<readonly KernelRoute[]>;
-  /** Sets and removes Services; leaves all others alone. Safe to repeat. */
+  /**
+   * What the kernel serves now, from its own tables: for adoption after a restart, and for tests. `kind` is `ClusterIP`
+   * where the kernel's tables do not tell.
+   */
+  read(): Promise<readonly FrontendRoute[]>;
+  /** Sets and removes frontends; leaves all others alone. Safe to repeat. */
   apply(changes: RouteChanges): Promise<ApplyReport>;
   /** Makes the kernel serve exactly this: adds, switches, then removes what is not in it. Safe to repeat. */
   replace(desired: Routes): Promise<ApplyReport>;

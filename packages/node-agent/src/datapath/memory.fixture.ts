@@ -3,19 +3,14 @@
  * correct reconciler throws. `MemoryKernel` is what outlives the process: give the same one to a second
  * `MemoryDatapath` to play a restart.
  */
-import type { Route, RouteBackend, RouteChanges, Routes, ServiceRoutes } from '@tombolo/shared/model/routes.ts';
-import type { ServiceKey } from '@tombolo/shared/model/service.ts';
+import { type FrontendRoute, isSameRoute, type RouteChanges, type Routes } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
-import type { ApplyReport, Datapath, KernelRoute } from './datapath.ts';
-import { faultOfRoutes } from './route-checks.ts';
-
-export interface MemoryRoute extends KernelRoute {
-  readonly sessionAffinitySeconds: number;
-}
+import type { ApplyReport, Datapath } from './datapath.ts';
+import { faultOfRoute } from './route-checks.ts';
 
 /** What is programmed, by `frontendId`. Tests look into it. */
 export class MemoryKernel {
-  readonly routes = new Map<string, MemoryRoute>();
+  readonly routes = new Map<string, FrontendRoute>();
 
   /** `address:port` of each backend of one frontend; undefined when the frontend is not served. */
   backendsOf(frontend: Omit<Frontend, 'kind'>): readonly string[] | undefined {
@@ -29,8 +24,6 @@ export class MemoryDatapath implements Datapath {
   readonly kernel: MemoryKernel;
   /** Each call that was made, in order, as `read`, `apply` or `replace`. */
   readonly calls: string[] = [];
-  /** The Services that this instance was told of. */
-  #owned: ReadonlyMap<ServiceKey, ServiceRoutes> = new Map();
   readonly #faults = new Map<string, string>();
   #state: 'open' | 'busy' | 'closed' = 'open';
 
@@ -47,26 +40,19 @@ export class MemoryDatapath implements Datapath {
     this.#faults.delete(frontendId(frontend));
   }
 
-  read(): Promise<readonly KernelRoute[]> {
+  read(): Promise<readonly FrontendRoute[]> {
     return this.#call('read', () => [...this.kernel.routes.values()]);
   }
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
-    return this.#call('apply', () => {
-      const next = new Map(this.#owned);
-      for (const [service, routes] of changes) {
-        if (routes === undefined) next.delete(service);
-        else next.set(service, routes);
-      }
-      const gone = new Set([...changes.keys()].flatMap((key) => idsOf(this.#owned.get(key) ?? [])));
-      return this.#program(next, changes.keys(), gone);
-    });
+    return this.#call('apply', () => this.#program(changes));
   }
 
   replace(desired: Routes): Promise<ApplyReport> {
-    return this.#call('replace', () =>
-      this.#program(new Map(desired), desired.keys(), new Set(this.kernel.routes.keys())),
-    );
+    return this.#call('replace', () => {
+      const gone = [...this.kernel.routes.keys()].filter((id) => !desired.has(id));
+      return this.#program(new Map([...desired, ...gone.map((id) => [id, undefined] as const)]));
+    });
   }
 
   close(): Promise<void> {
@@ -82,33 +68,24 @@ export class MemoryDatapath implements Datapath {
     });
   }
 
-  /** Sets the routes of `services` as `next` has them; of `removable` those go that nothing in `next` claims. */
-  #program(next: Map<ServiceKey, ServiceRoutes>, services: Iterable<ServiceKey>, removable: Set<string>): ApplyReport {
-    const fault = faultOfRoutes(next);
-    if (fault !== undefined) throw new Error(`Cannot program routes: ${fault}`);
-    this.#owned = next;
+  #program(changes: RouteChanges): ApplyReport {
+    for (const [id, route] of changes) {
+      const fault =
+        route && (faultOfRoute(route) ?? (frontendId(route.frontend) === id ? undefined : `its id is ${id}`));
+      if (fault !== undefined) throw new Error(`Cannot program route: ${fault}`);
+    }
     const failures: { frontend: Frontend; reason: string }[] = [];
     let changed = 0;
-    for (const service of services) {
-      for (const route of next.get(service) ?? []) {
-        for (const frontend of route.frontends) {
-          const reason = this.#faults.get(frontendId(frontend));
-          if (reason !== undefined) failures.push({ frontend, reason });
-          else if (this.#set(frontend, route)) changed += 1;
-        }
+    for (const [id, route] of changes) {
+      const reason = this.#faults.get(id);
+      if (route === undefined) changed += Number(this.kernel.routes.delete(id));
+      else if (reason !== undefined) failures.push({ frontend: route.frontend, reason });
+      else if (!isSameRoute(this.kernel.routes.get(id), route)) {
+        this.kernel.routes.set(id, route);
+        changed += 1;
       }
     }
-    const wanted = new Set([...next.values()].flatMap(idsOf));
-    for (const id of removable) if (!wanted.has(id) && this.kernel.routes.delete(id)) changed += 1;
     return { changed, failures };
-  }
-
-  #set(frontend: Frontend, { backends, sessionAffinitySeconds }: Route): boolean {
-    const id = frontendId(frontend);
-    const present = this.kernel.routes.get(id);
-    if (present !== undefined && sameChoice(present, { backends, sessionAffinitySeconds })) return false;
-    this.kernel.routes.set(id, { frontend, backends, sessionAffinitySeconds });
-    return true;
   }
 
   /** Each call takes a turn of the event loop, as a real one does: so overlapping calls are seen. */
@@ -126,18 +103,3 @@ export class MemoryDatapath implements Datapath {
     }
   }
 }
-
-const idsOf = (routes: ServiceRoutes): string[] => routes.flatMap((route) => route.frontends.map(frontendId));
-
-type Choice = Pick<Route, 'backends' | 'sessionAffinitySeconds'>;
-
-function sameChoice(a: Choice, b: Choice): boolean {
-  return (
-    a.sessionAffinitySeconds === b.sessionAffinitySeconds &&
-    a.backends.length === b.backends.length &&
-    a.backends.every((backend, i) => sameBackend(backend, b.backends[i]))
-  );
-}
-
-const sameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
-  a.address === b?.address && a.port === b.port && a.clusterId === b.clusterId;

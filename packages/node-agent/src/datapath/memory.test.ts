@@ -1,25 +1,22 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { Route, Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { FrontendRoute, Routes } from '@tombolo/shared/model/routes.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { MemoryDatapath, MemoryKernel } from './memory.fixture.ts';
 
-const web = serviceKey('demo', 'web');
-const api = serviceKey('demo', 'api');
 const clusterIp = (address: string, port = 80): Frontend => ({
   kind: 'ClusterIP',
   address: ip(address),
   port,
   protocol: 'TCP',
 });
-const route = (frontend: Frontend, ...backends: readonly string[]): Route => ({
-  frontends: [frontend],
+const route = (frontend: Frontend, ...backends: readonly string[]): FrontendRoute => ({
+  frontend,
   backends: backends.map((address) => ({ address: ip(address), port: 8080, clusterId: 1 })),
   sessionAffinitySeconds: 0,
 });
 const one = (frontend: Frontend, ...backends: readonly string[]): Routes =>
-  new Map([[web, [route(frontend, ...backends)]]]);
+  new Map([[frontendId(frontend), route(frontend, ...backends)]]);
 
 describe('MemoryDatapath', () => {
   const vip = clusterIp('10.96.0.1');
@@ -30,27 +27,27 @@ describe('MemoryDatapath', () => {
     assert.equal((await datapath.replace(one(vip, '10.1.0.1'))).changed, 0);
     assert.equal((await datapath.apply(one(vip, '10.1.0.1', '10.1.0.2'))).changed, 1);
     assert.deepEqual(datapath.kernel.backendsOf(vip), ['10.1.0.1:8080', '10.1.0.2:8080']);
-    assert.equal((await datapath.apply(new Map([[web, undefined]]))).changed, 1);
+    assert.equal((await datapath.apply(new Map([[frontendId(vip), undefined]]))).changed, 1);
     assert.equal(datapath.kernel.backendsOf(vip), undefined);
   });
 
-  it('takes away the frontends that a Service no longer has', async () => {
+  it('leaves the frontends alone that a change does not name, and a replace does not', async () => {
     const datapath = new MemoryDatapath();
     await datapath.apply(one(clusterIp('10.96.0.1'), '10.1.0.1'));
     await datapath.apply(one(clusterIp('10.96.0.2'), '10.1.0.1'));
+    assert.deepEqual([...datapath.kernel.routes.keys()], ['10.96.0.1:80/TCP', '10.96.0.2:80/TCP']);
+    await datapath.replace(one(clusterIp('10.96.0.2'), '10.1.0.1'));
     assert.deepEqual([...datapath.kernel.routes.keys()], ['10.96.0.2:80/TCP']);
   });
 
-  it('lets one call hand a frontend from one Service to another', async () => {
+  it('takes a frontend that is of another kind now', async () => {
     const datapath = new MemoryDatapath();
     await datapath.apply(one(vip, '10.1.0.1'));
-    await datapath.apply(
-      new Map([
-        [api, [route(vip, '10.1.0.9')]],
-        [web, undefined],
-      ]),
+    assert.equal((await datapath.apply(one({ ...vip, kind: 'ExternalIP' }, '10.1.0.1'))).changed, 1);
+    assert.deepEqual(
+      (await datapath.read()).map(({ frontend }) => frontend.kind),
+      ['ExternalIP'],
     );
-    assert.deepEqual(datapath.kernel.backendsOf(vip), ['10.1.0.9:8080']);
   });
 
   it('keeps an adopted frontend until a replace leaves it out', async () => {
@@ -60,7 +57,7 @@ describe('MemoryDatapath', () => {
     await before.close();
     const after = new MemoryDatapath(kernel);
     assert.equal((await after.read()).length, 1);
-    await after.apply(new Map([[api, undefined]]));
+    await after.apply(new Map([[frontendId(clusterIp('10.96.0.9')), undefined]]));
     assert.equal(kernel.routes.size, 1);
     assert.equal((await after.replace(new Map())).changed, 1);
     assert.equal(kernel.routes.size, 0);
@@ -90,18 +87,11 @@ describe('MemoryDatapath', () => {
   });
 
   const rejected: readonly [string, Routes, RegExp][] = [
-    ['unsorted backends', one(vip, '10.1.0.10', '10.1.0.9'), /10.1.0.9 port 8080 is out of place/],
+    ['unsorted backends', one(vip, '10.1.0.9', '10.1.0.10'), /10.1.0.10 port 8080 is out of place/],
     ['duplicate backends', one(vip, '10.1.0.1', '10.1.0.1'), /without duplicates/],
-    ['a backend of the other family', one(vip, 'fd00::1'), /must be of the frontends' family/],
+    ['a backend of the other family', one(vip, 'fd00::1'), /must be of the frontend's family/],
     ['a frontend port of 0', one(clusterIp('10.96.0.1', 0)), /must be 1-65535: current value is 0/],
-    [
-      'one frontend in two Services',
-      new Map([
-        [web, [route(vip)]],
-        [api, [route({ ...vip, kind: 'ExternalIP' })]],
-      ]),
-      /in service "demo\/web" and in service "demo\/api"/,
-    ],
+    ['an id that is not the frontend’s', new Map([['10.96.0.2:80/TCP', route(vip)]]), /its id is 10.96.0.2:80\/TCP/],
   ];
   for (const [what, routes, expected] of rejected) {
     it(`rejects ${what}`, async () => {

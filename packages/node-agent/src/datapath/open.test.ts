@@ -2,17 +2,14 @@ import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
 import { MemoryDatapath } from './memory.fixture.ts';
 import { type OpenDatapathOptions, openDatapath, readDatapath } from './open.ts';
 
 const vip: Frontend = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' };
-const routes: Routes = new Map([
-  [serviceKey('demo', 'web'), [{ frontends: [vip], backends: [], sessionAffinitySeconds: 0 }]],
-]);
+const routes: Routes = new Map([[frontendId(vip), { frontend: vip, backends: [], sessionAffinitySeconds: 0 }]]);
 
 describe('openDatapath()', () => {
   const named = (name: string): Result<Datapath> => ok(Object.assign(new MemoryDatapath(), { name }));

@@ -7,8 +7,9 @@
  */
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { Datapath, KernelRoute } from './datapath.ts';
+import type { Datapath } from './datapath.ts';
 import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
 import { SupersedingDatapath } from './superseding.ts';
@@ -52,7 +53,7 @@ export async function openDatapath(
 }
 
 /** What the kernel serves: of the first half that serves anything, since listing nftables is slow. */
-export async function readDatapath({ halves }: OpenedDatapath): Promise<readonly KernelRoute[]> {
+export async function readDatapath({ halves }: OpenedDatapath): Promise<readonly FrontendRoute[]> {
   for (const half of halves) {
     const routes = await half.read();
     if (routes.length > 0) return routes;

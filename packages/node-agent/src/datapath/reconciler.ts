@@ -1,28 +1,25 @@
 /**
- * Brings one datapath to what the table says. One loop, one `await` a turn: read what changed since the last turn, apply
- * it, remember what failed for the next try. The first turn sets the whole table, which also prunes what an earlier
+ * Brings one datapath to what the table says. One loop, one `await` a turn: take up what changed since the last turn,
+ * apply it, remember what failed for the next try. The first turn sets the whole table, which also prunes what an earlier
  * agent left; so it must not run before the table is open.
+ *
+ * Much is applied in pieces, small frontends first: what happens to one of few backends does not wait for thousands.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { routesOf } from '@tombolo/shared/merge/routes.ts';
-import type { RouteChanges } from '@tombolo/shared/model/routes.ts';
-import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import {
-  frontendId,
-  type ServiceEntry,
-  type TableChanges,
-  type TableSnapshot,
-} from '@tombolo/shared/model/service-table.ts';
+import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
+import { systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { FrontendClaims } from '../table/frontend-claims.ts';
+import { Notifier } from '@tombolo/shared/process/notifier.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { ApplyReport, Datapath } from './datapath.ts';
 
 /** The table, as far as this loop needs it. */
 export interface ReconcilerTable {
-  snapshot(): TableSnapshot;
-  changesSince(revision: number): TableChanges | 'compacted';
+  readonly revision: number;
+  readonly routes: Routes;
+  routeChangesSince(revision: number): { readonly revision: number; readonly changed: RouteChanges } | 'compacted';
   onChange(listener: () => void): () => void;
 }
 
@@ -31,24 +28,29 @@ export interface ReconcilerOptions {
   readonly datapath: Datapath;
   readonly log: Logger;
   readonly report: (health: Health) => void;
-  /** Called after each turn with the table revision that is now in the kernel. */
+  /** Called whenever the kernel has all of a table revision, but for frontends that cannot be set. */
   readonly applied?: (revision: number) => void;
   readonly retry?: Backoff;
 }
 
-/** The longest that a timer takes, in ms. */
-const FOREVER = 2 ** 31 - 1;
 const RETRY: Backoff = backoff({ first: 200, limit: 30_000 });
-
-type Turn = { readonly kind: 'replace' } | { readonly kind: 'apply'; readonly changes: RouteChanges };
+/** Backends in one piece, beyond a single frontend. */
+const PIECE = 4_000;
+/** Backends of a frontend that goes before larger ones. */
+const SMALL = 100;
+const FOREVER_MS = 86_400_000;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  #claims = new FrontendClaims();
+  readonly #changed = new Notifier();
   #revision = -1;
+  /** What is known to differ, and not applied yet. */
+  readonly #pending = new Map<string, FrontendRoute | undefined>();
+  /** False after a call that threw: what it should have set is known of again only with the whole table. */
+  #isWhole = false;
+  #oldestNext = false;
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
   #repairAt: number | undefined = 0;
-  #wake: (() => void) | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -56,20 +58,23 @@ export class Reconciler {
 
   /** Runs until `signal` aborts; the kernel keeps what it has. */
   async run(signal: AbortSignal): Promise<void> {
-    const stopListening = this.#options.table.onChange(() => this.#wake?.());
+    const stopListening = this.#options.table.onChange(() => this.#changed.notify());
     const firstRetry = this.#options.retry ?? RETRY;
     let retry = firstRetry;
     while (!signal.aborted) {
-      const turn = this.#next(this.#repairAt !== undefined && this.#repairAt <= performance.now());
-      if (!turn) {
-        await this.#pause(signal);
+      const seen = this.#changed.version;
+      const repair = this.#repairAt !== undefined && this.#repairAt <= systemClock.now();
+      const replace = this.#catchUp() || repair;
+      if (!replace && this.#pending.size === 0) {
+        const wait = this.#repairAt === undefined ? FOREVER_MS : Math.max(0, this.#repairAt - systemClock.now());
+        await this.#changed.changedWithin(seen, wait, systemClock, signal);
         continue;
       }
-      const failed = await this.#take(turn);
-      if (failed && (turn.kind === 'replace' || this.#repairAt === undefined)) {
-        this.#repairAt = performance.now() + retry.delay;
+      const failed = replace ? await this.#replace() : await this.#apply(this.#takePiece());
+      if (failed && (replace || this.#repairAt === undefined)) {
+        this.#repairAt = systemClock.now() + retry.delay;
         retry = retry.next();
-      } else if (!failed && turn.kind === 'replace') {
+      } else if (!failed && replace) {
         this.#repairAt = undefined;
         retry = firstRetry;
       }
@@ -77,69 +82,80 @@ export class Reconciler {
     stopListening();
   }
 
-  /** What to do now, or undefined while kernel and table agree. */
-  #next(repair: boolean): Turn | undefined {
-    const changes = this.#options.table.changesSince(this.#revision);
-    if (repair || changes === 'compacted') {
-      const { revision, entries } = this.#options.table.snapshot();
-      this.#claims = new FrontendClaims();
-      this.#claims.resolve(this.#routes(entries));
-      this.#revision = revision;
-      return { kind: 'replace' };
-    }
-    if (changes.revision === this.#revision) return undefined;
+  /** Takes up what changed; true when only the whole table will do. */
+  #catchUp(): boolean {
+    const { table } = this.#options;
+    if (table.revision === this.#revision) return false;
+    const changes = table.routeChangesSince(this.#revision);
+    if (changes === 'compacted') return true;
     this.#revision = changes.revision;
-    return { kind: 'apply', changes: this.#claims.resolve(this.#routes(changes.changed)) };
+    for (const [id, route] of changes.changed) this.#pending.set(id, route);
+    this.#tellApplied(this.#revision);
+    return false;
   }
 
-  #routes(entries: ReadonlyMap<ServiceKey, ServiceEntry | undefined>): RouteChanges {
-    return new Map([...entries].map(([key, entry]) => [key, entry && routesOf(entry)]));
+  #replace(): Promise<boolean> {
+    const { table, datapath } = this.#options;
+    this.#revision = table.revision;
+    this.#pending.clear();
+    const desired = new Map(table.routes);
+    return this.#take(() => datapath.replace(desired), true);
+  }
+
+  #apply(changes: RouteChanges): Promise<boolean> {
+    return this.#take(() => this.#options.datapath.apply(changes), false);
+  }
+
+  /** Small frontends before large ones. Every other piece goes by age alone, so that large ones have their turn. */
+  #takePiece(): RouteChanges {
+    const piece = new Map<string, FrontendRoute | undefined>();
+    let room = PIECE;
+    const take = (most: number): void => {
+      for (const [id, route] of this.#pending) {
+        const weight = route?.backends.length ?? 0;
+        if (weight > most) continue;
+        if (weight > room && piece.size > 0) return;
+        room -= weight;
+        piece.set(id, route);
+        this.#pending.delete(id);
+      }
+    };
+    if (!this.#oldestNext) take(SMALL);
+    take(Number.POSITIVE_INFINITY);
+    this.#oldestNext = !this.#oldestNext && this.#pending.size > 0;
+    return piece;
   }
 
   /** Returns whether something failed. */
-  async #take(turn: Turn): Promise<boolean> {
-    const { datapath, log, report, applied } = this.#options;
+  async #take(call: () => Promise<ApplyReport>, repaired: boolean): Promise<boolean> {
+    const { datapath, log, report } = this.#options;
     const revision = this.#revision;
     try {
-      const result =
-        turn.kind === 'replace' ? await datapath.replace(this.#claims.all()) : await datapath.apply(turn.changes);
-      this.#account(result, turn.kind === 'replace');
-      applied?.(revision);
+      const result = await call();
+      this.#account(result, repaired);
+      this.#isWhole ||= repaired;
+      this.#tellApplied(revision);
       return result.failures.length > 0;
     } catch (error) {
+      this.#isWhole = false;
       log.error({ error, datapath: datapath.name }, 'Cannot program the kernel; trying again');
-      report({
-        kind: 'degraded',
-        reason: `cannot program the kernel: ${error instanceof Error ? error.message : error}`,
-      });
+      report({ kind: 'degraded', reason: `cannot program the kernel: ${reasonOf(error)}` });
       return true;
     }
   }
 
+  #tellApplied(revision: number): void {
+    if (this.#isWhole && this.#pending.size === 0) this.#options.applied?.(revision);
+  }
+
   #account({ failures }: ApplyReport, repaired: boolean): void {
     const { log, report } = this.#options;
-    const conflicts = this.#claims.conflicts();
     for (const { frontend, reason } of failures)
       log.warn({ frontend, reason }, 'Cannot program a frontend; trying again');
     const first = failures[0];
     if (first) {
       const where = `${frontendId(first.frontend)}: ${first.reason}`;
       report({ kind: 'degraded', reason: `${failures.length} frontends not programmed, first ${where}` });
-    } else if (conflicts[0]) {
-      const { frontend, winner, loser } = conflicts[0];
-      report({ kind: 'degraded', reason: `${frontend} is claimed by ${winner} and ${loser}: ${winner} has it` });
     } else if (this.#repairAt === undefined || repaired) report({ kind: 'ok' });
-  }
-
-  /** Until the table changes, the repair is due, or the end. */
-  async #pause(signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    const stop = (): void => woken.abort();
-    signal.addEventListener('abort', stop, { once: true });
-    const wait = this.#repairAt === undefined ? FOREVER : Math.max(0, this.#repairAt - performance.now());
-    await sleep(wait, undefined, { signal: woken.signal }).catch(() => {});
-    signal.removeEventListener('abort', stop);
-    this.#wake = undefined;
   }
 }

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { Routes } from '@tombolo/shared/model/routes.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
+import type { FrontendRoute, Routes } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
-import type { KernelRoute } from './datapath.ts';
 import { MemoryDatapath } from './memory.fixture.ts';
 import { SupersedingDatapath } from './superseding.ts';
 
 const FRONTEND = { kind: 'ClusterIP' as const, address: ip('10.96.0.1'), port: 80, protocol: 'TCP' as const };
-const OLD: KernelRoute = { frontend: FRONTEND, backends: [{ address: ip('10.2.0.1'), port: 80, clusterId: 2 }] };
+const OLD: FrontendRoute = {
+  frontend: FRONTEND,
+  backends: [{ address: ip('10.2.0.1'), port: 80, clusterId: 2 }],
+  sessionAffinitySeconds: 0,
+};
 const TABLE: Routes = new Map([
-  [serviceKey('shop', 'cart'), [{ frontends: [FRONTEND], backends: [], sessionAffinitySeconds: 0 }]],
+  [frontendId(FRONTEND), { frontend: FRONTEND, backends: [], sessionAffinitySeconds: 0 }],
 ]);
 
 function takeOver() {

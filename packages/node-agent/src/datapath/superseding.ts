@@ -4,13 +4,13 @@
  * adoption, serve until the new datapath was given the whole table, and are then removed; a frontend that it cannot set
  * must not keep the others on stale hooks.
  */
-import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { ApplyReport, Datapath, KernelRoute } from './datapath.ts';
+import type { ApplyReport, Datapath } from './datapath.ts';
 
 export interface Leftover {
   readonly name: string;
-  read(): Promise<readonly KernelRoute[]>;
+  read(): Promise<readonly FrontendRoute[]>;
   remove(): void;
 }
 
@@ -29,7 +29,7 @@ export class SupersedingDatapath implements Datapath {
     return this.#datapath.name;
   }
 
-  async read(): Promise<readonly KernelRoute[]> {
+  async read(): Promise<readonly FrontendRoute[]> {
     const routes = await this.#datapath.read();
     return routes.length > 0 ? routes : ((await this.#leftover?.read()) ?? routes);
   }

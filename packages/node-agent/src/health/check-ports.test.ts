@@ -1,18 +1,39 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { mergeService } from '@tombolo/shared/merge/merge-service.ts';
-import { EAST } from '@tombolo/shared/merge/world.fixture.ts';
 import { sampleEndpoint, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
-import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
+import type { ServiceFacts, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { Closable } from '../persist.ts';
 import { ChangeLog } from '../table/change-log.ts';
 import { serveHealthChecks } from './check-ports.ts';
 
-const HERE = { cluster: EAST, node: 'node-1' };
-const CONTEXT = { local: EAST, node: 'node-1', scope: 'all', ownRanges: () => undefined } as const;
+const HERE = { node: 'node-1', scope: 'all' } as const;
+
+class Table {
+  readonly #log = new ChangeLog<ServiceKey, ServiceFacts>();
+  readonly #listeners = new Set<() => void>();
+
+  publish(changes: ReadonlyMap<ServiceKey, ServiceFacts | undefined>): void {
+    this.#log.publish(this.#log.revision + 1, changes);
+    for (const listener of this.#listeners) listener();
+  }
+
+  snapshot(): TableSnapshot {
+    return { revision: this.#log.revision, services: this.#log.snapshot() };
+  }
+
+  changesSince(revision: number): TableChanges | 'compacted' {
+    return this.#log.changesSince(revision);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
 
 async function listenAt(port: number): Promise<Server> {
   const server = createServer().listen(port);
@@ -28,7 +49,7 @@ async function freePort(): Promise<number> {
 }
 
 describe('serveHealthChecks()', () => {
-  let table: ChangeLog;
+  let table: Table;
   let checks: Closable;
   let healthy: boolean;
   let state: Health;
@@ -41,7 +62,7 @@ describe('serveHealthChecks()', () => {
   };
 
   beforeEach(() => {
-    table = new ChangeLog();
+    table = new Table();
     healthy = true;
     state = { kind: 'starting' };
     warnings = [];
@@ -63,7 +84,8 @@ describe('serveHealthChecks()', () => {
     }
     const service = sampleService(key, { externalTrafficPolicy: 'Local', healthCheckNodePort });
     const local = Array.from({ length: endpoints }, (_, i) => sampleEndpoint(`10.1.0.${i + 1}`));
-    table.publish(new Map([[key, mergeService(CONTEXT, { key, service, endpoints: local, remotes: [] })]]));
+    const facts = { key, service, takesPart: true, endpoints: local, remotes: [], refusedFrontends: new Map() };
+    table.publish(new Map([[key, facts]]));
   };
 
   const ask = async (port: number, path = '/healthz', host = '127.0.0.1'): Promise<string> => {

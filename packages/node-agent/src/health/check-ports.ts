@@ -60,15 +60,15 @@ class CheckPorts {
     const { table, here } = this.#options;
     const news = this.#revision < 0 ? 'compacted' : table.changesSince(this.#revision);
     if (news === 'compacted') {
-      const { revision, entries } = table.snapshot();
+      const { revision, services } = table.snapshot();
       this.#revision = revision;
       this.#checks.clear();
-      for (const [key, entry] of entries) this.#set(key, healthCheckOf(entry, here));
+      for (const [key, facts] of services) this.#set(key, healthCheckOf(facts, here));
       this.#listen();
       return;
     }
     this.#revision = news.revision;
-    const touched = [...news.changed].map(([key, entry]) => this.#set(key, entry && healthCheckOf(entry, here)));
+    const touched = [...news.changed].map(([key, facts]) => this.#set(key, facts && healthCheckOf(facts, here)));
     if (touched.includes(true)) this.#listen();
   }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { type MergeInput, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
-import { EAST, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
+import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import { REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
+import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 import { checksByPort, type HealthCheck, healthCheckOf } from './checks.ts';
 
-const HERE = { cluster: EAST, node: 'node-1' };
 const KEY = serviceKey('shop', 'cart');
 
 const checked = (fields: Partial<LocalService> = {}): LocalService =>
@@ -17,13 +17,17 @@ const checked = (fields: Partial<LocalService> = {}): LocalService =>
     ...fields,
   });
 
-const checkOf = (input: Partial<MergeInput>, scope: ServiceScope = 'all'): HealthCheck | undefined => {
-  const context = { local: EAST, node: HERE.node, scope, ownRanges: () => undefined };
-  return healthCheckOf(
-    mergeService(context, { key: KEY, service: checked(), endpoints: [], remotes: [], ...input }),
-    HERE,
-  );
+const FACTS: ServiceFacts = {
+  key: KEY,
+  service: checked(),
+  takesPart: true,
+  endpoints: [],
+  remotes: [],
+  refusedFrontends: new Map(),
 };
+
+const checkOf = (facts: Partial<ServiceFacts>, scope: ServiceScope = 'all'): HealthCheck | undefined =>
+  healthCheckOf({ ...FACTS, ...facts }, { node: 'node-1', scope });
 
 describe('healthCheckOf()', () => {
   it('counts what is on this node and ready, each family for itself', () => {
@@ -55,7 +59,8 @@ describe('healthCheckOf()', () => {
   });
 
   it('does not count other clusters’ backends, whatever node they name', () => {
-    const [west = EAST] = REMOTES;
+    const [west] = REMOTES;
+    assert(west);
     const ports = [{ name: 'http', protocol: 'TCP' as const, port: 80 }];
     const backends = [{ address: ip('10.2.0.1'), ports, zone: '' }];
     const remotes = [
@@ -72,6 +77,8 @@ describe('healthCheckOf()', () => {
     assert.equal(checkOf({ service: checked({ healthCheckNodePort: 0 }) }), undefined);
     assert.equal(checkOf({ service: undefined }), undefined);
     assert.equal(checkOf({ service: checked({ global: false }) }, 'global'), undefined);
+    assert.equal(checkOf({ takesPart: false }, 'global'), undefined);
+    assert.equal(checkOf({}, 'global')?.port, 31_000);
   });
 });
 

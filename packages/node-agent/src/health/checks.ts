@@ -5,10 +5,11 @@
  * it. As in kube-proxy, what counts is on this node and ready: a node with nothing but terminating endpoints still serves,
  * but shall get nothing new. Each family counts for itself. Backends of other clusters are on no node of ours.
  */
-import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
+import { isProgrammed, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import { isServedBy } from '@tombolo/shared/merge/port-match.ts';
 import { familyOf, type IpFamily } from '@tombolo/shared/model/ip.ts';
-import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { ServiceEntry } from '@tombolo/shared/model/service-table.ts';
+import type { LocalEndpoint, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 
 export interface HealthCheck {
   readonly service: ServiceKey;
@@ -18,20 +19,18 @@ export interface HealthCheck {
 }
 
 export interface Here {
-  readonly cluster: ClusterIdentity;
   readonly node: string;
+  readonly scope: ServiceScope;
 }
 
 /** Undefined when the Service has none, or is not ours to serve. */
-export function healthCheckOf({ key, service, programmed, groups }: ServiceEntry, here: Here): HealthCheck | undefined {
-  if (!service || !programmed || service.healthCheckNodePort === 0) return undefined;
-  const ready = groups
-    .flatMap(({ decisions }) => decisions)
-    .filter(
-      ({ backend: { cluster, node, state } }) =>
-        cluster.id === here.cluster.id && node === here.node && state === 'active',
-    );
-  const addresses = [...new Set(ready.map(({ backend }) => backend.address))];
+export function healthCheckOf(facts: ServiceFacts, here: Here): HealthCheck | undefined {
+  const { key, service, endpoints } = facts;
+  if (!service || !isProgrammed(here, facts) || service.healthCheckNodePort === 0) return undefined;
+  const serves = ({ ports }: LocalEndpoint): boolean =>
+    ports.some((offered) => service.ports.some((port) => isServedBy(port, offered)));
+  const ready = endpoints.filter((endpoint) => endpoint.ready && endpoint.node === here.node && serves(endpoint));
+  const addresses = [...new Set(ready.map(({ address }) => address))];
   const count = (family: IpFamily): number => addresses.filter((address) => familyOf(address) === family).length;
   return { service: key, port: service.healthCheckNodePort, endpoints: { 4: count(4), 6: count(6) } };
 }

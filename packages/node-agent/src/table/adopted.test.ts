@@ -1,30 +1,127 @@
 import assert from 'node:assert/strict';
 import { KEY } from '@tombolo/shared/merge/world.fixture.ts';
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { sampleService } from '@tombolo/shared/model/samples.fixture.ts';
-import type { KernelRoute } from '../datapath/datapath.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
+import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
+import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { adoptedClusters } from './adopted.ts';
+import { headLine, parseState, type SavedState, serviceLine } from './saved-state.ts';
 
+const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
+const WEST: ClusterIdentity = { name: 'west' as ClusterName, id: 2 };
+const AUTHOR = { cluster: EAST, node: 'node-1' };
 const service = sampleService(KEY, { ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }] });
 
-const route = (address: string, port: number): KernelRoute => ({
+const route = (address: string, port: number, remote: readonly string[] = ['10.2.0.1']): FrontendRoute => ({
   frontend: { kind: 'ClusterIP', address: ip(address), port, protocol: 'TCP' },
   backends: [
     { address: ip('10.1.0.1'), port: 8080, clusterId: 1 },
-    { address: ip('10.2.0.1'), port: 9090, clusterId: 2 },
+    ...remote.map((each) => ({ address: ip(each), port: 9090, clusterId: 2 })),
   ],
+  sessionAffinitySeconds: 0,
 });
 
+const facts = (here: LocalService, addresses: readonly string[]): ServiceFacts => ({
+  key: here.key,
+  service: here,
+  takesPart: true,
+  endpoints: [],
+  remotes: [{ cluster: WEST, view: { kind: 'synced' }, service: sampleRemote(addresses, { key: here.key }) }],
+  refusedFrontends: new Map(),
+});
+
+/** What an agent saves while it has these facts and the kernel these routes, as the next one reads it. */
+function saved(known: readonly ServiceFacts[], routes: readonly FrontendRoute[], author = AUTHOR): SavedState {
+  const byId = new Map(routes.map((each) => [frontendId(each.frontend), each]));
+  const lines = known.flatMap((each) => serviceLine(each, byId) ?? []);
+  const state = parseState([headLine(author, new Map([[WEST.name, WEST.id]])), ...lines].join('\n'), author);
+  assert.ok(state.ok);
+  return state.value;
+}
+
+const adopted = (kernel: readonly FrontendRoute[], here: readonly LocalService[], state: SavedState | undefined) =>
+  adoptedClusters(kernel, new Map(here.map((each) => [each.key, each])), EAST.id, state).map(
+    ({ identity, services }) => [
+      `${identity.name}=${identity.id}`,
+      ...[...services].map(([key, said]) => `${key}: ${said.backends.map(({ address }) => address).join(' ')}`),
+    ],
+  );
+
 describe('adoptedClusters()', () => {
-  it('finds the Service and port name of what the kernel has of other clusters', () => {
-    const adopted = adoptedClusters([route('10.96.0.1', 80), route('0.0.0.0', 30080)], new Map([[KEY, service]]), 1);
-    assert.deepEqual(
-      adopted.map(({ identity, services }) => [identity.id, services.get(KEY)?.backends]),
-      [[2, [{ address: '10.2.0.1', ports: [{ name: 'http', protocol: 'TCP', port: 9090 }], zone: '' }]]],
-    );
+  it('finds the Service and port name of what the kernel has of other clusters, if nothing was saved', () => {
+    const kernel = [route('10.96.0.1', 80), route('0.0.0.0', 30080), route('10.96.0.9', 80)];
+    const [cluster] = adoptedClusters(kernel, new Map([[KEY, service]]), EAST.id, undefined);
+    assert.deepEqual(cluster?.identity, { id: 2, name: 'cluster-id-2' });
+    assert.deepEqual(cluster?.services.get(KEY)?.backends, [
+      { address: '10.2.0.1', ports: [{ name: 'http', protocol: 'TCP', port: 9090 }], zone: '' },
+    ]);
   });
 
-  it('leaves out frontends of no known Service', () => {
-    assert.deepEqual(adoptedClusters([route('10.96.0.9', 80)], new Map([[KEY, service]]), 1), []);
+  it('knows by name what it had by id, and what was not in use, with its ports', () => {
+    const kernel = [route('10.96.0.1', 80, [])];
+    const state = saved([facts(service, ['10.2.0.1', '10.2.0.2'])], kernel);
+    const [cluster] = adoptedClusters(kernel, new Map([[KEY, service]]), EAST.id, state);
+    assert.deepEqual(cluster?.identity, WEST);
+    const said = cluster?.services.get(KEY);
+    assert.deepEqual(said, { ...sampleRemote(['10.2.0.1', '10.2.0.2']), origin: said?.origin });
+  });
+
+  it('believes the kernel where it was told something since', () => {
+    const state = saved(
+      [facts(service, ['10.2.0.1', '10.2.0.2', '10.2.0.3'])],
+      [route('10.96.0.1', 80, ['10.2.0.1', '10.2.0.2'])],
+    );
+    // 10.2.0.1 was taken out and 10.2.0.4 put in; 10.2.0.3 was never in use.
+    assert.deepEqual(adopted([route('10.96.0.1', 80, ['10.2.0.2', '10.2.0.4'])], [service], state), [
+      ['west=2', 'shop/cart: 10.2.0.2 10.2.0.3 10.2.0.4'],
+    ]);
+  });
+
+  it('gives a Service nothing of another one that had its address or its name', () => {
+    const kernel = [route('10.96.0.1', 80)];
+    const state = saved([facts(service, ['10.2.0.1'])], kernel);
+    const other = { ...service, key: serviceKey('shop', 'till'), uid: 'another' };
+    assert.deepEqual(adopted(kernel, [other], state), []);
+    assert.deepEqual(adopted(kernel, [{ ...service, uid: 'anew' }], state), []);
+    assert.deepEqual(adopted(kernel, [service], state), [['west=2', 'shop/cart: 10.2.0.1']]);
+  });
+
+  it('believes nothing that was saved when the kernel has nothing of the Service', () => {
+    const state = saved([facts(service, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
+    assert.deepEqual(adopted([], [service], state), []);
+    assert.deepEqual(adopted([route('10.96.0.9', 80)], [service], state), []);
+  });
+
+  it('adopts what was programmed after the last saving', () => {
+    const till = sampleService(serviceKey('shop', 'till'), { clusterIps: [ip('10.96.0.2')] });
+    const state = saved([facts(service, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
+    assert.deepEqual(adopted([route('10.96.0.1', 80), route('10.96.0.2', 80, ['10.2.0.8'])], [service, till], state), [
+      ['west=2', 'shop/cart: 10.2.0.1', 'shop/till: 10.2.0.8'],
+    ]);
+  });
+});
+
+describe('parseState()', () => {
+  const state = (text: string, author = AUTHOR) => parseState(text, author);
+
+  it('refuses the state of another cluster, node or version, and text that is none', () => {
+    const head = headLine(AUTHOR, new Map());
+    assert.ok(state(head).ok);
+    assert.ok(!state(head, { ...AUTHOR, node: 'node-2' }).ok);
+    assert.ok(!state(head, { ...AUTHOR, cluster: WEST }).ok);
+    assert.ok(!state(head.replace('"version":1', '"version":2')).ok);
+    assert.ok(!state('').ok);
+    assert.ok(!state('\0').ok);
+  });
+
+  it('passes over lines that cannot be read', () => {
+    const line = serviceLine(facts(service, ['10.2.0.1']), new Map()) ?? '';
+    const lines = [headLine(AUTHOR, new Map()), '{"key":', line, '{"key":5}', line.slice(0, -20)];
+    const parsed = state(lines.join('\n'));
+    assert.ok(parsed.ok);
+    assert.deepEqual([...parsed.value.services.keys()], [KEY]);
   });
 });

@@ -1,13 +1,22 @@
 /**
  * A restart is not a withdrawal. What the kernel still forwards to other clusters was true when the last agent wrote it;
- * until a cluster speaks for itself again, that is what is known of it, and it is handed to the table as a stale view.
+ * until a cluster speaks for itself again, that is what is known of it, and what it said beyond that, which the last
+ * agent saved. It counts only for the Service that it was for: another one that has its address now gets nothing of it.
  */
 import { groupShapes } from '@tombolo/shared/merge/frontends.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
-import type { BackendPort, LocalService, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import { compareText } from '@tombolo/shared/model/order.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
+import type {
+  BackendPort,
+  LocalService,
+  RemoteBackend,
+  RemoteService,
+  ServiceKey,
+} from '@tombolo/shared/model/service.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
-import type { KernelRoute } from '../datapath/datapath.ts';
+import type { SavedRemote, SavedState } from './saved-state.ts';
 
 export interface AdoptedCluster {
   readonly identity: ClusterIdentity;
@@ -25,57 +34,102 @@ interface Finding {
   readonly port: BackendPort;
 }
 
-/** By cluster id; the local cluster and frontends of no known Service are left out. */
+/** By cluster; the local one and frontends of no known Service are left out. `saved` is undefined when it was lost. */
 export function adoptedClusters(
-  kernel: readonly KernelRoute[],
+  kernel: readonly FrontendRoute[],
   services: ReadonlyMap<ServiceKey, LocalService>,
   localId: number,
+  saved: SavedState | undefined,
 ): readonly AdoptedCluster[] {
-  const found = findings(kernel, services).filter(({ clusterId }) => clusterId !== localId);
-  return [...Map.groupBy(found, ({ clusterId }) => clusterId)].map(([id, ofCluster]) => ({
-    identity: { id, name: placeholderName(id) },
-    services: new Map(
-      [...Map.groupBy(ofCluster, ({ key }) => key)].map(([key, ofService]) => [key, adoptedService(key, ofService)]),
-    ),
-  }));
+  const found = findings(kernel, services, saved).filter(({ clusterId }) => clusterId !== localId);
+  const byPlace = Map.groupBy(found, ({ key, clusterId }) => `${key} ${clusterId}`);
+  const names = new Map([...(saved?.clusters ?? [])].map(([name, id]) => [id, name]));
+  const adopted = new Map<
+    number,
+    { readonly identity: ClusterIdentity; readonly services: Map<ServiceKey, RemoteService> }
+  >();
+  const add = (identity: ClusterIdentity, service: RemoteService): void => {
+    const cluster = adopted.get(identity.id) ?? { identity, services: new Map() };
+    adopted.set(identity.id, cluster);
+    cluster.services.set(service.key, service);
+  };
+  const programmed = new Set(kernel.map(({ frontend }) => frontendId(frontend)));
+  for (const [key, { uid, frontends, remotes }] of saved?.services ?? []) {
+    if (services.get(key)?.uid !== uid || ![...frontends.keys()].some((id) => programmed.has(id))) continue;
+    for (const remote of remotes) {
+      const place = `${key} ${remote.cluster.id}`;
+      add(remote.cluster, joined(remote, byPlace.get(place) ?? []));
+      byPlace.delete(place);
+    }
+  }
+  for (const [first, ...rest] of byPlace.values()) {
+    if (first === undefined) continue;
+    const { key, clusterId: id } = first;
+    add({ id, name: names.get(id) ?? placeholderName(id) }, serviceOf(key, backendsOf([first, ...rest])));
+  }
+  return [...adopted.values()];
 }
 
-function findings(kernel: readonly KernelRoute[], services: ReadonlyMap<ServiceKey, LocalService>): readonly Finding[] {
-  const owners = frontendOwners(services);
-  return kernel.flatMap(({ frontend: { protocol, address, port }, backends }) => {
-    const owner = owners.get(frontendId({ protocol, address, port }));
+/** What the cluster said last, without what the kernel was told since to leave out, and with what it was given since. */
+function joined({ service, used }: SavedRemote, found: readonly Finding[]): RemoteService {
+  const inKernel = new Map(backendsOf(found).map((backend) => [backend.address, backend]));
+  const kept = service.backends.filter(({ address }) => !used.has(address) || inKernel.has(address));
+  for (const { address } of kept) inKernel.delete(address);
+  const backends = [...kept, ...inKernel.values()].sort((a, b) => compareText(a.address, b.address));
+  return { ...service, backends };
+}
+
+function findings(
+  kernel: readonly FrontendRoute[],
+  services: ReadonlyMap<ServiceKey, LocalService>,
+  saved: SavedState | undefined,
+): readonly Finding[] {
+  const owners = frontendOwners(services, saved);
+  return kernel.flatMap(({ frontend, backends }) => {
+    const owner = owners.get(frontendId(frontend));
     if (!owner) return [];
-    return backends.map(({ clusterId, ...backend }) => ({
+    return backends.map(({ clusterId, address, port }) => ({
       clusterId,
       key: owner.key,
-      address: backend.address,
-      port: { name: owner.portName, protocol, port: backend.port },
+      address,
+      port: { name: owner.portName, protocol: frontend.protocol, port },
     }));
   });
 }
 
 /** The same backend is found behind each frontend of its port: the cluster address, the node port and so on. */
-function adoptedService(key: ServiceKey, found: readonly Finding[]): RemoteService {
-  const backends = [...Map.groupBy(found, ({ address }) => address)].map(([address, here]) => ({
-    address,
-    ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
-    zone: '',
-  }));
-  return {
-    key,
-    shared: true,
-    terminating: false,
-    frontendPorts: [],
-    backends,
-    origin: { source: 'kernel', revision: '', at: 0 },
-  };
-}
+const backendsOf = (found: readonly Finding[]): readonly RemoteBackend[] =>
+  [...Map.groupBy(found, ({ address }) => address)]
+    .map(([address, here]) => ({
+      address,
+      ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
+      zone: '',
+    }))
+    .sort((a, b) => compareText(a.address, b.address));
 
-function frontendOwners(services: ReadonlyMap<ServiceKey, LocalService>) {
+const serviceOf = (key: ServiceKey, backends: readonly RemoteBackend[]): RemoteService => ({
+  key,
+  shared: true,
+  terminating: false,
+  frontendPorts: [],
+  backends,
+  origin: { source: 'kernel', revision: '', at: 0 },
+});
+
+/** Which Service a frontend was programmed for, if that Service is still there; where nothing was saved, whose it is now. */
+function frontendOwners(services: ReadonlyMap<ServiceKey, LocalService>, saved: SavedState | undefined) {
   const owners = new Map<string, { readonly key: ServiceKey; readonly portName: string }>();
   for (const [key, service] of services) {
+    const before = saved?.services.get(key);
+    if (before && before.uid !== service.uid) continue;
     for (const { port, frontends } of groupShapes(service, new Set())) {
       for (const frontend of frontends) owners.set(frontendId(frontend), { key, portName: port.name });
+    }
+  }
+  for (const [key, { uid, frontends }] of saved?.services ?? []) {
+    for (const [id, portName] of frontends) {
+      if (services.get(key)?.uid === uid) owners.set(id, { key, portName });
+      else owners.delete(id);
     }
   }
   return owners;

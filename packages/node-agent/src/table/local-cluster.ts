@@ -1,13 +1,20 @@
 /**
- * The local cluster's facts on their way into the table: Services, EndpointSlices and this agent's Node, straight from
- * the Kubernetes API. Knows when all of them have been listed completely.
+ * The local cluster's facts on their way into the table: Services, EndpointSlices, Namespaces, this agent's Node and the
+ * ranges of cluster IPs, straight from the Kubernetes API. Knows when all of them have been listed completely.
  */
 import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { ChangeHandler } from '@tombolo/shared/kubernetes/informer.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
-import { watchEndpointSlices, watchNodes, watchServices } from '@tombolo/shared/kubernetes/watches.ts';
+import {
+  watchEndpointSlices,
+  watchNamespaces,
+  watchNodes,
+  watchServiceCidrs,
+  watchServices,
+} from '@tombolo/shared/kubernetes/watches.ts';
+import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { HealthTree } from '@tombolo/shared/process/health.ts';
+import type { Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ServiceTable } from './service-table.ts';
 
@@ -23,7 +30,7 @@ export interface LocalClusterOptions {
   readonly nodeChanged: (node: KubernetesNode | undefined) => void;
 }
 
-const SOURCES = ['services', 'endpointslices', 'node'] as const;
+const SOURCES = ['services', 'endpointslices', 'namespaces', 'node', 'servicecidrs'] as const;
 type Source = (typeof SOURCES)[number];
 
 export interface LocalCluster {
@@ -42,35 +49,59 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
   });
   health.expect(...SOURCES.map(partOf));
 
+  const listed = (source: Source): void => {
+    waiting.delete(source);
+    if (waiting.size === 0) allSynced();
+  };
   const handler = <T>(source: Source, set: (key: string, value: T | undefined) => void): ChangeHandler<T> => ({
     changed: (key, value) => {
       set(key, value);
       options.changed();
     },
-    synced: () => {
-      waiting.delete(source);
-      if (waiting.size === 0) allSynced();
-    },
+    synced: () => listed(source),
     refused: (key, reason) => log.warn({ source, key, reason }, 'Refused an object of the local cluster'),
   });
+  const serviceRanges = new Map<string, readonly Cidr[]>();
   const watchOptions = (source: Source) => ({
-    report: (state: Parameters<HealthTree['report']>[1]) => health.report(partOf(source), state),
+    report: (state: Health) => {
+      health.report(partOf(source), state);
+      // They only say what must not be served besides: the agent can do without.
+      if (source === 'servicecidrs') listed(source);
+    },
   });
 
   const watches = [
     watchServices(
       client,
-      handler('services', (key, service) => table.setService(key as ServiceKey, service)),
+      handler('services', (key, service) => table.local.setService(key as ServiceKey, service)),
       signal,
       log,
       watchOptions('services'),
     ),
     watchEndpointSlices(
       client,
-      handler('endpointslices', (key, slice) => table.setSlice(key, slice)),
+      handler('endpointslices', (key, slice) => table.local.setSlice(key, slice)),
       signal,
       log,
       watchOptions('endpointslices'),
+    ),
+    watchNamespaces(
+      client,
+      handler('namespaces', (name, namespace) => table.local.setNamespace(name, namespace)),
+      signal,
+      log,
+      watchOptions('namespaces'),
+    ),
+    watchServiceCidrs(
+      client,
+      handler<readonly Cidr[]>('servicecidrs', (name, ranges) => {
+        if (ranges) serviceRanges.set(name, ranges);
+        else serviceRanges.delete(name);
+        table.setServiceRanges([...serviceRanges.values()].flat());
+      }),
+      signal,
+      log,
+      watchOptions('servicecidrs'),
     ),
     watchNodes(
       client,

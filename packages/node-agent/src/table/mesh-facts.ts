@@ -10,8 +10,8 @@ export class MeshFacts implements MeshListener {
   readonly #changed: () => void;
   readonly #listeners = new Set<() => void>();
   #statuses: ReadonlyMap<ClusterName, ClusterStatus> = new Map();
-  /** Undefined until the clustermesh directory was read: until then nobody knows which clusters there are. */
-  #ids: ReadonlySet<number> | undefined;
+  /** Until the clustermesh directory was read nobody knows which clusters there are. */
+  #isKnown = false;
 
   /** `changed` is called after each fact that went into the table. */
   constructor(table: ServiceTable, changed: () => void) {
@@ -36,21 +36,26 @@ export class MeshFacts implements MeshListener {
 
   statusChanged(statuses: ReadonlyMap<ClusterName, ClusterStatus>): void {
     this.#statuses = statuses;
-    const ids = [...statuses.values()].map(({ id }) => id);
-    this.#ids = ids.every((id) => id !== undefined) ? new Set(ids) : undefined;
+    this.#isKnown = true;
     this.settle();
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Withdraws what was adopted from clusters that are none of ours, once the ids of all of ours are known. */
+  /** Withdraws what was adopted from clusters that are none of ours. */
   settle(): void {
-    if (!this.#ids) return;
-    this.#table.settleAdopted(this.#ids);
+    if (!this.#isKnown) return;
+    this.#table.settleAdopted(new Map([...this.#statuses].map(([name, { id }]) => [name, id])));
     this.#changed();
   }
 
   get statuses(): ReadonlyMap<ClusterName, ClusterStatus> {
     return this.#statuses;
+  }
+
+  /** Ids by name, of the clusters that have said theirs. */
+  get clusterIds(): ReadonlyMap<ClusterName, number> {
+    const known = [...this.#statuses].flatMap(([name, { id }]) => (id === undefined ? [] : [[name, id] as const]));
+    return new Map(known);
   }
 
   onChange(listener: () => void): () => void {

@@ -1,223 +1,292 @@
 /**
- * The service table of one node. It gathers facts (local Services, slices, node; other clusters' Services), marks what
- * they touch as dirty, and merges anew only that. One writer, this class; everybody else reads snapshots.
+ * The service table of one node. It gathers facts (local Services, slices, namespaces and node; other clusters'
+ * Services), and keeps what follows from them for the kernel; what follows for people is worked out when somebody asks.
+ * One writer, this class; everybody else reads.
  *
  * T1. Facts are absolute, and merging is a pure function of them: order and history do not matter.
  * T2. Nothing is published before the local sources are complete: a half-read cluster is not an empty one.
- * T3. A cluster that has not spoken since this process started keeps what the kernel had of it (see `adopted.ts`).
+ * T3. A cluster that has not spoken since this process started keeps what is known of it from before (`adopted.ts`).
+ * T4. Work is done Service by Service, what is local first, so that no remote can hold up what happens here.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { endpointsOf } from '@tombolo/shared/merge/endpoints.ts';
-import { type MergeContext, mergeService, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
-import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
-import { type Cidr, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
-import type {
-  ClusterView,
-  LocalEndpointSlice,
-  LocalNode,
-  LocalService,
-  RemoteContribution,
-  RemoteService,
-  ServiceKey,
+import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
+import { explainService } from '@tombolo/shared/merge/explain-service.ts';
+import {
+  isProgrammed,
+  type MergeContext,
+  mergeRoutes,
+  type ServiceScope,
+} from '@tombolo/shared/merge/merge-service.ts';
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
+import { type Cidr, familyOf, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
+import { type FrontendRoute, isSameRoute, type RouteChanges, type Routes } from '@tombolo/shared/model/routes.ts';
+import {
+  type ClusterView,
+  type LocalNode,
+  type RemoteService,
+  type ServiceKey,
+  splitServiceKey,
 } from '@tombolo/shared/model/service.ts';
-import type { ServiceEntry, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import {
+  frontendId,
+  type ServiceExplanation,
+  type ServiceFacts,
+  type TableCounts,
+  type TableSnapshot,
+} from '@tombolo/shared/model/service-table.ts';
 import type { AdoptedCluster } from './adopted.ts';
-import { ChangeLog } from './change-log.ts';
+import { ChangeLog, type Changes } from './change-log.ts';
+import { FrontendLedger } from './frontend-ledger.ts';
+import { RemoteContributions } from './remote-contributions.ts';
+import { RemoteQuota } from './remote-quota.ts';
 
-interface RemoteCluster {
-  readonly identity: ClusterIdentity;
-  view: ClusterView;
-  readonly services: Map<ServiceKey, RemoteService>;
-}
-
-/** What remains of an adopted cluster: less with every word that it says itself. */
-interface Adopted extends AdoptedCluster {
-  readonly services: Map<ServiceKey, RemoteService>;
+export interface TableOptions {
+  readonly local: ClusterIdentity;
+  readonly node: string;
+  readonly scope: ServiceScope;
+  /** Whether namespaces that do not say so take part in the mesh. */
+  readonly defaultGlobalNamespace: boolean;
+  /** Backends of one other cluster that may be in use behind one frontend, and over all. */
+  readonly remotePerFrontend: number;
+  readonly remotePerCluster: number;
 }
 
 export class ServiceTable {
+  readonly local: LocalFacts;
   #context: MergeContext;
-  readonly #services = new Map<ServiceKey, LocalService>();
-  readonly #slices = new Map<ServiceKey, Map<string, LocalEndpointSlice>>();
-  readonly #sliceOwners = new Map<string, ServiceKey>();
-  readonly #remotes = new Map<number, RemoteCluster>();
-  readonly #adopted = new Map<number, Adopted>();
-  readonly #dirty = new Set<ServiceKey>();
-  readonly #log = new ChangeLog();
-  #node: Pick<LocalNode, 'name' | 'addresses' | 'podCidrs'> | undefined;
+  readonly #remotes: RemoteContributions;
+  readonly #ledger = new FrontendLedger();
+  readonly #quota: RemoteQuota;
+  readonly #dirty = { local: new Set<ServiceKey>(), remote: new Set<ServiceKey>() };
+  readonly #services = new ChangeLog<ServiceKey, ServiceFacts>();
+  readonly #routes = new ChangeLog<string, FrontendRoute>();
+  /** The frontends that each Service serves. */
+  readonly #served = new Map<ServiceKey, readonly string[]>();
+  readonly #refused = new Map<ServiceKey, ReadonlyMap<string, string>>();
+  /** Merged, and not published yet. */
+  readonly #pending = {
+    services: new Map<ServiceKey, ServiceFacts | undefined>(),
+    routes: new Map<string, FrontendRoute | undefined>(),
+  };
+  readonly #listeners = new Set<() => void>();
+  readonly #counts = { services: 0, localServices: 0, globalServices: 0, localBackends: 0 };
+  #node: Pick<LocalNode, 'name' | 'zone' | 'addresses' | 'podCidrs'> | undefined;
   #podCidrs: readonly Cidr[] = [];
+  #revision = 0;
   #open = false;
 
-  constructor(local: ClusterIdentity, nodeName: string, scope: ServiceScope = 'global') {
-    this.#context = { local, node: nodeName, scope, ownRanges: () => undefined };
-  }
-
-  setService(key: ServiceKey, service: LocalService | undefined): void {
-    if (service) this.#services.set(key, service);
-    else this.#services.delete(key);
-    this.#dirty.add(key);
-  }
-
-  /** `key` is the slice's own; a slice may change the Service it belongs to. */
-  setSlice(key: string, slice: LocalEndpointSlice | undefined): void {
-    const before = this.#sliceOwners.get(key);
-    if (before !== undefined && before !== slice?.service) this.#removeSlice(before, key);
-    if (!slice) {
-      this.#sliceOwners.delete(key);
-      return;
-    }
-    this.#sliceOwners.set(key, slice.service);
-    const slices = this.#slices.get(slice.service) ?? new Map<string, LocalEndpointSlice>();
-    this.#slices.set(slice.service, slices.set(key, slice));
-    this.#dirty.add(slice.service);
-  }
-
-  #removeSlice(service: ServiceKey, key: string): void {
-    const slices = this.#slices.get(service);
-    slices?.delete(key);
-    if (slices?.size === 0) this.#slices.delete(service);
-    this.#dirty.add(service);
+  constructor({ local, node, scope, defaultGlobalNamespace, remotePerFrontend, remotePerCluster }: TableOptions) {
+    this.#context = { local, node, zone: '', scope, ownRanges: () => undefined, remotePerFrontend };
+    this.local = new LocalFacts(defaultGlobalNamespace, (key) => this.#dirty.local.add(key));
+    this.#remotes = new RemoteContributions((key) => this.#dirty.remote.add(key));
+    this.#quota = new RemoteQuota(remotePerCluster);
   }
 
   /** A Node's status is written all the time; only what merging looks at counts as a change. */
-  setNode({ name, addresses, podCidrs }: LocalNode): void {
-    const node = { name, addresses, podCidrs };
+  setNode({ name, zone, addresses, podCidrs }: LocalNode): void {
+    const node = { name, zone, addresses, podCidrs };
     if (isDeepStrictEqual(node, this.#node)) return;
     this.#node = node;
-    this.#podCidrs = node.podCidrs.flatMap((text) => {
+    this.#podCidrs = podCidrs.flatMap((text) => {
       const parsed = parseCidr(text);
       return parsed.ok ? [parsed.value] : [];
     });
-    const hosts = node.addresses.map((address) => ({ address, length: address.includes(':') ? 128 : 32 }));
-    this.#context = { ...this.#context, node: node.name, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
-    this.#markAll();
+    const hosts = addresses.map((address) => ({ address, length: familyOf(address) === 4 ? 32 : 128 }));
+    this.#context = { ...this.#context, node: name, zone, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
+    this.#touchLocal();
+    this.#remotes.touchAll();
+  }
+
+  /** Prefixes from which this cluster's API server takes cluster IPs. */
+  setServiceRanges(ranges: readonly Cidr[]): void {
+    this.#ledger.setServiceRanges(ranges);
+    this.#touchLocal();
   }
 
   setRemoteServices(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void {
-    const remote = this.#remote(cluster);
-    for (const [key, service] of changes) {
-      if (service) remote.services.set(key, service);
-      else remote.services.delete(key);
-      this.#adopted.get(cluster.id)?.services.delete(key);
-      this.#dirty.add(key);
-    }
+    this.#remotes.setServices(cluster, changes);
   }
 
   /** `refused`: Services of which the cluster said something that cannot be used. */
   setRemoteView(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey> = new Set()): void {
-    const remote = this.#remote(cluster);
-    if (remote.view.kind !== view.kind) this.#mark(remote.services.keys());
-    remote.view = view;
-    if (view.kind !== 'unknown') this.#forgetAdopted(cluster.id, refused);
+    this.#remotes.setView(cluster, view, refused);
   }
 
   removeRemote(cluster: ClusterIdentity): void {
-    this.#mark(this.#remotes.get(cluster.id)?.services.keys() ?? []);
-    this.#remotes.delete(cluster.id);
-    this.#forgetAdopted(cluster.id);
+    this.#remotes.remove(cluster);
   }
 
-  /** What a restarted agent found in the kernel of clusters that have not spoken yet (T3). */
+  /** What a restarted agent knows of clusters that have not spoken yet (T3). */
   adopt(clusters: readonly AdoptedCluster[]): void {
-    for (const cluster of clusters) {
-      const { kind } = this.#remotes.get(cluster.identity.id)?.view ?? { kind: 'unknown' };
-      if (kind !== 'unknown') continue;
-      this.#adopted.set(cluster.identity.id, { ...cluster, services: new Map(cluster.services) });
-      this.#mark(cluster.services.keys());
-    }
+    this.#remotes.adopt(clusters);
   }
 
-  /** The ids of all clusters that there are; what was adopted from others is withdrawn. */
-  settleAdopted(ids: ReadonlySet<number>): void {
-    for (const id of [...this.#adopted.keys()]) if (!ids.has(id)) this.#forgetAdopted(id);
+  /** All clusters that there are, with their ids where known; what was adopted from others is withdrawn. */
+  settleAdopted(clusters: ReadonlyMap<ClusterName, number | undefined>): void {
+    this.#remotes.settle(clusters);
   }
 
-  #forgetAdopted(id: number, except: ReadonlySet<ServiceKey> = new Set()): void {
-    const services = this.#adopted.get(id)?.services ?? new Map<ServiceKey, RemoteService>();
-    this.#mark(services.keys());
-    for (const key of services.keys()) if (!except.has(key)) services.delete(key);
-    if (services.size === 0) this.#adopted.delete(id);
-  }
-
-  #remote(identity: ClusterIdentity): RemoteCluster {
-    const known = this.#remotes.get(identity.id);
-    if (known?.identity.name === identity.name) return known;
-    if (known) this.removeRemote(known.identity);
-    const remote: RemoteCluster = { identity, view: { kind: 'unknown' }, services: new Map() };
-    this.#remotes.set(identity.id, remote);
-    return remote;
-  }
-
-  /** Prefixes of this node's own pods; empty until the Node is known. */
+  /** Prefixes of this node's own pods; none until the Node is known, and where it does not say. */
   get podCidrs(): readonly Cidr[] {
     return this.#podCidrs;
   }
 
-  get localServices(): ReadonlyMap<ServiceKey, LocalService> {
-    return this.#services;
+  /** Whether the Node is known and does not say which addresses its pods have. */
+  get lacksPodCidrs(): boolean {
+    return this.#node !== undefined && this.#podCidrs.length === 0;
   }
 
-  /** From now on `publish` publishes: the local sources are complete. */
+  /** From now on steps are taken: the local sources are complete. */
   open(): void {
     this.#open = true;
   }
 
-  /** Merges what is dirty. Returns whether anything changed for readers. */
+  /** Merges one Service; false when none is left. What comes of it is seen after `publish`. */
+  step(): boolean {
+    if (!this.#open) return false;
+    const { local, remote } = this.#dirty;
+    if (local.size + remote.size === 0) for (const key of this.#quota.settle()) remote.add(key);
+    const [key] = local.size > 0 ? local : remote;
+    if (key === undefined) return false;
+    this.#merge(key);
+    return true;
+  }
+
+  /** Publishes what was merged. Returns whether anything changed for readers. */
   publish(): boolean {
-    if (!this.#open || this.#dirty.size === 0) return false;
-    const changed = new Map<ServiceKey, ServiceEntry | undefined>();
-    for (const key of this.#dirty) changed.set(key, this.#merge(key));
-    this.#dirty.clear();
-    return this.#log.publish(changed);
+    const { services, routes } = this.#pending;
+    if (services.size === 0) return false;
+    this.#revision++;
+    this.#services.publish(this.#revision, services);
+    this.#routes.publish(this.#revision, routes);
+    services.clear();
+    routes.clear();
+    for (const listener of [...this.#listeners]) listener();
+    return true;
   }
 
-  #merge(key: ServiceKey): ServiceEntry | undefined {
-    const service = this.#services.get(key);
-    const remotes = this.#contributions(key);
-    if (!service && remotes.length === 0) return undefined;
-    const endpoints = endpointsOf(service, this.#slices.get(key)?.values() ?? []);
-    return mergeService(this.#context, { key, service, endpoints, remotes });
+  /** Takes all steps, and publishes. */
+  settle(): boolean {
+    while (this.step());
+    return this.publish();
   }
 
-  /** What a cluster said of this Service itself, or else what was adopted of it. */
-  #contributions(key: ServiceKey): readonly RemoteContribution[] {
-    const ids = new Set([...this.#remotes.keys(), ...this.#adopted.keys()]);
-    return [...ids].flatMap((id): RemoteContribution[] => {
-      const remote = this.#remotes.get(id);
-      const adopted = this.#adopted.get(id);
-      const said = remote?.services.get(key);
-      const cluster = remote?.identity ?? adopted?.identity;
-      if (said && remote) return [{ cluster: remote.identity, view: remote.view, service: said }];
-      const found = adopted?.services.get(key);
-      return found && cluster ? [{ cluster, view: { kind: 'unknown' }, service: found }] : [];
+  /** With those that gain or lose a frontend by it: then one moves from one Service to the other in a single change. */
+  #merge(key: ServiceKey): void {
+    const service = this.local.services.get(key);
+    const moved = [key, ...this.#ledger.set(key, service)].map((each) => {
+      const facts = this.#factsOf(each);
+      const { routes, wanted } = facts ? mergeRoutes(this.#context, facts) : { routes: [], wanted: new Map() };
+      this.#dirty.local.delete(each);
+      this.#dirty.remote.delete(each);
+      this.#quota.set(each, wanted);
+      this.#note(each, facts);
+      return { key: each, ids: routes.map(({ frontend }) => frontendId(frontend)), routes };
     });
+    for (const { key: each, ids } of moved) {
+      const kept = new Set(ids);
+      for (const id of this.#served.get(each) ?? []) if (!kept.has(id)) this.#pending.routes.set(id, undefined);
+      if (ids.length > 0) this.#served.set(each, ids);
+      else this.#served.delete(each);
+    }
+    for (const { ids, routes } of moved) {
+      for (const [i, route] of routes.entries()) this.#setRoute(ids[i] ?? '', route);
+    }
   }
 
-  #mark(keys: Iterable<ServiceKey>): void {
-    for (const key of keys) this.#dirty.add(key);
+  #setRoute(id: string, route: FrontendRoute): void {
+    const { routes } = this.#pending;
+    if (routes.has(id) || !isSameRoute(this.#routes.values.get(id), route)) routes.set(id, route);
   }
 
-  #markAll(): void {
-    this.#mark(this.#services.keys());
-    for (const { services } of this.#remotes.values()) this.#mark(services.keys());
-    for (const { services } of this.#adopted.values()) this.#mark(services.keys());
+  #factsOf(key: ServiceKey): ServiceFacts | undefined {
+    const service = this.local.services.get(key);
+    const remotes = this.#remotes.of(key).map((remote) => {
+      const allowance = this.#quota.allowance(remote.cluster.name, key);
+      return allowance === undefined ? remote : { ...remote, allowance };
+    });
+    if (!service && remotes.length === 0) return undefined;
+    const takesPart = this.local.takesPart(splitServiceKey(key).namespace);
+    const refusedFrontends = service ? this.#ledger.refusals(service) : NO_REFUSALS;
+    return { key, service, takesPart, endpoints: this.local.endpointsOf(key), remotes, refusedFrontends };
   }
 
-  /** That of the snapshot, without making one. */
+  #note(key: ServiceKey, facts: ServiceFacts | undefined): void {
+    const before = this.#pending.services.has(key) ? this.#pending.services.get(key) : this.#services.values.get(key);
+    if (!before && !facts) return;
+    this.#count(before, -1);
+    this.#count(facts, 1);
+    this.#pending.services.set(key, facts);
+    const refused = facts && isProgrammed(this.#context, facts) ? facts.refusedFrontends : NO_REFUSALS;
+    if (refused.size > 0) this.#refused.set(key, refused);
+    else this.#refused.delete(key);
+  }
+
+  #count(facts: ServiceFacts | undefined, sign: 1 | -1): void {
+    if (!facts) return;
+    this.#counts.services += sign;
+    if (!facts.service) return;
+    this.#counts.localServices += sign;
+    this.#counts.globalServices += facts.service.global ? sign : 0;
+    this.#counts.localBackends += sign * facts.endpoints.length;
+  }
+
+  #touchLocal(): void {
+    for (const key of this.local.services.keys()) this.#dirty.local.add(key);
+  }
+
   get revision(): number {
-    return this.#log.revision;
+    return this.#revision;
+  }
+
+  get counts(): TableCounts {
+    return this.#counts;
+  }
+
+  /** Frontends of Services that this node programs which are not served, with the reason, by Service and frontend. */
+  get refusedFrontends(): ReadonlyMap<ServiceKey, ReadonlyMap<string, string>> {
+    return this.#refused;
+  }
+
+  /** Clusters with more backends than may be in use here. */
+  get clustersOverQuota(): readonly ClusterName[] {
+    return this.#quota.exceeded;
+  }
+
+  get(key: ServiceKey): ServiceFacts | undefined {
+    return this.#services.values.get(key);
+  }
+
+  get services(): ReadonlyMap<ServiceKey, ServiceFacts> {
+    return this.#services.values;
+  }
+
+  explain(facts: ServiceFacts): ServiceExplanation {
+    return explainService(this.#context, facts);
   }
 
   snapshot(): TableSnapshot {
-    return this.#log.snapshot();
+    return { revision: this.#revision, services: this.#services.snapshot() };
   }
 
-  changesSince(revision: number): TableChanges | 'compacted' {
-    return this.#log.changesSince(revision);
+  changesSince(revision: number): Changes<ServiceKey, ServiceFacts> | 'compacted' {
+    return this.#services.changesSince(revision);
+  }
+
+  /** What the kernel shall have; it changes under the reader. */
+  get routes(): Routes {
+    return this.#routes.values;
+  }
+
+  routeChangesSince(revision: number): { readonly revision: number; readonly changed: RouteChanges } | 'compacted' {
+    return this.#routes.changesSince(revision);
   }
 
   /** Called after each publication that changed something; returns the way to stop it. */
   onChange(listener: () => void): () => void {
-    return this.#log.onChange(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 }
+
+const NO_REFUSALS: ReadonlyMap<string, string> = new Map();

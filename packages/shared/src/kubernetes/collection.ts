@@ -42,6 +42,8 @@ export interface WatchOptions {
   readonly idleMs?: number;
   /** A complete listing older than this is made anew when the watch that follows it ends. */
   readonly relistMs?: number;
+  /** Not every API server has such objects: 404 is no failure. */
+  readonly isOptional?: boolean;
 }
 
 export interface Collection<T> {
@@ -70,6 +72,8 @@ const FIRST_PAGE = 100;
 const PAGE_LIMITS = { least: 20, most: 500 };
 /** What a page holds is garbage once it is read: more of it at a time is no faster, and stays resident. */
 const PAGE_CHARACTERS = 512 * 1024;
+/** Before a server is asked again for what it does not have. */
+const ABSENT_MS = 300_000;
 
 /** Resolves when `signal` aborts; rejects only with what the handler threw. */
 export function followCollection<T>(
@@ -131,10 +135,22 @@ class CollectionFollower<T> {
       } catch (error) {
         if (this.#bug) throw this.#bug.error;
         if (signal.aborted) return;
+        if (this.#options.isOptional && error instanceof ApiError && error.status === 404) {
+          await this.#goWithout(signal);
+          continue;
+        }
         this.#failed(error);
         wait = await pause(wait, signal, error instanceof ApiError ? error.retryAfterMs : 0);
       }
     }
+  }
+
+  /** The server says that it has no such collection: that is a listing of nothing. */
+  async #goWithout(signal: AbortSignal): Promise<void> {
+    this.#deliver(() => this.#cache.replace(new Listing()));
+    this.#next = { kind: 'list' };
+    this.#works();
+    await sleep(ABSENT_MS, undefined, { signal }).catch(() => {});
   }
 
   async #list(signal: AbortSignal): Promise<void> {

@@ -1,15 +1,9 @@
 /** Namespaces: whether they take part in the mesh, and their labels, which are part of their pods' identities. */
+import type { LocalNamespace } from '../model/service.ts';
 import type { Conversion } from './conversion.ts';
-import { converting, type Fields, fieldsOf, type Texts, textOf, textsOf } from './fields.ts';
+import { converting, type Fields, fieldsOf, textOf, textsOf } from './fields.ts';
 
-export interface KubernetesNamespace {
-  readonly name: string;
-  /** `clustermesh.cilium.io/global`; undefined where it is absent or neither true nor false: the default decides. */
-  readonly global: boolean | undefined;
-  readonly labels: Texts;
-}
-
-export function convertNamespace(object: Fields): Conversion<KubernetesNamespace> {
+export function convertNamespace(object: Fields): Conversion<LocalNamespace> {
   return converting((warn) => {
     const metadata = fieldsOf(object, 'metadata');
     const annotation = textsOf(metadata, 'annotations', 'metadata.annotations')['clustermesh.cilium.io/global'];

@@ -1,13 +1,15 @@
 /** The collections that Tombolo follows. Each promise resolves when `signal` aborts. */
-import type { LocalEndpointSlice, LocalService } from '../model/service.ts';
+import type { Cidr } from '../model/ip.ts';
+import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
 import type { Logger } from '../process/logger.ts';
 import type { KubernetesClient } from './client.ts';
 import { followCollection, type WatchOptions } from './collection.ts';
 import { convertEndpointSlice } from './endpoint-slice-object.ts';
 import type { ChangeHandler } from './informer.ts';
-import { convertNamespace, type KubernetesNamespace } from './namespace-object.ts';
+import { convertNamespace } from './namespace-object.ts';
 import { convertNode, type KubernetesNode } from './node-object.ts';
 import { convertPod, type KubernetesPod } from './pod-object.ts';
+import { convertServiceCidr } from './service-cidr-object.ts';
 import { convertService } from './service-object.ts';
 
 type Watch<T> = (
@@ -63,8 +65,15 @@ export function watchNodes(
   );
 }
 
-export const watchNamespaces: Watch<KubernetesNamespace> = (client, handler, signal, log, options) =>
+export const watchNamespaces: Watch<LocalNamespace> = (client, handler, signal, log, options) =>
   followCollection(client, { path: '/api/v1/namespaces', convert: convertNamespace }, handler, signal, log, options);
+
+/** Kubernetes before 1.33 has none: then nothing is known of them. */
+export const watchServiceCidrs: Watch<readonly Cidr[]> = (client, handler, signal, log, options) => {
+  const path = '/apis/networking.k8s.io/v1/servicecidrs';
+  const collection = { path, convert: convertServiceCidr };
+  return followCollection(client, collection, handler, signal, log, { ...options, isOptional: true });
+};
 
 /** Pods at their end have no claim to an address any more: the server leaves them out. */
 export const watchPods: Watch<KubernetesPod> = (client, handler, signal, log, options) => {

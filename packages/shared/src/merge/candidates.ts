@@ -1,116 +1,103 @@
 /**
- * Every backend that any cluster offers for one Service, as one list in a fixed order: local first, then by cluster id,
- * address, port and protocol. A port offered under several names is one backend with several names.
+ * Every backend that any cluster offers for one group of frontends, in a fixed order: local first, then by cluster id,
+ * each cluster's by address and port. What is decided about each is written into it.
  */
-
 import type { ClusterIdentity } from '../model/cluster.ts';
-import { type IpAddress, orderKey } from '../model/ip.ts';
+import { familyOf } from '../model/ip.ts';
 import { compareText } from '../model/order.ts';
-import type { BackendPort, LocalEndpoint, Origin, RemoteContribution } from '../model/service.ts';
-import type { Backend, BackendState } from '../model/service-table.ts';
+import type { BackendPort, LocalEndpoint, Origin, RemoteBackend, RemoteContribution } from '../model/service.ts';
+import type { BackendState, Verdict } from '../model/service-table.ts';
+import { rankOf } from './endpoints.ts';
+import type { GroupShape } from './frontends.ts';
+import { isServedBy, remotePortMatcher } from './port-match.ts';
+
+/** What one cluster offers for the Service. */
+export type Offer =
+  | { readonly local: true; readonly cluster: ClusterIdentity; readonly endpoints: readonly LocalEndpoint[] }
+  | { readonly local: false; readonly cluster: ClusterIdentity; readonly contribution: RemoteContribution };
 
 export interface Candidate {
-  readonly backend: Backend;
-  readonly local: boolean;
-  /** Whether its own cluster shares it. */
-  readonly shared: boolean;
-}
-
-/** What the backends of one address have in common. */
-interface Endpoint {
-  readonly address: IpAddress;
-  readonly ports: readonly BackendPort[];
-  readonly node: string;
-  readonly zone: string;
+  readonly offer: Offer;
+  readonly source: LocalEndpoint | RemoteBackend;
+  readonly port: number;
   readonly state: BackendState;
-  readonly stale: boolean;
-  readonly origin: Origin;
-  readonly cluster: ClusterIdentity;
-  readonly local: boolean;
-  readonly shared: boolean;
+  verdict: Verdict;
 }
 
-export function candidatesOf(
+/** `remotes` in any order. */
+export function offersOf(
   local: ClusterIdentity,
   endpoints: readonly LocalEndpoint[],
   remotes: readonly RemoteContribution[],
-): readonly Candidate[] {
-  const candidates = [
-    ...endpoints.flatMap((endpoint) => candidatesAt(fromLocal(local, endpoint))),
-    ...remotes.flatMap(fromRemote).flatMap(candidatesAt),
+): readonly Offer[] {
+  return [
+    { local: true, cluster: local, endpoints },
+    ...remotes
+      .map((contribution) => ({ local: false, cluster: contribution.cluster, contribution }) as const)
+      .sort((a, b) => a.cluster.id - b.cluster.id || compareText(a.cluster.name, b.cluster.name)),
   ];
-  return inFixedOrder(candidates);
 }
 
-function fromLocal(cluster: ClusterIdentity, endpoint: LocalEndpoint): Endpoint {
-  const { address, ports, node, zone, origin } = endpoint;
-  return {
-    address,
-    ports,
-    node,
-    zone,
-    origin,
-    cluster,
-    local: true,
-    shared: true,
-    stale: false,
-    state: stateOf(endpoint),
-  };
-}
+/** All are `selected` until a rule says otherwise. */
+export const candidatesOf = (offers: readonly Offer[], shape: GroupShape, node: string): readonly Candidate[] =>
+  offers.flatMap((offer) => (offer.local ? localCandidates(offer, shape, node) : remoteCandidates(offer, shape)));
 
-function stateOf({ ready, serving, terminating }: LocalEndpoint): BackendState {
-  if (ready) return 'active';
-  return serving && terminating ? 'terminating' : 'unready';
-}
+export const compareCandidates = (a: Candidate, b: Candidate): number =>
+  compareText(a.source.address, b.source.address) || a.port - b.port;
 
-function fromRemote({ cluster, view, service }: RemoteContribution): readonly Endpoint[] {
-  return service.backends.map(({ address, ports, zone }) => ({
-    address,
-    ports,
-    node: '',
-    zone,
-    // The wire carries no state: an exporter publishes only what serves.
-    state: 'active',
-    stale: view.kind !== 'synced',
-    origin: service.origin,
-    cluster,
-    local: false,
-    shared: service.shared,
-  }));
-}
+export const isSamePlace = (a: Candidate, b: Candidate): boolean =>
+  a.port === b.port && a.source.address === b.source.address;
 
-function candidatesAt(endpoint: Endpoint): readonly Candidate[] {
-  const { ports, local, shared, ...common } = endpoint;
-  const namesByPort = new Map<string, { port: BackendPort; names: Set<string> }>();
-  for (const port of ports) {
-    const key = `${port.protocol}/${port.port}`;
-    const known = namesByPort.get(key) ?? { port, names: new Set<string>() };
-    known.names.add(port.name);
-    namesByPort.set(key, known);
+function localCandidates(offer: Offer & { local: true }, { port, family }: GroupShape, node: string): Candidate[] {
+  const found: Candidate[] = [];
+  for (const source of offer.endpoints) {
+    if (familyOf(source.address) !== family) continue;
+    for (const offered of source.ports) {
+      if (!isServedBy(port, offered)) continue;
+      found.push({ offer, source, port: offered.port, state: stateOf(offer, source), verdict: 'selected' });
+    }
   }
-  return [...namesByPort.values()].map(({ port, names }) => ({
-    local,
-    shared,
-    backend: {
-      ...common,
-      port: port.port,
-      protocol: port.protocol,
-      portNames: [...names].filter((name) => name !== '').sort(compareText),
-    },
-  }));
+  found.sort(compareCandidates);
+  // One place may be offered twice while it moves between slices: the better word counts.
+  const better = (a: Candidate, b: Candidate): Candidate => (weightOf(b, node) > weightOf(a, node) ? b : a);
+  return found.reduce<Candidate[]>((kept, next) => {
+    const last = kept.at(-1);
+    if (last && isSamePlace(last, next)) kept[kept.length - 1] = better(last, next);
+    else kept.push(next);
+    return kept;
+  }, []);
 }
 
-function inFixedOrder(candidates: readonly Candidate[]): readonly Candidate[] {
-  return candidates
-    .map((candidate) => ({ candidate, address: orderKey(candidate.backend.address) }))
-    .sort(
-      (a, b) =>
-        Number(b.candidate.local) - Number(a.candidate.local) ||
-        a.candidate.backend.cluster.id - b.candidate.backend.cluster.id ||
-        compareText(a.candidate.backend.cluster.name, b.candidate.backend.cluster.name) ||
-        compareText(a.address, b.address) ||
-        a.candidate.backend.port - b.candidate.backend.port ||
-        compareText(a.candidate.backend.protocol, b.candidate.backend.protocol),
-    )
-    .map(({ candidate }) => candidate);
+function weightOf({ source }: Candidate, node: string): number {
+  return 'ready' in source ? rankOf(source) * 2 + Number(source.node === node) : 0;
 }
+
+/** On the wire backends have no state: an entry has the ready ones, or says that all are terminating. */
+export function stateOf(offer: Offer, source: Candidate['source']): BackendState {
+  if (!('ready' in source)) return !offer.local && offer.contribution.service.terminating ? 'terminating' : 'active';
+  if (source.ready) return 'active';
+  return source.serving && source.terminating ? 'terminating' : 'unready';
+}
+
+function remoteCandidates(offer: Offer & { local: false }, { port, family }: GroupShape): Candidate[] {
+  const { service } = offer.contribution;
+  const state = service.terminating ? 'terminating' : 'active';
+  const matches = remotePortMatcher(port, service);
+  const found: Candidate[] = [];
+  // Most backends of a Service share one list of ports.
+  let list: readonly BackendPort[] | undefined;
+  let numbers: readonly number[] = [];
+  for (const source of service.backends) {
+    if (familyOf(source.address) !== family) continue;
+    if (source.ports !== list) {
+      list = source.ports;
+      numbers = [...new Set(list.filter(matches).map((offered) => offered.port))];
+    }
+    for (const number of numbers) found.push({ offer, source, port: number, state, verdict: 'selected' });
+  }
+  return found.sort(compareCandidates);
+}
+
+/** The facts that say when and how the backend was heard of. */
+export const originOf = ({ offer, source }: Candidate): Origin =>
+  offer.local ? (source as LocalEndpoint).origin : offer.contribution.service.origin;

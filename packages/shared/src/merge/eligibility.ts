@@ -1,26 +1,28 @@
 /** The rules that refuse a backend before any choice is made: who may offer what to whom. */
 import { type Cidr, forbiddenAsRemote, formatCidr, type IpAddress } from '../model/ip.ts';
-import type { LocalService } from '../model/service.ts';
-import type { Exclusion } from '../model/service-table.ts';
-import type { Candidate } from './candidates.ts';
-
-export interface Refusal {
-  readonly verdict: Exclusion;
-  readonly detail: string;
-}
+import type { ServiceFacts, Verdict } from '../model/service-table.ts';
+import type { Offer } from './candidates.ts';
 
 /** Finds the prefix of this cluster's own nodes or pods that holds an address; see `prefixMatcher`. */
 export type OwnRanges = (address: IpAddress) => Cidr | undefined;
 
-export function refusalOf(candidate: Candidate, service: LocalService, ownRanges: OwnRanges): Refusal | undefined {
-  if (candidate.local) return undefined;
-  const { address, cluster } = candidate.backend;
-  if (!service.global) {
-    return { verdict: 'not-global', detail: 'the Service here is not annotated service.cilium.io/global: "true"' };
-  }
-  if (!candidate.shared) return { verdict: 'not-shared', detail: `cluster ${cluster.name} does not share it` };
-  const forbidden = forbiddenAsRemote(address);
-  if (forbidden) return { verdict: 'refused-address', detail: `no other cluster may offer ${forbidden}` };
-  const own = ownRanges(address);
-  return own && { verdict: 'refused-address', detail: `inside this cluster's own range ${formatCidr(own)}` };
+/** Why none of a cluster's backends may be used, or undefined. */
+export function offerRefusal(offer: Offer, { service, takesPart }: ServiceFacts): Verdict | undefined {
+  if (offer.local) return undefined;
+  if (!service?.global) return 'not-global';
+  if (!takesPart) return 'namespace';
+  return offer.contribution.service.shared ? undefined : 'not-shared';
 }
+
+/** Why nothing of ours may lead to this address, or undefined: a sentence's end. */
+export function addressRefusal(address: IpAddress, local: boolean, ownRanges: OwnRanges): string | undefined {
+  // The kernel takes it for the IPv4 address in it, which passes by all that is decided about that one.
+  if (isMapped(address)) return 'an IPv4-mapped IPv6 address leads nowhere';
+  if (local) return undefined;
+  const forbidden = forbiddenAsRemote(address);
+  if (forbidden) return `no other cluster may offer ${forbidden}`;
+  const own = ownRanges(address);
+  return own && `inside this cluster's own range ${formatCidr(own)}`;
+}
+
+export const isMapped = (address: IpAddress): boolean => address.startsWith('::ffff:') && address.includes('.');

@@ -1,41 +1,29 @@
 import assert from 'node:assert/strict';
-import { ip } from '../model/ip.ts';
-import { sampleEndpoint, sampleService } from '../model/samples.fixture.ts';
-import type { LocalEndpoint, LocalEndpointSlice } from '../model/service.ts';
+import { sampleEndpoint } from '../model/samples.fixture.ts';
+import type { LocalEndpointSlice } from '../model/service.ts';
 import { endpointsOf } from './endpoints.ts';
+import { KEY } from './world.fixture.ts';
 
-const SERVICE = sampleService();
-
-const slice = (name: string, endpoints: readonly LocalEndpoint[], headless = false): LocalEndpointSlice => ({
-  key: `shop/${name}`,
-  service: SERVICE.key,
+const slice = (key: string, address: string, headless = false): LocalEndpointSlice => ({
+  key,
+  service: KEY,
   headless,
-  endpoints,
+  endpoints: [sampleEndpoint(address)],
 });
 
-const addresses = (endpoints: readonly LocalEndpoint[]) => endpoints.map(({ address }) => address);
-
 describe('endpointsOf()', () => {
-  const plain = slice('a', [sampleEndpoint('10.1.0.1')]);
-  const labelled = slice('b', [sampleEndpoint('10.1.0.2')], true);
+  const addresses = (clusterIps: readonly never[] | readonly ['10.96.0.1'], ...slices: readonly LocalEndpointSlice[]) =>
+    endpointsOf({ clusterIps: clusterIps as never }, slices).map(({ address }) => address);
 
-  it('leaves out slices that are labelled headless where the Service has a cluster IP', () => {
-    assert.deepEqual(addresses(endpointsOf(SERVICE, [labelled, plain])), ['10.1.0.1']);
-    const onlyIpv6 = sampleService(SERVICE.key, { clusterIps: [ip('fd00:96::1')] });
-    assert.deepEqual(addresses(endpointsOf(onlyIpv6, [labelled])), []);
+  it('has those of all slices, in the order of the slices’ keys, one address as often as it is told', () => {
+    const slices = [slice('b', '10.1.0.1'), slice('a', '10.1.0.2'), slice('c', '10.1.0.2')];
+    assert.deepEqual(addresses(['10.96.0.1'], ...slices), ['10.1.0.2', '10.1.0.1', '10.1.0.2']);
   });
 
-  it('takes all slices of a headless Service, and of one that is not there', () => {
-    for (const service of [sampleService(SERVICE.key, { clusterIps: [] }), undefined]) {
-      assert.deepEqual(addresses(endpointsOf(service, [labelled, plain])), ['10.1.0.1', '10.1.0.2']);
-    }
-  });
-
-  it('does not let a labelled slice speak for an address that stands in another, too', () => {
-    const unready = slice('c', [sampleEndpoint('10.1.0.2', { ready: false, serving: false })]);
-    assert.deepEqual(
-      endpointsOf(SERVICE, [labelled, unready]).map(({ ready }) => ready),
-      [false],
-    );
+  it('leaves out slices that are labelled headless, unless the Service is', () => {
+    const slices = [slice('a', '10.1.0.1', true), slice('b', '10.1.0.2')];
+    assert.deepEqual(addresses(['10.96.0.1'], ...slices), ['10.1.0.2']);
+    assert.deepEqual(addresses([], ...slices), ['10.1.0.1', '10.1.0.2']);
+    assert.equal(endpointsOf(undefined, slices).length, 2);
   });
 });

@@ -16,6 +16,10 @@ export interface GroupShape {
 const FAMILIES: readonly IpFamily[] = [4, 6];
 const ANY_ADDRESS: Readonly<Record<IpFamily, IpAddress>> = { 4: ip('0.0.0.0'), 6: ip('::') };
 
+/** Every frontend that a Service asks for. */
+export const frontendsOf = (service: LocalService): readonly Frontend[] =>
+  groupShapes(service, new Set()).flatMap(({ frontends }) => frontends);
+
 /** `offered`: the families of the backends; a headless Service has groups without frontends for these. */
 export function groupShapes(service: LocalService, offered: ReadonlySet<IpFamily>): readonly GroupShape[] {
   const headless = service.clusterIps.length === 0;
@@ -55,7 +59,10 @@ function internalFrontends(service: LocalService, port: ServicePort, family: IpF
 function externalFrontends(service: LocalService, port: ServicePort, family: IpFamily): Frontend[] {
   if (ofFamily(service.clusterIps, family).length === 0) return [];
   const addresses = [
-    ...ofFamily(service.externalIps, family).map((address) => frontend('ExternalIP', address, port, port.port)),
+    // What a load balancer was given counts as that, though the Service may ask for it besides.
+    ...ofFamily(service.externalIps, family)
+      .filter((address) => !service.loadBalancerIps.includes(address))
+      .map((address) => frontend('ExternalIP', address, port, port.port)),
     ...ofFamily(service.loadBalancerIps, family).map((address) => frontend('LoadBalancer', address, port, port.port)),
   ];
   if (port.nodePort > 0) addresses.push(frontend('NodePort', ANY_ADDRESS[family], port, port.nodePort));

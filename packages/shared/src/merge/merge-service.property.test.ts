@@ -1,57 +1,96 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { ServiceEntry } from '../model/service-table.ts';
-import { endpointsOf } from './endpoints.ts';
-import { type MergeContext, mergeService } from './merge-service.ts';
+import { familyOf } from '../model/ip.ts';
+import { compareRouteBackends } from '../model/routes.ts';
+import { frontendId, type ServiceExplanation } from '../model/service-table.ts';
+import { explainService } from './explain-service.ts';
+import { mergeRoutes } from './merge-service.ts';
 import { naiveBackends } from './naive.fixture.ts';
-import { anyWorld, EAST, KEY, type World } from './world.fixture.ts';
+import { anyWorld, contextOf, factsOf, type World } from './world.fixture.ts';
 
-const CONTEXT: MergeContext = { local: EAST, node: 'node-1', scope: 'global', ownRanges: () => undefined };
-
-const merge = ({ service, slices, remotes }: World): ServiceEntry =>
-  mergeService(CONTEXT, { key: KEY, service, endpoints: endpointsOf(service, slices), remotes });
+const routes = (world: World) => mergeRoutes(contextOf(world), factsOf(world)).routes;
+const explain = (world: World): ServiceExplanation => explainService(contextOf(world), factsOf(world));
 
 const anyOrder = <T>(items: readonly T[]): fc.Arbitrary<T[]> =>
   fc.shuffledSubarray([...items], { minLength: items.length });
 
-/** The same facts, listed in another order at every level. */
+/** The same facts, listed in another order at every level at which order means nothing. */
 const shuffled = (world: World): fc.Arbitrary<World> =>
-  fc.record({
-    service: fc.constant(world.service),
-    slices: anyOrder(world.slices),
-    remotes: anyOrder(world.remotes).chain((remotes) =>
-      fc.tuple(
-        ...remotes.map((remote) =>
-          anyOrder(remote.service.backends).map((backends) => ({
-            ...remote,
-            service: { ...remote.service, backends },
-          })),
+  fc
+    .record({
+      slices: anyOrder(world.slices),
+      remotes: anyOrder(world.remotes).chain((remotes) =>
+        fc.tuple(
+          ...remotes.map((remote) =>
+            anyOrder(remote.service.backends).map((backends) => ({
+              ...remote,
+              service: { ...remote.service, backends },
+            })),
+          ),
         ),
       ),
-    ),
-  });
+    })
+    .map((parts) => ({ ...world, ...parts }));
 
-describe('mergeService() for any facts', () => {
-  it('uses the backends that a naive reading of the rules uses', () => {
+describe('the merge, for any facts', () => {
+  it('leads each frontend to the backends that a naive reading of the rules gives', () => {
     fc.assert(
       fc.property(anyWorld, (world) => {
-        for (const { frontends, decisions } of merge(world).groups) {
-          const used = decisions
-            .filter(({ verdict }) => verdict === 'selected')
-            .map(({ backend }) => `${backend.address} ${backend.port}`)
-            .sort();
-          for (const frontend of frontends) assert.deepEqual(used, naiveBackends(world, frontend, CONTEXT.node));
+        const merged = new Map(routes(world).map((route) => [frontendId(route.frontend), route]));
+        for (const { frontends } of explain(world).groups) {
+          for (const frontend of frontends) {
+            const backends = merged
+              .get(frontendId(frontend))
+              ?.backends.map(({ address, port }) => `${address} ${port}`);
+            assert.deepEqual(backends?.sort(), naiveBackends(world, frontend));
+          }
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 1500 },
     );
   });
 
-  it('gives the same entry whatever the order of clusters, slices and backends', () => {
+  it('makes routes that a datapath takes, whatever remotes say', () => {
+    fc.assert(
+      fc.property(anyWorld, (world) => {
+        for (const { frontend, backends } of routes(world)) {
+          for (const [i, backend] of backends.entries()) {
+            const next = backends[i + 1];
+            if (next) assert.ok(compareRouteBackends(backend, next) < 0);
+            assert.equal(familyOf(backend.address), familyOf(frontend.address));
+            assert.doesNotMatch(backend.address, /^::ffff:.*\./);
+          }
+        }
+      }),
+    );
+  });
+
+  it('explains exactly what it decides', () => {
+    fc.assert(
+      fc.property(anyWorld, (world) => {
+        const { programmed, groups } = explain(world);
+        const merged = new Map(routes(world).map((route) => [frontendId(route.frontend), route]));
+        for (const { frontends, decisions } of groups) {
+          const selected = decisions
+            .filter(({ verdict }) => verdict === 'selected')
+            .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id }))
+            .sort(compareRouteBackends);
+          for (const frontend of frontends) {
+            assert.deepEqual(merged.get(frontendId(frontend))?.backends, programmed ? selected : undefined);
+          }
+        }
+      }),
+    );
+  });
+
+  it('decides the same whatever the order of clusters, slices and backends', () => {
     fc.assert(
       fc.property(
         anyWorld.chain((world) => fc.tuple(fc.constant(world), shuffled(world))),
-        ([world, same]) => assert.deepEqual(merge(same), merge(world)),
+        ([world, same]) => {
+          assert.deepEqual(routes(same), routes(world));
+          assert.deepEqual(explain(same), explain(world));
+        },
       ),
       { numRuns: 500 },
     );
@@ -60,13 +99,21 @@ describe('mergeService() for any facts', () => {
   it('accounts for every backend that anybody offers', () => {
     fc.assert(
       fc.property(anyWorld, (world) => {
-        const entry = merge(world);
-        const listed = [...entry.groups.flatMap(({ decisions }) => decisions), ...entry.unmatched];
-        const seen = new Set(listed.map(({ backend }) => `${backend.cluster.name} ${backend.address} ${backend.port}`));
-        for (const { cluster, service } of world.remotes) {
-          for (const { address, ports } of service.backends) {
-            for (const { port } of ports) assert.ok(seen.has(`${cluster.name} ${address} ${port}`));
-          }
+        const explained = explain(world);
+        const listed = [...explained.groups.flatMap(({ decisions }) => decisions), ...explained.unmatched];
+        const seen = new Set(
+          listed.map(
+            ({ backend: { cluster, address, port, protocol } }) => `${cluster.id} ${address} ${port}/${protocol}`,
+          ),
+        );
+        const offered = [
+          ...factsOf(world).endpoints.map((each) => ({ id: 1, ...each })),
+          ...world.remotes.flatMap(({ cluster, service }) =>
+            service.backends.map((each) => ({ id: cluster.id, ...each })),
+          ),
+        ];
+        for (const { id, address, ports } of offered) {
+          for (const { port, protocol } of ports) assert.ok(seen.has(`${id} ${address} ${port}/${protocol}`));
         }
         for (const { detail } of listed) assert.notEqual(detail, '');
       }),

@@ -1,20 +1,33 @@
 import assert from 'node:assert/strict';
 import { cidr, ip, prefixMatcher } from '../model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fixture.ts';
-import type { LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
-import type { ServiceEntry } from '../model/service-table.ts';
-import { type MergeContext, mergeService, type ServiceScope } from './merge-service.ts';
+import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
+import type { ServiceExplanation, ServiceFacts } from '../model/service-table.ts';
+import { explainService } from './explain-service.ts';
+import { isProgrammed, type MergeContext, mergeRoutes, type ServiceScope } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 
 const [, WEST] = REMOTES as [never, (typeof REMOTES)[number]];
 const CONTEXT: MergeContext = {
   local: EAST,
   node: 'node-1',
+  zone: 'a',
   scope: 'global',
   ownRanges: prefixMatcher([cidr('10.1.0.0/16')]),
+  remotePerFrontend: 100,
 };
 
 const service = (fields: Partial<LocalService> = {}): LocalService => sampleService(KEY, fields);
+
+const facts = (fields: Partial<ServiceFacts> = {}): ServiceFacts => ({
+  key: KEY,
+  service: service(),
+  takesPart: true,
+  endpoints: [],
+  remotes: [],
+  refusedFrontends: new Map(),
+  ...fields,
+});
 
 const west = (
   addresses: readonly string[],
@@ -30,22 +43,19 @@ const west = (
       ports: [{ name: 'http', protocol: 'TCP', port: 9090 }],
       zone: 'w',
     })),
-    origin: { source: 'etcd', revision: '3', at: 0 },
     ...fields,
   },
 });
 
 /** `cluster address port: verdict` for every backend, those of groups first. */
-const verdicts = ({ groups, unmatched }: ServiceEntry): readonly string[] =>
+const verdicts = ({ groups, unmatched }: ServiceExplanation): readonly string[] =>
   [...groups.flatMap(({ decisions }) => decisions), ...unmatched].map(
     ({ backend: { cluster, address, port }, verdict }) => `${cluster.name} ${address} ${port}: ${verdict}`,
   );
 
-interface Case {
+interface Case extends Partial<Omit<ServiceFacts, 'service'>> {
   readonly name: string;
   readonly service?: LocalService | undefined;
-  readonly endpoints?: readonly LocalEndpoint[];
-  readonly remotes?: readonly RemoteContribution[];
   readonly expected: readonly string[];
 }
 
@@ -81,6 +91,14 @@ const CASES: readonly Case[] = [
     expected: ['west 10.2.0.1 9090: no-local-service'],
   },
   {
+    name: 'leaves remote backends out while the namespace does not take part',
+    takesPart: false,
+    service: service({ affinity: 'remote' }),
+    endpoints: [sampleEndpoint('10.1.0.1')],
+    remotes: [west(['10.2.0.1'])],
+    expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: namespace'],
+  },
+  {
     name: 'affinity local ignores healthy remotes',
     service: service({ affinity: 'local' }),
     endpoints: [sampleEndpoint('10.1.0.1')],
@@ -112,6 +130,18 @@ const CASES: readonly Case[] = [
     expected: ['east 10.1.0.1 8080: affinity', 'west 10.2.0.1 9090: selected'],
   },
   {
+    name: 'affinity remote takes active locals before remotes that are all terminating',
+    service: service({ affinity: 'remote' }),
+    endpoints: [sampleEndpoint('10.1.0.1')],
+    remotes: [west(['10.2.0.1'], { terminating: true })],
+    expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: terminating'],
+  },
+  {
+    name: 'uses the last pods of another cluster, which are terminating, while nobody else has any',
+    remotes: [west(['10.2.0.1'], { terminating: true })],
+    expected: ['west 10.2.0.1 9090: selected'],
+  },
+  {
     name: 'ignores affinity when the Service is not global',
     service: service({ global: false, affinity: 'remote' }),
     endpoints: [sampleEndpoint('10.1.0.1')],
@@ -133,6 +163,69 @@ const CASES: readonly Case[] = [
       'west 169.254.169.254 9090: refused-address',
       'west 224.0.0.1 9090: refused-address',
     ],
+  },
+  {
+    name: 'refuses IPv4-mapped addresses whoever offers them, and nothing beside them',
+    service: service({ clusterIps: ['10.96.0.1', 'fd00:96::1'].map(ip) }),
+    endpoints: [sampleEndpoint('::ffff:10.1.0.5'), sampleEndpoint('fd00::1')],
+    remotes: [west(['::ffff:203.0.113.7', 'fd00:2::1'])],
+    expected: [
+      'east ::ffff:10.1.0.5 8080: refused-address',
+      'east fd00::1 8080: selected',
+      'west ::ffff:203.0.113.7 9090: refused-address',
+      'west fd00:2::1 9090: selected',
+    ],
+  },
+  {
+    name: 'takes an endpoint for an address, ports and conditions of its own',
+    service: service({ ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }] }),
+    endpoints: [
+      sampleEndpoint('10.1.0.1', { ports: [{ name: 'http', protocol: 'TCP', port: 8080 }], ready: true }),
+      sampleEndpoint('10.1.0.1', {
+        ports: [{ name: 'http', protocol: 'TCP', port: 9090 }],
+        ready: false,
+        serving: false,
+      }),
+    ],
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.1 9090: unready'],
+  },
+  {
+    name: 'believes the better of two words about one place',
+    endpoints: [sampleEndpoint('10.1.0.1', { ready: false, serving: false }), sampleEndpoint('10.1.0.1')],
+    expected: ['east 10.1.0.1 8080: selected'],
+  },
+  {
+    name: 'keeps to the zone that hints give, and only locally',
+    endpoints: [
+      sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }),
+      sampleEndpoint('10.1.0.2', { zoneHints: ['b'] }),
+      sampleEndpoint('10.1.0.3', { ready: false, serving: false }),
+    ],
+    remotes: [west(['10.2.0.1'])],
+    expected: [
+      'east 10.1.0.1 8080: selected',
+      'east 10.1.0.2 8080: topology',
+      'east 10.1.0.3 8080: unready',
+      'west 10.2.0.1 9090: selected',
+    ],
+  },
+  {
+    name: 'keeps to the node before the zone',
+    endpoints: [
+      sampleEndpoint('10.1.0.1', { zoneHints: ['a'], nodeHints: ['node-2'] }),
+      sampleEndpoint('10.1.0.2', { zoneHints: ['b'], nodeHints: ['node-1'] }),
+    ],
+    expected: ['east 10.1.0.1 8080: topology', 'east 10.1.0.2 8080: selected'],
+  },
+  {
+    name: 'follows no hints that a ready endpoint lacks, or that mean others only',
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['b'] }), sampleEndpoint('10.1.0.2')],
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
+  },
+  {
+    name: 'takes no more of one cluster than its allowance, the first in order',
+    remotes: [{ ...west(['10.2.0.3', '10.2.0.1', '10.2.0.2']), allowance: 2 }],
+    expected: ['west 10.2.0.1 9090: selected', 'west 10.2.0.2 9090: selected', 'west 10.2.0.3 9090: quota'],
   },
   {
     name: 'leaves out other families and other port names',
@@ -167,12 +260,9 @@ const CASES: readonly Case[] = [
   },
 ];
 
-describe('mergeService()', () => {
-  for (const { name, endpoints = [], remotes = [], expected, ...given } of CASES) {
-    it(name, () => {
-      const here = 'service' in given ? given.service : service();
-      assert.deepEqual(verdicts(mergeService(CONTEXT, { key: KEY, service: here, endpoints, remotes })), expected);
-    });
+describe('explainService()', () => {
+  for (const { name, expected, ...given } of CASES) {
+    it(name, () => assert.deepEqual(verdicts(explainService(CONTEXT, facts(given))), expected));
   }
 
   it('has external addresses and NodePorts only in families in which the Service has a cluster IP, as kube-proxy', () => {
@@ -183,7 +273,7 @@ describe('mergeService()', () => {
         loadBalancerIps: ['198.51.100.1', 'fd00:7::8'].map(ip),
         ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
       });
-      const { groups } = mergeService(CONTEXT, { key: KEY, service: here, endpoints: [], remotes: [] });
+      const { groups } = explainService(CONTEXT, facts({ service: here }));
       return groups.flatMap(({ frontends }) => frontends.map(({ address }) => address));
     };
     assert.deepEqual(reached('10.96.0.1'), ['10.96.0.1', '192.0.2.7', '198.51.100.1', '0.0.0.0']);
@@ -197,7 +287,7 @@ describe('mergeService()', () => {
       ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
     });
     const endpoints = [sampleEndpoint('10.1.0.2', { node: 'node-2' })];
-    const { groups } = mergeService(CONTEXT, { key: KEY, service: here, endpoints, remotes: [] });
+    const { groups } = explainService(CONTEXT, facts({ service: here, endpoints }));
     assert.deepEqual(
       groups.map(({ frontends, decisions }) => [
         frontends.map(({ kind }) => kind),
@@ -211,26 +301,99 @@ describe('mergeService()', () => {
   });
 
   it('programs global Services beside kube-proxy, and all in its place', () => {
-    const programmed = (scope: ServiceScope, global: boolean) =>
-      mergeService({ ...CONTEXT, scope }, { key: KEY, service: service({ global }), endpoints: [], remotes: [] })
-        .programmed;
+    const programmed = (scope: ServiceScope, global: boolean, takesPart = true) =>
+      isProgrammed({ scope }, facts({ service: service({ global }), takesPart }));
     assert.deepEqual(
-      [programmed('global', true), programmed('global', false), programmed('all', false)],
-      [true, false, true],
+      [programmed('global', true), programmed('global', true, false), programmed('global', false)],
+      [true, false, false],
     );
+    assert.deepEqual([programmed('all', false), programmed('all', true, false)], [true, true]);
+  });
+
+  it('leaves out frontends that are refused, and says why', () => {
+    const here = facts({
+      service: service({ externalIps: [ip('192.0.2.7')] }),
+      refusedFrontends: new Map([['192.0.2.7:80/TCP', 'shop/till has it']]),
+    });
+    assert.deepEqual(
+      mergeRoutes(CONTEXT, here).routes.map(({ frontend }) => frontend.address),
+      ['10.96.0.1'],
+    );
+    const [group] = explainService(CONTEXT, here).groups;
+    assert.deepEqual(
+      group?.refused.map(({ frontend, reason }) => [frontend.address, reason]),
+      [['192.0.2.7', 'shop/till has it']],
+    );
+  });
+
+  it('says how much each cluster wants in use, whatever it may', () => {
+    const remotes = [{ ...west(['10.2.0.1', '10.2.0.2', '10.2.0.3']), allowance: 0 }];
+    const wanted = (remotePerFrontend: number) =>
+      mergeRoutes({ ...CONTEXT, remotePerFrontend }, facts({ remotes })).wanted.get(WEST.name);
+    assert.deepEqual([wanted(100), wanted(2)], [3, 2]);
   });
 
   it('collects several names of one target port into one backend', () => {
     const ports = ['web', 'http', ''].map((name) => ({ name, protocol: 'TCP' as const, port: 8080 }));
-    const { groups } = mergeService(CONTEXT, {
-      key: KEY,
-      service: service(),
-      endpoints: [sampleEndpoint('10.1.0.1', { ports })],
-      remotes: [],
-    });
+    const { groups } = explainService(CONTEXT, facts({ endpoints: [sampleEndpoint('10.1.0.1', { ports })] }));
     assert.deepEqual(
       groups[0]?.decisions.map(({ backend }) => backend.portNames),
       [['http', 'web']],
     );
+  });
+});
+
+/** docs/compatibility.md has this table: what a port here takes of a port elsewhere. */
+const PORTS: readonly {
+  readonly here: string;
+  readonly there: string;
+  /** Under which number the other cluster reaches its Service at that port; 0: it says nothing (headless). */
+  readonly number: number;
+  readonly meet: boolean;
+}[] = [
+  { here: 'http', there: 'http', number: 80, meet: true },
+  { here: 'http', there: 'http', number: 8000, meet: true },
+  { here: 'http', there: 'web', number: 80, meet: false },
+  { here: 'http', there: '', number: 80, meet: true },
+  { here: 'http', there: '', number: 8000, meet: false },
+  { here: 'http', there: '', number: 0, meet: false },
+  { here: '', there: 'http', number: 80, meet: true },
+  { here: '', there: 'http', number: 8000, meet: false },
+  { here: '', there: 'http', number: 0, meet: false },
+  { here: '', there: '', number: 80, meet: true },
+  { here: '', there: '', number: 8000, meet: true },
+  { here: '', there: '', number: 0, meet: true },
+];
+
+describe('ports of other clusters', () => {
+  const used = (here: string, ports: readonly BackendPort[], frontendPorts: readonly BackendPort[]): number => {
+    const own = service({ ports: [{ name: here, protocol: 'TCP', port: 80, nodePort: 0 }] });
+    const backends = [{ address: ip('10.2.0.1'), ports, zone: '' }];
+    const [route] = mergeRoutes(
+      CONTEXT,
+      facts({ service: own, remotes: [west([], { backends, frontendPorts })] }),
+    ).routes;
+    return route?.backends.length ?? 0;
+  };
+  const tcp = (name: string, port: number): BackendPort => ({ name, protocol: 'TCP', port });
+
+  for (const { here, there, number, meet } of PORTS) {
+    const title = `port ${here || '(unnamed)'} 80 here and ${there || '(unnamed)'} ${number || '(unknown)'} there`;
+    it(`${title} ${meet ? 'meet' : 'do not meet'}`, () => {
+      assert.equal(used(here, [tcp(there, 9090)], number === 0 ? [] : [tcp(there, number)]), meet ? 1 : 0);
+    });
+  }
+
+  it('never meet across protocols', () => {
+    assert.equal(used('http', [{ name: 'http', protocol: 'UDP', port: 9090 }], [tcp('http', 80)]), 0);
+    assert.equal(used('', [tcp('http', 9090)], [{ name: 'http', protocol: 'UDP', port: 80 }]), 0);
+  });
+
+  it('are matched by name only within this cluster, as kube-proxy does', () => {
+    const own = service({ ports: [{ name: '', protocol: 'TCP', port: 80, nodePort: 0 }] });
+    const endpoint = (name: string): LocalEndpoint => sampleEndpoint('10.1.0.1', { ports: [tcp(name, 8080)] });
+    const count = (name: string) =>
+      mergeRoutes(CONTEXT, facts({ service: own, endpoints: [endpoint(name)] })).routes[0]?.backends.length;
+    assert.deepEqual([count(''), count('http')], [1, 0]);
   });
 });

@@ -1,17 +1,21 @@
 /**
- * The heart: what all clusters say about one Service → what this node does about it, with a reason for every backend.
+ * The heart: what all clusters say about one Service → what this node does about it, and, for whoever asks, a reason for
+ * every backend. Both come from the same decision.
  *
  * M1. A function of its arguments alone: no clock, no randomness, no memory. Order and history do not matter.
  * M2. The local Service decides: without it, or without its `global`, other clusters' backends are listed, not used.
- * M3. Every backend that any cluster offers appears in the entry: in each group it could serve, or in `unmatched`.
+ * M3. Every backend that any cluster offers is explained: in each group it could serve, or among `unmatched`.
+ * M4. Nothing that a remote says makes a route that cannot be programmed: what is wrong with a backend, or too much,
+ *     takes out that backend and no other.
  */
-import type { ClusterIdentity } from '../model/cluster.ts';
-import { familyOf } from '../model/ip.ts';
-import type { LocalEndpoint, LocalService, RemoteContribution, ServiceKey } from '../model/service.ts';
-import type { Decision, FrontendGroup, ServiceEntry } from '../model/service-table.ts';
-import { type Candidate, candidatesOf } from './candidates.ts';
-import { type OwnRanges, refusalOf } from './eligibility.ts';
+import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
+import { familyOf, type IpFamily } from '../model/ip.ts';
+import type { FrontendRoute } from '../model/routes.ts';
+import { frontendId, type ServiceFacts } from '../model/service-table.ts';
+import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
+import type { OwnRanges } from './eligibility.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
+import { Allowances } from './quota.ts';
 import { select } from './selection.ts';
 
 /** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
@@ -21,70 +25,72 @@ export type ServiceScope = 'global' | 'all';
 export interface MergeContext {
   readonly local: ClusterIdentity;
   readonly node: string;
+  /** Empty when unknown. */
+  readonly zone: string;
   readonly scope: ServiceScope;
   readonly ownRanges: OwnRanges;
+  /** Backends that one other cluster may have behind one frontend. */
+  readonly remotePerFrontend: number;
 }
 
-export interface MergeInput {
-  readonly key: ServiceKey;
-  readonly service: LocalService | undefined;
-  readonly endpoints: readonly LocalEndpoint[];
-  readonly remotes: readonly RemoteContribution[];
+/** One group of frontends and all that could serve it. */
+export interface DecidedGroup {
+  readonly shape: GroupShape;
+  /** By cluster, address and port. */
+  readonly candidates: readonly Candidate[];
+  readonly byAddress: readonly Candidate[];
 }
 
-export function mergeService(context: MergeContext, input: MergeInput): ServiceEntry {
-  const candidates = candidatesOf(context.local, input.endpoints, input.remotes);
-  const { key, service } = input;
-  const programmed = service !== undefined && (context.scope === 'all' || service.global);
-  if (!service) {
-    return { key, service, programmed, affinity: 'none', groups: [], unmatched: candidates.map(withoutService) };
-  }
+export interface DecidedService {
+  readonly offers: readonly Offer[];
+  readonly groups: readonly DecidedGroup[];
+  /** See `Allowances.wanted`. */
+  readonly wanted: ReadonlyMap<ClusterName, number>;
+}
 
-  const affinity = service.global ? service.affinity : 'none';
-  const offered = new Set(candidates.map(({ backend }) => familyOf(backend.address)));
-  const shapes = groupShapes(service, offered);
-  const matched = new Set<Candidate>();
-  const groups = shapes.map((shape): FrontendGroup => {
-    const members = candidates.filter((candidate) => serves(candidate, shape));
-    for (const member of members) matched.add(member);
-    const { port, family, policy, frontends } = shape;
-    const refuse = (candidate: Candidate) => refusalOf(candidate, service, context.ownRanges);
-    return { port, family, frontends, decisions: select(members, { affinity, policy, node: context.node, refuse }) };
+export const isProgrammed = ({ scope }: Pick<MergeContext, 'scope'>, { service, takesPart }: ServiceFacts): boolean =>
+  service !== undefined && (scope === 'all' || (service.global && takesPart));
+
+export function decideService(context: MergeContext, facts: ServiceFacts): DecidedService {
+  const offers = offersOf(context.local, facts.endpoints, facts.remotes);
+  const allowances = new Allowances(context.remotePerFrontend);
+  const shapes = facts.service ? groupShapes(facts.service, offeredFamilies(facts)) : [];
+  const groups = shapes.map((shape): DecidedGroup => {
+    const candidates = candidatesOf(offers, shape, context.node);
+    return { shape, candidates, byAddress: select(candidates, facts, shape.policy, context, allowances) };
   });
-  const families = new Set(shapes.map(({ family }) => family));
-  const unmatched = candidates
-    .filter((candidate) => !matched.has(candidate))
-    .map((candidate) => withoutFrontend(candidate, families.has(familyOf(candidate.backend.address))));
-  return { key, service, programmed, affinity, groups, unmatched };
+  return { offers, groups, wanted: allowances.wanted };
 }
 
-/** A frontend without a port name takes every port of its protocol; there is only one such frontend in a Service. */
-function serves({ backend }: Candidate, { port, family }: GroupShape): boolean {
-  return (
-    backend.protocol === port.protocol &&
-    familyOf(backend.address) === family &&
-    (port.name === '' || backend.portNames.includes(port.name))
-  );
+/** A headless Service is explained by what it has. */
+function offeredFamilies({ service, endpoints, remotes }: ServiceFacts): ReadonlySet<IpFamily> {
+  const families = new Set<IpFamily>();
+  if (service?.clusterIps.length !== 0) return families;
+  for (const { address } of endpoints) families.add(familyOf(address));
+  for (const remote of remotes) for (const { address } of remote.service.backends) families.add(familyOf(address));
+  return families;
 }
 
-const withoutService = ({ backend, local }: Candidate): Decision => ({
-  backend,
-  verdict: 'no-local-service',
-  detail: local ? 'the Service is gone' : 'no Service of this name in this cluster',
-});
+export interface MergedRoutes {
+  readonly routes: readonly FrontendRoute[];
+  readonly wanted: ReadonlyMap<ClusterName, number>;
+}
 
-function withoutFrontend({ backend }: Candidate, familyServed: boolean): Decision {
-  if (!familyServed) {
-    return {
-      backend,
-      verdict: 'address-family',
-      detail: `the Service has no IPv${familyOf(backend.address)} address here`,
-    };
-  }
-  const names = backend.portNames.length > 0 ? backend.portNames.join(', ') : 'unnamed';
-  return {
-    backend,
-    verdict: 'port-name',
-    detail: `no ${backend.protocol} port of the Service here has its name (${names})`,
-  };
+const NOTHING: MergedRoutes = { routes: [], wanted: new Map() };
+
+/** What the kernel shall do about the Service. */
+export function mergeRoutes(context: MergeContext, facts: ServiceFacts): MergedRoutes {
+  const { service, refusedFrontends } = facts;
+  if (!service || !isProgrammed(context, facts)) return NOTHING;
+  const { groups, wanted } = decideService(context, facts);
+  const routes = groups.flatMap(({ shape, byAddress }) => {
+    const frontends = shape.frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
+    if (frontends.length === 0) return [];
+    const backends = byAddress
+      .filter(({ verdict }) => verdict === 'selected')
+      .map(({ source, port, offer }) => ({ address: source.address, port, clusterId: offer.cluster.id }));
+    const { sessionAffinitySeconds } = service;
+    return frontends.map((frontend) => ({ frontend, backends, sessionAffinitySeconds }));
+  });
+  return { routes, wanted };
 }

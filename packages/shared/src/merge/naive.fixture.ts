@@ -1,73 +1,143 @@
 /**
- * The oracle: which `address:port` serve a frontend, worked out rule by rule from the reference, without a thought for
- * speed, order or explanation.
+ * The oracle: which `address port` serve a frontend, worked out from Kubernetes' rules (EndpointSlice API, kube-proxy's
+ * handling of traffic policies, terminating endpoints and hints) and from what the mesh adds to them, one after the other,
+ * without a thought for speed, order or explanation.
  */
-import { familyOf, forbiddenAsRemote } from '../model/ip.ts';
-import type { LocalEndpoint } from '../model/service.ts';
+import { cidr, cidrContains, familyOf, forbiddenAsRemote, type IpAddress } from '../model/ip.ts';
+import type { LocalService, ServicePort } from '../model/service.ts';
 import type { Frontend } from '../model/service-table.ts';
 import type { World } from './world.fixture.ts';
 
-interface Option {
-  readonly where: string;
-  readonly remote: boolean;
-  readonly active: boolean;
+interface Place {
+  readonly address: IpAddress;
+  readonly port: number;
+  /** 0 for the local cluster. */
+  readonly cluster: number;
+  readonly ready: boolean;
+  /** Terminating, and still serving. */
+  readonly draining: boolean;
+  readonly node: string;
+  readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
 }
 
-/** Sorted, as text. */
-export function naiveBackends(world: World, frontend: Frontend, node: string): readonly string[] {
-  const service = world.service;
-  if (!service) return [];
-  const number = frontend.kind === 'NodePort' ? 'nodePort' : 'port';
-  const port = service.ports.find((each) => each[number] === frontend.port && each.protocol === frontend.protocol);
-  if (!port) return [];
-  const policy = frontend.kind === 'ClusterIP' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
-  const matches = (each: { name: string; protocol: string }): boolean =>
-    each.protocol === port.protocol && (port.name === '' || each.name === port.name);
-  const options = new Map<string, Option>();
+/** Sorted, as text. Undefined: this node does not serve it. */
+export function naiveBackends(world: World, frontend: Frontend): readonly string[] | undefined {
+  const { service } = world;
+  if (!service) return undefined;
+  const inMesh = service.global && world.takesPart;
+  if (world.here.scope === 'global' && !inMesh) return undefined;
+  const port = portBehind(service, frontend);
+  if (!port) return undefined;
+  const all = [...localPlaces(world, service, port), ...(inMesh ? remotePlaces(world, port) : [])];
+  const ofFamily = all.filter(({ address }) => familyOf(address) === familyOf(frontend.address));
+  const usable = choose(withoutTwins(ofFamily), service, frontend, world, inMesh);
+  return usable.map(({ address, port: number }) => `${address} ${number}`).sort();
+}
 
-  const slices = world.slices.filter((slice) => service.clusterIps.length === 0 || !slice.headless);
-  const addresses = [...new Set(slices.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)))];
-  for (const address of addresses) {
-    const copies = [...slices]
-      .sort((a, b) => (a.key < b.key ? -1 : 1))
-      .flatMap(({ endpoints }) => endpoints.filter((each) => each.address === address));
-    const best = copies.reduce((a, b) => (score(b) > score(a) ? b : a));
-    for (const { port: target } of copies.flatMap(({ ports }) => ports).filter(matches)) {
-      const where = `${address} ${target}`;
-      const serves = best.ready || (best.serving && best.terminating);
-      // An address that stands here, serving or not, is ours: no other cluster's claim to it counts.
-      options.set(where, { where, remote: false, active: best.ready });
-      if (!serves || (policy === 'Local' && best.node !== node)) options.set(where, { ...NOTHING, where });
-    }
-  }
-  for (const { service: said } of [...world.remotes].sort((a, b) => a.cluster.id - b.cluster.id)) {
-    if (!service.global || !said.shared) continue;
-    for (const backend of said.backends) {
-      if (forbiddenAsRemote(backend.address)) continue;
-      for (const { port: target } of backend.ports.filter(matches)) {
-        const where = `${backend.address} ${target}`;
-        if (options.has(where)) continue;
-        options.set(where, policy === 'Local' ? { ...NOTHING, where } : { where, remote: true, active: true });
+function portBehind(service: LocalService, { kind, port, protocol }: Frontend): ServicePort | undefined {
+  return service.ports.find(
+    (each) => (kind === 'NodePort' ? each.nodePort : each.port) === port && each.protocol === protocol,
+  );
+}
+
+const isMapped = (address: IpAddress): boolean => /^::ffff:\d+\.\d+\.\d+\.\d+$/.test(address);
+
+/** kube-proxy: of every slice of the family, the port of this name; two words about one place: the better one. */
+function localPlaces({ slices, here }: World, service: LocalService, port: ServicePort): readonly Place[] {
+  const places = new Map<string, Place>();
+  for (const slice of [...slices].sort((a, b) => (a.key < b.key ? -1 : 1))) {
+    if (slice.headless && service.clusterIps.length > 0) continue;
+    for (const { ports, address, ready, serving, terminating, node, zoneHints, nodeHints } of slice.endpoints) {
+      for (const { name, protocol, port: number } of ports) {
+        if (name !== port.name || protocol !== port.protocol || isMapped(address)) continue;
+        const draining = !ready && serving && terminating;
+        const place = { address, port: number, cluster: 0, ready, draining, node, zoneHints, nodeHints, serving };
+        const worth = (it: Place & { serving?: boolean }) =>
+          (it.ready ? 4 : 0) + (it.serving ? 2 : 0) + (it.node === here.node ? 1 : 0);
+        const known = places.get(`${address} ${number}`);
+        if (!known || worth(place) > worth(known)) places.set(`${address} ${number}`, place);
       }
     }
   }
-  const inFamily = [...options.values()].filter(
-    (option) => option !== NOTHING && option.where.includes(':') === (familyOf(frontend.address) === 6),
-  );
-  const usable = inFamily.filter((option) => !('nothing' in option));
-  const pool = preferred(usable, service.global ? service.affinity : 'none');
-  const active = pool.filter((option) => option.active);
-  return (active.length > 0 ? active : pool).map((option) => option.where).sort();
+  return [...places.values()];
 }
 
-const NOTHING = { where: '', remote: false, active: false, nothing: true } as const;
+function remotePlaces({ remotes, ownRange }: World, port: ServicePort): readonly Place[] {
+  return remotes.flatMap(({ cluster, service }) => {
+    if (!service.shared) return [];
+    // Where exactly one side has no name, the number decides under which the other cluster reaches its Service.
+    const meets = (name: string): boolean =>
+      name === port.name ||
+      ((name === '') !== (port.name === '') &&
+        service.frontendPorts.some(
+          (there) => there.name === name && there.protocol === port.protocol && there.port === port.port,
+        ));
+    const allowed = (address: IpAddress): boolean =>
+      !isMapped(address) &&
+      forbiddenAsRemote(address) === undefined &&
+      !(ownRange !== undefined && cidrContains(cidr(ownRange), address));
+    return service.backends
+      .filter(({ address }) => allowed(address))
+      .flatMap(({ address, ports }) => {
+        const numbers = ports.filter((each) => each.protocol === port.protocol && meets(each.name));
+        return [...new Set(numbers.map((each) => each.port))].map((number) => ({
+          address,
+          port: number,
+          cluster: cluster.id,
+          ready: !service.terminating,
+          draining: service.terminating,
+          node: '',
+          zoneHints: [],
+          nodeHints: [],
+        }));
+      });
+  });
+}
 
-const score = (endpoint: LocalEndpoint): number => Number(endpoint.ready) * 2 + Number(endpoint.serving);
+/** One place belongs to one cluster: to this one if it is here at all, else to the lowest id. */
+const withoutTwins = (places: readonly Place[]): readonly Place[] =>
+  places.filter(
+    (place) =>
+      !places.some(
+        (other) => other.address === place.address && other.port === place.port && other.cluster < place.cluster,
+      ),
+  );
 
-function preferred(options: readonly Option[], affinity: string): readonly Option[] {
-  const locals = options.filter((option) => !option.remote);
-  const remotes = options.filter((option) => option.remote);
-  if (affinity === 'local') return locals.some((option) => option.active) || remotes.length === 0 ? locals : options;
-  if (affinity === 'remote') return remotes.length > 0 ? remotes : locals;
-  return options;
+function choose(
+  places: readonly Place[],
+  service: LocalService,
+  frontend: Frontend,
+  { here, remotePerFrontend }: World,
+  inMesh: boolean,
+): readonly Place[] {
+  const policy = frontend.kind === 'ClusterIP' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
+  const reachable = policy === 'Local' ? places.filter(({ node }) => node === here.node) : places;
+  const local = reachable.filter(({ cluster }) => cluster === 0);
+  const remote = reachable.filter(({ cluster }) => cluster !== 0);
+  const anyReady = (some: readonly Place[]): boolean => some.some(({ ready }) => ready);
+  const affinity = inMesh ? service.affinity : 'none';
+  let pool = reachable;
+  if (affinity === 'local' && anyReady(local)) pool = local;
+  if (affinity === 'remote' && anyReady(remote)) pool = remote;
+  let chosen: readonly Place[] = pool.filter(({ ready }) => ready);
+  if (chosen.length === 0) chosen = pool.filter(({ draining }) => draining);
+  else if (policy === 'Cluster') chosen = hinted(chosen, here);
+  return inQuota(chosen, remotePerFrontend);
+}
+
+/** kube-proxy's topologyModeFromHints, over the ready endpoints of this cluster. */
+function hinted(ready: readonly Place[], { node, zone }: World['here']): readonly Place[] {
+  const local = ready.filter(({ cluster }) => cluster === 0);
+  const narrow = (hints: 'nodeHints' | 'zoneHints', name: string): readonly Place[] | undefined =>
+    local.length > 0 && local.every((it) => it[hints].length > 0) && local.some((it) => it[hints].includes(name))
+      ? ready.filter((it) => it.cluster !== 0 || it[hints].includes(name))
+      : undefined;
+  return narrow('nodeHints', node) ?? narrow('zoneHints', zone) ?? ready;
+}
+
+function inQuota(places: readonly Place[], limit: number): readonly Place[] {
+  const earlier = (a: Place, b: Place): boolean =>
+    a.cluster === b.cluster && (a.address < b.address || (a.address === b.address && a.port < b.port));
+  return places.filter((it) => it.cluster === 0 || places.filter((other) => earlier(other, it)).length < limit);
 }

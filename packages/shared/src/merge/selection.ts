@@ -1,98 +1,113 @@
 /**
- * Which of the backends that could serve a group of frontends do serve it.
+ * Which of the backends that could serve a group of frontends do serve it: rule after rule, each of which takes some out.
  *
  * Affinity follows Cilium's selectbackends.go (1.20): "local" uses remotes only while no local backend is active,
- * "remote" uses locals only while there is no remote one. Terminating backends that still serve are used only while
- * nothing else is left (KEP-1669).
+ * "remote" uses locals only while no remote one is. Terminating backends that still serve are used only while nothing
+ * else is left (KEP-1669). Hints keep local traffic where the EndpointSlice controller wants it (KEP-2433, KEP-3015), as
+ * kube-proxy reads them; they say nothing about other clusters.
  */
-import { assertNever } from '../model/result.ts';
-import type { Affinity, TrafficPolicy } from '../model/service.ts';
-import type { Decision } from '../model/service-table.ts';
-import type { Candidate } from './candidates.ts';
-import type { Refusal } from './eligibility.ts';
+import type { LocalEndpoint, TrafficPolicy } from '../model/service.ts';
+import type { ServiceFacts } from '../model/service-table.ts';
+import { type Candidate, compareCandidates, isSamePlace } from './candidates.ts';
+import { addressRefusal, offerRefusal } from './eligibility.ts';
+import type { MergeContext } from './merge-service.ts';
+import type { Allowances } from './quota.ts';
 
-export interface SelectionRules {
-  readonly affinity: Affinity;
-  readonly policy: TrafficPolicy;
-  /** The node that asks, for policy Local. */
-  readonly node: string;
-  readonly refuse: (candidate: Candidate) => Refusal | undefined;
+/** Writes a verdict into every candidate; answers with them in the order of their addresses. */
+export function select(
+  candidates: readonly Candidate[],
+  facts: ServiceFacts,
+  policy: TrafficPolicy,
+  context: MergeContext,
+  allowances: Allowances,
+): readonly Candidate[] {
+  refuse(candidates, facts, context);
+  const byAddress = [...candidates].sort(compareCandidates);
+  refuseDuplicates(byAddress);
+  for (const candidate of candidates) {
+    if (candidate.verdict !== 'selected') continue;
+    if (policy === 'Local' && !isOn(candidate, context.node)) candidate.verdict = 'traffic-policy';
+    else if (candidate.state === 'unready') candidate.verdict = 'unready';
+  }
+  prefer(candidates, facts);
+  if (policy === 'Cluster') followHints(candidates, context);
+  allowances.limit(candidates);
+  return byAddress;
 }
 
-/** `candidates` in their fixed order; the decisions come in the same order. */
-export function select(candidates: readonly Candidate[], rules: SelectionRules): readonly Decision[] {
-  const duplicate = duplicateRule();
-  const judged = candidates.map((candidate) => ({
-    candidate,
-    refusal:
-      rules.refuse(candidate) ?? duplicate(candidate) ?? policyRule(candidate, rules) ?? readinessRule(candidate),
-  }));
-  const usable = judged.filter(({ refusal }) => !refusal).map(({ candidate }) => candidate);
-  const choose = choice(usable, rules.affinity);
-  return judged.map(({ candidate, refusal }) => ({ backend: candidate.backend, ...(refusal ?? choose(candidate)) }));
-}
-
-/** Two clusters with overlapping pod ranges can offer the same address: the first in order has it. */
-function duplicateRule(): (candidate: Candidate) => Refusal | undefined {
-  const owners = new Map<string, string>();
-  return ({ backend }) => {
-    const key = `${backend.address} ${backend.port}`;
-    const owner = owners.get(key);
-    owners.set(key, owner ?? backend.cluster.name);
-    return owner === undefined
-      ? undefined
-      : { verdict: 'duplicate', detail: `cluster ${owner} offers the same address and port` };
-  };
-}
-
-function policyRule({ backend }: Candidate, { policy, node }: SelectionRules): Refusal | undefined {
-  return policy === 'Local' && backend.node !== node
-    ? { verdict: 'traffic-policy', detail: 'traffic policy Local: not on this node' }
-    : undefined;
-}
-
-function readinessRule({ backend }: Candidate): Refusal | undefined {
-  return backend.state === 'unready' ? { verdict: 'unready', detail: 'its endpoint is not ready' } : undefined;
-}
-
-type Verdict = Pick<Decision, 'verdict' | 'detail'>;
-
-/** The second step, over those that no rule refused: affinity, then active before terminating. */
-function choice(usable: readonly Candidate[], affinity: Affinity): (candidate: Candidate) => Verdict {
-  const pool = poolOf(usable, affinity);
-  const inPool = ({ local }: Candidate): boolean => (local ? pool.locals : pool.remotes);
-  const anyActive = usable.some((candidate) => inPool(candidate) && candidate.backend.state === 'active');
-  return (candidate) => {
-    if (!inPool(candidate)) {
-      return { verdict: 'affinity', detail: `affinity ${affinity}: a ${affinity} backend is available` };
+function refuse(candidates: readonly Candidate[], facts: ServiceFacts, { ownRanges }: MergeContext): void {
+  let offer: Candidate['offer'] | undefined;
+  let refusal: Candidate['verdict'] | undefined;
+  for (const candidate of candidates) {
+    if (candidate.offer !== offer) {
+      offer = candidate.offer;
+      refusal = offerRefusal(offer, facts);
     }
-    if (candidate.backend.state === 'active') return { verdict: 'selected', detail: whyUsed(candidate, affinity) };
-    return anyActive
-      ? { verdict: 'terminating', detail: 'terminating, and others are active' }
-      : { verdict: 'selected', detail: 'terminating, but nothing else is left' };
-  };
-}
-
-function poolOf(usable: readonly Candidate[], affinity: Affinity): { locals: boolean; remotes: boolean } {
-  const anyRemote = usable.some(({ local }) => !local);
-  const activeLocal = usable.some(({ local, backend }) => local && backend.state === 'active');
-  switch (affinity) {
-    case 'none':
-      return { locals: true, remotes: true };
-    case 'local':
-      return { locals: true, remotes: !activeLocal };
-    case 'remote':
-      return { locals: !anyRemote, remotes: true };
-    default:
-      return assertNever(affinity);
+    if (refusal) candidate.verdict = refusal;
+    else if (addressRefusal(candidate.source.address, candidate.offer.local, ownRanges)) {
+      candidate.verdict = 'refused-address';
+    }
   }
 }
 
-function whyUsed({ local, backend }: Candidate, affinity: Affinity): string {
-  const used = backend.stale ? 'in use as last heard' : 'in use';
-  if (affinity === 'none') return used;
-  const preferred = (affinity === 'local') === local;
-  return preferred
-    ? `${used}; affinity ${affinity}`
-    : `${used}; affinity ${affinity}, but no ${affinity} backend is available`;
+/** Two clusters with overlapping pod ranges can offer the same address: the first in order has it. */
+function refuseDuplicates(byAddress: readonly Candidate[]): void {
+  let owner: Candidate | undefined;
+  for (const candidate of byAddress) {
+    if (candidate.verdict !== 'selected') continue;
+    if (owner && isSamePlace(owner, candidate)) candidate.verdict = 'duplicate';
+    else owner = candidate;
+  }
+}
+
+const isOn = ({ source }: Candidate, node: string): boolean => 'node' in source && source.node === node;
+
+/** Affinity, then active before terminating. */
+function prefer(candidates: readonly Candidate[], facts: ServiceFacts): void {
+  const affinity = affinityOf(facts);
+  let [local, remote] = [false, false];
+  for (const { verdict, state, offer } of candidates) {
+    if (verdict !== 'selected' || state !== 'active') continue;
+    if (offer.local) local = true;
+    else remote = true;
+  }
+  const leftOut = { local: affinity === 'remote' && remote, remote: affinity === 'local' && local };
+  const anyActive = (local && !leftOut.local) || (remote && !leftOut.remote);
+  for (const candidate of candidates) {
+    if (candidate.verdict !== 'selected') continue;
+    if (candidate.offer.local ? leftOut.local : leftOut.remote) candidate.verdict = 'affinity';
+    else if (anyActive && candidate.state !== 'active') candidate.verdict = 'terminating';
+  }
+}
+
+/** That of a Service which takes part in the mesh. */
+export const affinityOf = ({ service, takesPart }: ServiceFacts) =>
+  service?.global && takesPart ? service.affinity : 'none';
+
+/** Hints count when every ready endpoint has them and one is meant for here: node before zone. */
+function followHints(candidates: readonly Candidate[], { node, zone }: MergeContext): void {
+  const ready = candidates.filter(
+    ({ offer, state, verdict }) => offer.local && state === 'active' && verdict === 'selected',
+  );
+  const isMeant = hintRule(
+    ready.map(({ source }) => source as LocalEndpoint),
+    node,
+    zone,
+  );
+  if (!isMeant) return;
+  for (const candidate of ready) if (!isMeant(candidate.source as LocalEndpoint)) candidate.verdict = 'topology';
+}
+
+type HintRule = (endpoint: LocalEndpoint) => boolean;
+
+function hintRule(ready: readonly LocalEndpoint[], node: string, zone: string): HintRule | undefined {
+  const rules: readonly (readonly [keyof LocalEndpoint & ('nodeHints' | 'zoneHints'), string])[] = [
+    ['nodeHints', node],
+    ['zoneHints', zone],
+  ];
+  for (const [hints, here] of rules) {
+    const isMeant: HintRule = (endpoint) => endpoint[hints].includes(here);
+    if (ready.every((endpoint) => endpoint[hints].length > 0) && ready.some(isMeant)) return isMeant;
+  }
+  return undefined;
 }

@@ -1,7 +1,7 @@
 /** Small random worlds for property tests: few addresses, ports and names, so that they collide often. */
 import fc from 'fast-check';
 import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
-import { type IpAddress, ip } from '../model/ip.ts';
+import { cidr, type IpAddress, ip, prefixMatcher } from '../model/ip.ts';
 import {
   type BackendPort,
   type LocalEndpoint,
@@ -11,6 +11,9 @@ import {
   type RemoteContribution,
   serviceKey,
 } from '../model/service.ts';
+import type { ServiceFacts } from '../model/service-table.ts';
+import { endpointsOf } from './endpoints.ts';
+import type { MergeContext, ServiceScope } from './merge-service.ts';
 
 export const KEY = serviceKey('shop', 'cart');
 export const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
@@ -23,11 +26,32 @@ export interface World {
   readonly service: LocalService | undefined;
   readonly slices: readonly LocalEndpointSlice[];
   readonly remotes: readonly RemoteContribution[];
+  readonly takesPart: boolean;
+  readonly here: { readonly node: string; readonly zone: string; readonly scope: ServiceScope };
+  /** Text of a prefix, or none. */
+  readonly ownRange: string | undefined;
+  readonly remotePerFrontend: number;
 }
+
+export const contextOf = ({ here, ownRange, remotePerFrontend }: World): MergeContext => ({
+  local: EAST,
+  ...here,
+  ownRanges: prefixMatcher(ownRange === undefined ? [] : [cidr(ownRange)]),
+  remotePerFrontend,
+});
+
+export const factsOf = ({ service, slices, remotes, takesPart }: World): ServiceFacts => ({
+  key: KEY,
+  service,
+  takesPart,
+  endpoints: endpointsOf(service, slices),
+  remotes,
+  refusedFrontends: new Map(),
+});
 
 const ORIGIN = { source: 'kubernetes', revision: '1', at: 0 } as const;
 const address: fc.Arbitrary<IpAddress> = fc
-  .constantFrom('10.1.0.1', '10.1.0.2', '10.1.0.10', '127.0.0.1', 'fd00::1', 'fd00::2')
+  .constantFrom('10.1.0.1', '10.1.0.2', '10.1.0.10', '10.9.0.1', '127.0.0.1', '::ffff:10.1.0.1', 'fd00::1', 'fd00::2')
   .map(ip);
 const protocol = fc.constantFrom('TCP' as const, 'UDP' as const);
 const portName = fc.constantFrom('', 'http', 'metrics');
@@ -39,7 +63,7 @@ const policy = fc.constantFrom('Cluster' as const, 'Local' as const);
 
 export const anyService: fc.Arbitrary<LocalService> = fc.record({
   key: fc.constant(KEY),
-  uid: fc.constant('uid'),
+  uid: fc.constantFrom('one', 'two'),
   createdAt: fc.constant(''),
   global: fc.boolean(),
   shared: fc.boolean(),
@@ -72,8 +96,8 @@ const endpoint: fc.Arbitrary<LocalEndpoint> = fc.record({
   terminating: fc.boolean(),
   node: fc.constantFrom('node-1', 'node-2'),
   zone: fc.constant('z'),
-  zoneHints: fc.constant([]),
-  nodeHints: fc.constant([]),
+  zoneHints: fc.constantFrom([], ['a'], ['a', 'b'], ['b']),
+  nodeHints: fc.constantFrom([], [], ['node-1'], ['node-2']),
   hostname: fc.constant(''),
   origin: fc.constant(ORIGIN),
 });
@@ -82,7 +106,8 @@ export const anySlice: fc.Arbitrary<LocalEndpointSlice> = fc.record({
   key: fc.constantFrom('shop/cart-a', 'shop/cart-b'),
   service: fc.constant(KEY),
   headless: fc.boolean(),
-  endpoints: fc.uniqueArray(endpoint, { maxLength: 4, selector: (each) => each.address }),
+  // Pods on one host's network share its address.
+  endpoints: fc.array(endpoint, { maxLength: 4 }),
 });
 
 const remoteBackend: fc.Arbitrary<RemoteBackend> = fc.record({
@@ -98,8 +123,8 @@ export const anyRemote = (cluster: ClusterIdentity): fc.Arbitrary<RemoteContribu
     service: fc.record({
       key: fc.constant(KEY),
       shared: fc.boolean(),
-      terminating: fc.constant(false),
-      frontendPorts: fc.constant([]),
+      terminating: fc.boolean(),
+      frontendPorts: fc.array(fc.record({ name: portName, protocol, port: fc.constantFrom(80, 90) }), { maxLength: 2 }),
       backends: fc.uniqueArray(remoteBackend, { maxLength: 4, selector: (each) => each.address }),
       origin: fc.constant({ source: 'etcd' as const, revision: '7', at: 0 }),
     }),
@@ -111,4 +136,12 @@ export const anyWorld: fc.Arbitrary<World> = fc.record({
   remotes: fc
     .tuple(...REMOTES.map((cluster) => fc.option(anyRemote(cluster), { nil: undefined })))
     .map((remotes) => remotes.filter((remote) => remote !== undefined)),
+  takesPart: fc.boolean(),
+  here: fc.record({
+    node: fc.constant('node-1'),
+    zone: fc.constantFrom('', 'a'),
+    scope: fc.constantFrom('global' as const, 'all' as const),
+  }),
+  ownRange: fc.constantFrom(undefined, '10.9.0.0/16', 'fd00::2/128'),
+  remotePerFrontend: fc.constantFrom(1, 2, 100),
 });

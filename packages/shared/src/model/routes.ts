@@ -1,6 +1,6 @@
 /** What the kernel is asked to do: addresses in, addresses out. Only what was decided, not why. */
-import { compareIps, type IpAddress } from './ip.ts';
-import type { ServiceKey } from './service.ts';
+import type { IpAddress } from './ip.ts';
+import { compareText } from './order.ts';
 import type { Frontend } from './service-table.ts';
 
 export interface RouteBackend {
@@ -10,20 +10,40 @@ export interface RouteBackend {
   readonly clusterId: number;
 }
 
-/** The order of `Route.backends`: by address, then port. Two backends that compare equal are duplicates. */
+/** The order of `FrontendRoute.backends`: by the text of the address, then port. Two that compare equal are duplicates. */
 export const compareRouteBackends = (a: RouteBackend, b: RouteBackend): number =>
-  compareIps(a.address, b.address) || a.port - b.port;
+  compareText(a.address, b.address) || a.port - b.port;
 
-/** Frontends of one family and protocol that share the same backends. */
-export interface Route {
-  readonly frontends: readonly Frontend[];
-  /** Sorted by `compareRouteBackends`, without duplicates. None: connections are refused at once. */
+/** One frontend and where it leads. */
+export interface FrontendRoute {
+  readonly frontend: Frontend;
+  /**
+   * Of the frontend's family, sorted by `compareRouteBackends`, without duplicates, at most `MOST_BACKENDS`. None:
+   * connections are refused at once. Frontends with the same choice share one array.
+   */
   readonly backends: readonly RouteBackend[];
   /** ClientIP affinity in seconds; 0 when off. */
   readonly sessionAffinitySeconds: number;
 }
 
-export type ServiceRoutes = readonly Route[];
-export type Routes = ReadonlyMap<ServiceKey, ServiceRoutes>;
-/** Services to be set; `undefined` where they are to be removed. */
-export type RouteChanges = ReadonlyMap<ServiceKey, ServiceRoutes | undefined>;
+/** How many backends one frontend may have: what the smaller of the two datapaths takes. */
+export const MOST_BACKENDS = 32_767;
+
+/** By `frontendId`. */
+export type Routes = ReadonlyMap<string, FrontendRoute>;
+/** `undefined` where a frontend is to be removed. */
+export type RouteChanges = ReadonlyMap<string, FrontendRoute | undefined>;
+
+export const isSameRoute = (a: FrontendRoute | undefined, b: FrontendRoute | undefined): boolean =>
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.frontend.kind === b.frontend.kind &&
+    a.sessionAffinitySeconds === b.sessionAffinitySeconds &&
+    isSameChoice(a.backends, b.backends));
+
+export const isSameChoice = (a: readonly RouteBackend[], b: readonly RouteBackend[]): boolean =>
+  a === b || (a.length === b.length && a.every((backend, i) => isSameBackend(backend, b[i])));
+
+const isSameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
+  a.address === b?.address && a.port === b.port && a.clusterId === b.clusterId;

@@ -1,10 +1,19 @@
 /**
- * The service table: for each Service the frontends it has here, every backend that any cluster offers for them, and
- * for each backend whether it is used and which rule decided.
+ * The service table: what is known of each Service, and what follows from it: the frontends it has here, every backend
+ * that any cluster offers for them, and for each backend whether it is used and which rule decided.
  */
 import type { ClusterIdentity, ClusterName } from './cluster.ts';
 import type { IpAddress, IpFamily } from './ip.ts';
-import type { Affinity, LocalService, Origin, Protocol, ServiceKey, ServicePort } from './service.ts';
+import type {
+  Affinity,
+  LocalEndpoint,
+  LocalService,
+  Origin,
+  Protocol,
+  RemoteContribution,
+  ServiceKey,
+  ServicePort,
+} from './service.ts';
 
 export type BackendState = 'active' | 'terminating' | 'unready';
 
@@ -28,6 +37,7 @@ export interface Backend {
 export type Exclusion =
   | 'no-local-service'
   | 'not-global'
+  | 'namespace'
   | 'not-shared'
   | 'refused-address'
   | 'address-family'
@@ -36,11 +46,15 @@ export type Exclusion =
   | 'traffic-policy'
   | 'unready'
   | 'affinity'
-  | 'terminating';
+  | 'terminating'
+  | 'topology'
+  | 'quota';
+
+export type Verdict = 'selected' | Exclusion;
 
 export interface Decision {
   readonly backend: Backend;
-  readonly verdict: 'selected' | Exclusion;
+  readonly verdict: Verdict;
   /** One sentence for people: what decided. */
   readonly detail: string;
 }
@@ -59,18 +73,38 @@ export interface Frontend {
 export const frontendId = ({ address, port, protocol }: Omit<Frontend, 'kind'>): string =>
   `${address}:${port}/${protocol}`;
 
+/** All that is known of one Service, and all that its frontends and backends are decided from. Immutable. */
+export interface ServiceFacts {
+  readonly key: ServiceKey;
+  /** Undefined while only other clusters have this Service. */
+  readonly service: LocalService | undefined;
+  /** Whether its namespace takes part in the mesh. */
+  readonly takesPart: boolean;
+  /** Those that count, see `merge/endpoints.ts`. */
+  readonly endpoints: readonly LocalEndpoint[];
+  readonly remotes: readonly RemoteContribution[];
+  /** Why frontends that it asks for are not served, by `frontendId`. */
+  readonly refusedFrontends: ReadonlyMap<string, string>;
+}
+
 /** The frontends of one service port and family that share one choice of backends, and that choice. */
 export interface FrontendGroup {
   readonly port: ServicePort;
   readonly family: IpFamily;
   readonly frontends: readonly Frontend[];
+  readonly refused: readonly RefusedFrontend[];
   /** Sorted by cluster (local first, then id), address and port. */
   readonly decisions: readonly Decision[];
 }
 
-export interface ServiceEntry {
+export interface RefusedFrontend {
+  readonly frontend: Frontend;
+  readonly reason: string;
+}
+
+/** What is decided about one Service, with a reason for everything: made for whoever asks. */
+export interface ServiceExplanation {
   readonly key: ServiceKey;
-  /** Undefined while only other clusters have this Service. */
   readonly service: LocalService | undefined;
   /** Whether this node's datapath serves it; kube-proxy may serve what it does not. */
   readonly programmed: boolean;
@@ -83,13 +117,22 @@ export interface ServiceEntry {
 /** An immutable picture of the whole table. */
 export interface TableSnapshot {
   readonly revision: number;
-  readonly entries: ReadonlyMap<ServiceKey, ServiceEntry>;
+  readonly services: ReadonlyMap<ServiceKey, ServiceFacts>;
+}
+
+/** What is in the table now; kept, not counted. */
+export interface TableCounts {
+  readonly services: number;
+  readonly localServices: number;
+  readonly globalServices: number;
+  /** Endpoints of local Services. */
+  readonly localBackends: number;
 }
 
 /** The last state of each Service that changed after some revision; `undefined` where it is gone. */
 export interface TableChanges {
   readonly revision: number;
-  readonly changed: ReadonlyMap<ServiceKey, ServiceEntry | undefined>;
+  readonly changed: ReadonlyMap<ServiceKey, ServiceFacts | undefined>;
 }
 
 /** Can the cluster's control plane be heard. Whether its nodes can be reached is a different question. */

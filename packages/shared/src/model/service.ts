@@ -98,6 +98,13 @@ export interface LocalEndpointSlice {
   readonly endpoints: readonly LocalEndpoint[];
 }
 
+export interface LocalNamespace {
+  readonly name: string;
+  /** `clustermesh.cilium.io/global`; undefined where it is absent or neither true nor false: the default decides. */
+  readonly global: boolean | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** The Node this agent runs on. */
 export interface LocalNode {
   readonly name: string;
@@ -140,4 +147,6 @@ export interface RemoteContribution {
   readonly cluster: ClusterIdentity;
   readonly view: ClusterView;
   readonly service: RemoteService;
+  /** How many of its backends may be in use for this Service; undefined: the table has room for all. */
+  readonly allowance?: number | undefined;
 }

@@ -42,9 +42,14 @@ export class Flags<Flag extends string> {
   }
 
   port(flag: Flag): number {
+    return this.integer(flag, 0, 65_535);
+  }
+
+  integer(flag: Flag, least: number, most: number): number {
     const value = this.text(flag);
-    const valid = /^\d{1,5}$/.test(value) && Number(value) <= 65_535;
-    return this.take(valid ? ok(Number(value)) : this.#mustBe(flag, '0-65535'), 0);
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+    const valid = number >= least && number <= most;
+    return this.take(valid ? ok(number) : this.#mustBe(flag, `${least}-${most}`), least);
   }
 
   #mustBe(flag: Flag, what: string): Result<never> {

@@ -5,17 +5,17 @@
  * E1. One thing at a time writes the maps (`#exclusive`); only the wait for a grace period runs beside.
  * E2. `#tables` follows the kernel. Whoever replaces it by a fresh reading makes a sweep under way give up.
  */
-import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
+import type { ApplyReport, Datapath } from '../datapath.ts';
+import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
-import { type Claim, FrontendBooks } from './frontend-books.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { KernelTables, TableLimits } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
-import { type DesiredFrontend, PlanDraft, type PlanFailure, planSweep } from './planner.ts';
+import { PlanDraft, type PlanFailure, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 
 export interface EbpfParts {
@@ -33,7 +33,6 @@ export class EbpfDatapath implements Datapath {
   readonly name = 'ebpf';
   readonly #parts: EbpfParts;
   readonly #writer: MapWriter;
-  #books = new FrontendBooks();
   #tables: KernelTables;
   #turn: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -52,7 +51,7 @@ export class EbpfDatapath implements Datapath {
     return this.#parts.maps.limits;
   }
 
-  read(): Promise<readonly KernelRoute[]> {
+  read(): Promise<readonly FrontendRoute[]> {
     return this.#exclusive(async () => {
       await this.#readAgain();
       return routesOf(this.#tables);
@@ -60,9 +59,9 @@ export class EbpfDatapath implements Datapath {
   }
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
-    return this.#exclusive(async () => {
-      const released = [...changes.keys()].flatMap((key) => this.#books.strike(key));
-      return this.#program(await this.#enter(changes), released);
+    return this.#exclusive(() => {
+      const gone = [...changes].flatMap(([id, route]) => (route === undefined ? [id] : []));
+      return this.#program(changes.values(), gone);
     });
   }
 
@@ -70,9 +69,8 @@ export class EbpfDatapath implements Datapath {
   replace(routes: Routes): Promise<ApplyReport> {
     return this.#exclusive(async () => {
       await this.#readAgain();
-      this.#books = new FrontendBooks();
-      const served = [...this.#tables.services.values()].map(({ frontend }) => frontend);
-      return this.#program(await this.#enter(routes), served);
+      const gone = [...this.#tables.services.keys()].filter((id) => !routes.has(id));
+      return this.#program(routes.values(), gone);
     });
   }
 
@@ -87,33 +85,27 @@ export class EbpfDatapath implements Datapath {
     this.#parts.remove();
   }
 
-  async #enter(changes: RouteChanges): Promise<Claim> {
-    const desired: DesiredFrontend[] = [];
-    const failures: PlanFailure[] = [];
-    for await (const piece of inTurns(changes)) {
-      for (const [key, routes] of piece) {
-        const claim = this.#books.enter(key, routes ?? []);
-        desired.push(...claim.desired);
-        failures.push(...claim.failures);
-      }
+  async #program(routes: Iterable<FrontendRoute | undefined>, gone: readonly string[]): Promise<ApplyReport> {
+    const desired: FrontendRoute[] = [];
+    const faulty: PlanFailure[] = [];
+    for (const route of routes) {
+      if (route === undefined || !isServedHere(route.frontend)) continue;
+      const fault = faultOfRoute(route);
+      if (fault === undefined) desired.push(route);
+      else faulty.push({ frontend: route.frontend, reason: fault });
     }
-    return { desired, failures };
-  }
-
-  /** Of `removable`, what no Service has any more goes. */
-  async #program({ desired, failures }: Claim, removable: readonly Frontend[]): Promise<ApplyReport> {
-    const unwanted = removable.filter((frontend) => !this.#books.has(frontend));
+    const unwanted = gone.flatMap((id) => this.#tables.services.get(id)?.frontend ?? []);
     const first = await this.#carryOut(desired, unwanted);
     if (first.failures.length === 0 || !this.#tables.hasGarbage) {
-      return { changed: first.changed, failures: [...failures, ...first.failures] };
+      return { changed: first.changed, failures: [...faulty, ...first.failures] };
     }
     // There may be room once what is of no use any more is gone.
     await this.#sweepNow();
     const second = await this.#carryOut(desired, []);
-    return { changed: first.changed + second.changed, failures: [...failures, ...second.failures] };
+    return { changed: first.changed + second.changed, failures: [...faulty, ...second.failures] };
   }
 
-  async #carryOut(desired: readonly DesiredFrontend[], unwanted: readonly Frontend[]): Promise<ApplyReport> {
+  async #carryOut(desired: readonly FrontendRoute[], unwanted: readonly Frontend[]): Promise<ApplyReport> {
     const draft = new PlanDraft(this.#tables);
     for await (const piece of inTurns(desired)) for (const wanted of piece) draft.set(wanted);
     for await (const piece of inTurns(unwanted)) for (const frontend of piece) draft.remove(frontend);
@@ -186,3 +178,6 @@ export class EbpfDatapath implements Datapath {
     return run;
   }
 }
+
+/** NodePorts (the unspecified address) are nftables' part, and SCTP has no such hook. */
+const isServedHere = ({ kind, protocol }: Frontend): boolean => kind !== 'NodePort' && protocol !== 'SCTP';

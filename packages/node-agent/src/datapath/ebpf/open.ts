@@ -3,8 +3,8 @@
  * earlier agent left there. Throws a sentence when it cannot.
  */
 import { closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
-import type { KernelRoute } from '../datapath.ts';
 import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
@@ -81,7 +81,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
 }
 
 /** What is pinned below `pinDir`, for people who only look; undefined when nothing is. Changes nothing. */
-export async function readPinnedRoutes(pinDir: string): Promise<readonly KernelRoute[] | undefined> {
+export async function readPinnedRoutes(pinDir: string): Promise<readonly FrontendRoute[] | undefined> {
   const maps = openPinnedMaps(layoutDirectory(pinDir));
   if (!maps) return undefined;
   try {

@@ -5,13 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import { KernelTables, type TableLimits } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import { NaiveKernel } from './naive-kernel.fixture.ts';
-import { type DesiredFrontend, type Plan, planChanges, planSweep } from './planner.ts';
+import { type Plan, planChanges, planSweep } from './planner.ts';
 
 const AMPLE: TableLimits = { services: 1000, slots: 1000, backends: 1000, affinityOk: 1000 };
 
@@ -23,14 +23,14 @@ const frontend = (n: number): Frontend => ({
 });
 const backend = (n: number): RouteBackend => ({ address: ip(`10.0.0.${n}`), port: 8080, clusterId: 1 });
 
-const wish: fc.Arbitrary<DesiredFrontend> = fc.record({
+const wish: fc.Arbitrary<FrontendRoute> = fc.record({
   frontend: fc.integer({ min: 1, max: 4 }).map(frontend),
   backends: fc.subarray([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).map((list) => list.map(backend)),
   sessionAffinitySeconds: fc.constantFrom(0, 0, 60, 120),
 });
 
 type Turn =
-  | { readonly kind: 'change'; readonly set: readonly DesiredFrontend[]; readonly remove: readonly Frontend[] }
+  | { readonly kind: 'change'; readonly set: readonly FrontendRoute[]; readonly remove: readonly Frontend[] }
   | { readonly kind: 'sweep'; readonly waits: boolean };
 
 const turn: fc.Arbitrary<Turn> = fc.oneof(
@@ -74,7 +74,7 @@ function sweep(tables: KernelTables, kernel: NaiveKernel): void {
 
 /** Runs the turns; returns what should be served in the end. */
 function play(turns: readonly Turn[], limits: TableLimits, kernel: NaiveKernel, tables: KernelTables, failAt = -1) {
-  const expected = new Map<string, DesiredFrontend>();
+  const expected = new Map<string, FrontendRoute>();
   for (const [at, step] of turns.entries()) {
     if (step.kind === 'sweep') {
       if (step.waits) sweep(tables, kernel);
@@ -98,7 +98,7 @@ function play(turns: readonly Turn[], limits: TableLimits, kernel: NaiveKernel, 
   return expected;
 }
 
-const served = (expected: ReadonlyMap<string, DesiredFrontend>) =>
+const served = (expected: ReadonlyMap<string, FrontendRoute>) =>
   new Map([...expected].map(([id, { backends }]) => [id, backends]));
 
 describe('planChanges()', () => {

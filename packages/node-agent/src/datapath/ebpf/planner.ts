@@ -4,17 +4,11 @@
  * the service point to it (small sets are in that write); removals only after a grace period. A frontend that does not
  * fit is left as it is.
  */
-import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { backendKey, type KernelTables, type Served } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import type { Operation, Step } from './operation.ts';
-
-export interface DesiredFrontend {
-  readonly frontend: Frontend;
-  readonly backends: readonly RouteBackend[];
-  readonly sessionAffinitySeconds: number;
-}
 
 export interface PlanFailure {
   readonly frontend: Frontend;
@@ -31,7 +25,7 @@ export interface Plan {
 /** Sets `desired`, removes `unwanted` where it is served, leaves every other frontend alone. */
 export function planChanges(
   tables: KernelTables,
-  desired: Iterable<DesiredFrontend>,
+  desired: Iterable<FrontendRoute>,
   unwanted: Iterable<Frontend> = [],
 ): Plan {
   const draft = new PlanDraft(tables);
@@ -99,7 +93,7 @@ export class PlanDraft {
     };
   }
 
-  set({ frontend, backends, sessionAffinitySeconds }: DesiredFrontend): void {
+  set({ frontend, backends, sessionAffinitySeconds }: FrontendRoute): void {
     const present = this.#tables.services.get(frontendId(frontend));
     const keys = backends.map(backendKey);
     const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);

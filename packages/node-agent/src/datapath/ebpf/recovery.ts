@@ -2,8 +2,7 @@
  * From the pinned maps back to a picture of them: after a restart, and whenever somebody wants to know what the kernel
  * really has. An entry that contradicts another is kept as found; the next plan sets it right.
  */
-import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { KernelRoute } from '../datapath.ts';
+import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { KernelTables } from './kernel-tables.ts';
 import { getBackend, getMember, getService, getServiceKey, getSlot, isEmptyBackend } from './layout.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
@@ -39,10 +38,14 @@ export async function recoverTables(maps: PinnedMaps): Promise<KernelTables> {
   return tables;
 }
 
-export function routesOf(tables: KernelTables): readonly KernelRoute[] {
-  return [...tables.services.values()].map(({ frontend, id, generation, count }) => {
+export function routesOf(tables: KernelTables): readonly FrontendRoute[] {
+  return [...tables.services.values()].map(({ frontend, id, generation, count, affinitySeconds }) => {
     const slots = tables.set(id, generation)?.slots;
     const backends = Array.from({ length: count }, (_, slot) => tables.backends.get(slots?.[slot] ?? 0));
-    return { frontend, backends: backends.filter((backend): backend is RouteBackend => backend !== undefined) };
+    return {
+      frontend,
+      backends: backends.filter((backend): backend is RouteBackend => backend !== undefined),
+      sessionAffinitySeconds: affinitySeconds,
+    };
   });
 }

@@ -11,18 +11,17 @@
  */
 
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
-import type { RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
-import { frontendId } from '@tombolo/shared/model/service-table.ts';
+import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
-import type { ApplyReport, Datapath, KernelRoute } from '../datapath.ts';
+import type { ApplyReport, Datapath } from '../datapath.ts';
+import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import type { Conntrack } from './conntrack.ts';
 import { familyOfFrontend, limitOf, sameServed } from './elements.ts';
 import type { KernelTables } from './kernel-tables.ts';
 import type { Listing } from './listing.ts';
 import { type Operation, Operations } from './operations.ts';
-import { type Failure, Ownership } from './ownership.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import type { Served } from './slots.ts';
 import { type StaleFlows, staleFlows } from './stale-flows.ts';
@@ -30,6 +29,8 @@ import { type StaleFlows, staleFlows } from './stale-flows.ts';
 /** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
 const BACKENDS_AT_ONCE = 2000;
 const FRONTENDS_A_TURN = 200;
+
+type Failure = ApplyReport['failures'][number];
 
 export interface NftablesOptions {
   /** The name of our tables. */
@@ -45,7 +46,6 @@ export class NftablesDatapath implements Datapath {
   readonly #conntrack: Conntrack | undefined;
   readonly #log: Logger;
   readonly #localPods: () => readonly Cidr[];
-  readonly #ownership = new Ownership();
   #served = new ServedTable();
   /** `unread` before the first listing; `damaged` when the tables must be written anew. */
   #state: 'unread' | 'intact' | 'damaged' = 'unread';
@@ -57,29 +57,27 @@ export class NftablesDatapath implements Datapath {
     this.#localPods = options.localPodCidrs ?? (() => []);
   }
 
-  async read(): Promise<readonly KernelRoute[]> {
+  async read(): Promise<readonly FrontendRoute[]> {
     const listing = await this.#kernel.list();
     if (this.#state === 'unread') await this.#adopt(listing);
     if (!listing.intact) this.#state = 'damaged';
-    return listing.served.map(({ frontend, backends }) => ({ frontend, backends }));
+    return listing.served.map(({ frontend, backends, affinitySeconds }) => ({
+      frontend,
+      backends,
+      sessionAffinitySeconds: affinitySeconds,
+    }));
   }
 
-  async apply(services: RouteChanges): Promise<ApplyReport> {
+  async apply(changes: RouteChanges): Promise<ApplyReport> {
     await this.#ensureRead();
-    const { changes, failures } = this.#ownership.change(services);
-    return this.#program(changes, failures);
+    return this.#program(changes);
   }
 
   async replace(desired: Routes): Promise<ApplyReport> {
     await this.#ensureRead();
     if (this.#state === 'intact' && !(await this.#kernel.exist())) this.#state = 'damaged';
-    const gone = [...this.#ownership.services].filter((service) => !desired.has(service));
-    const { changes, failures } = this.#ownership.change(
-      new Map([...desired, ...gone.map((service) => [service, undefined] as const)]),
-    );
-    const kept = new Set([...changes.keys(), ...failures.map(({ frontend }) => frontendId(frontend))]);
-    const orphans = [...this.#served.frontends.keys()].filter((id) => !kept.has(id));
-    return this.#program(new Map([...changes, ...orphans.map((id) => [id, undefined] as const)]), failures);
+    const gone = [...this.#served.frontends.keys()].filter((id) => !desired.has(id));
+    return this.#program(new Map([...desired, ...gone.map((id) => [id, undefined] as const)]));
   }
 
   async close(): Promise<void> {
@@ -103,17 +101,21 @@ export class NftablesDatapath implements Datapath {
     this.#state = intact ? 'intact' : 'damaged';
   }
 
-  async #program(wanted: ServedChanges, failures: readonly Failure[]): Promise<ApplyReport> {
+  async #program(wanted: RouteChanges): Promise<ApplyReport> {
     const changes = new Map<string, Served | undefined>();
-    const all = [...failures];
-    for (const [id, next] of wanted) {
-      const reason = next && (this.#kernel.refuses(familyOfFrontend(next.frontend)) ?? limitOf(next));
-      if (next !== undefined && reason !== undefined) all.push({ frontend: next.frontend, reason });
+    const failures: Failure[] = [];
+    for (const [id, route] of wanted) {
+      const next = route && servedOf(route);
+      const reason =
+        route &&
+        next &&
+        (faultOfRoute(route) ?? this.#kernel.refuses(familyOfFrontend(next.frontend)) ?? limitOf(next));
+      if (next !== undefined && reason !== undefined) failures.push({ frontend: next.frontend, reason });
       else if (!sameServed(this.#served.frontends.get(id), next)) changes.set(id, next);
       else if (next !== undefined) this.#served.share(id, next);
     }
     const refused = await this.#write(changes);
-    return { changed: changes.size - refused.length, failures: [...all, ...refused] };
+    return { changed: changes.size - refused.length, failures: [...failures, ...refused] };
   }
 
   async #write(changes: ServedChanges): Promise<readonly Failure[]> {
@@ -210,6 +212,12 @@ export class NftablesDatapath implements Datapath {
     }
   }
 }
+
+const servedOf = ({ frontend, backends, sessionAffinitySeconds }: FrontendRoute): Served => ({
+  frontend,
+  backends,
+  affinitySeconds: sessionAffinitySeconds,
+});
 
 function halvesOf(changes: ServedChanges): ServedChanges[] {
   const entries = [...changes];

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
+import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { readStateFile, StateFile } from './state-file.ts';
+import { ServiceTable } from './table/service-table.ts';
+
+const EAST = { name: 'east' as ClusterName, id: 1 };
+const WEST = { name: 'west' as ClusterName, id: 2 };
+const AUTHOR = { cluster: EAST, node: 'node-1' };
+const CART = serviceKey('shop', 'cart');
+
+describe('StateFile', () => {
+  let directory: string;
+  let path: string;
+  let table: ServiceTable;
+  let warnings: unknown[];
+  const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tbl-state-'));
+    path = join(directory, 'run', 'agent.state');
+    warnings = [];
+    const limits = { remotePerFrontend: 100, remotePerCluster: 100 };
+    table = new ServiceTable({ local: EAST, node: 'node-1', scope: 'global', defaultGlobalNamespace: true, ...limits });
+    table.local.setNamespace('shop', { name: 'shop', global: undefined, labels: {} });
+    table.local.setService(CART, sampleService(CART));
+    table.setRemoteServices(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
+    table.open();
+    table.settle();
+  });
+  afterEach(() => rm(directory, { recursive: true }));
+
+  /** What is there at the end of a run. */
+  async function write(where = path): Promise<void> {
+    const clusterIds = () => new Map([[WEST.name, WEST.id]]);
+    const file = new StateFile({ path: where, author: AUTHOR, table, clusterIds, log });
+    await file.run(AbortSignal.abort());
+    const stop = new AbortController();
+    const running = file.run(stop.signal);
+    file.touch();
+    stop.abort();
+    await running;
+  }
+
+  it('is read by the next agent, and by its owner only', async () => {
+    await write();
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.deepEqual(await readdir(join(directory, 'run')), ['agent.state']);
+    const state = await readStateFile(path, AUTHOR, log);
+    assert.deepEqual([...(state?.clusters ?? [])], [['west', 2]]);
+    const [remote] = state?.services.get(CART)?.remotes ?? [];
+    assert.deepEqual([...(remote?.used ?? [])], ['10.2.0.1']);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('is of no use to another cluster, and says nothing when it is not there', async () => {
+    assert.equal(await readStateFile(path, AUTHOR, log), undefined);
+    await write();
+    assert.equal(await readStateFile(path, { ...AUTHOR, cluster: WEST }, log), undefined);
+    assert.deepEqual(warnings, []);
+  });
+
+  it('says once that it cannot be written, and harms nothing', async () => {
+    await writeFile(join(directory, 'file'), '');
+    await write(join(directory, 'file', 'agent.state'));
+    assert.equal(warnings.length, 1);
+  });
+
+  it('leaves out what is not global, and what no other cluster has', async () => {
+    table.local.setService(CART, sampleService(CART, { global: false }));
+    table.settle();
+    await write();
+    assert.equal((await readFile(path, 'utf8')).split('\n').length, 1);
+  });
+});

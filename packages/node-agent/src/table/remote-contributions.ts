@@ -1,0 +1,138 @@
+/**
+ * What other clusters say of Services, and what an earlier agent left of those that have not spoken yet: a cluster that
+ * said nothing about a Service since this process started keeps what was adopted, until its listing is complete. What
+ * holds follows from what is known, not from the order in which it came.
+ */
+import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
+import type { ClusterView, RemoteContribution, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { AdoptedCluster } from './adopted.ts';
+
+interface Remote {
+  readonly identity: ClusterIdentity;
+  view: ClusterView;
+  /** Services of which it says something that cannot be used. */
+  refused: ReadonlySet<ServiceKey>;
+  readonly services: Map<ServiceKey, RemoteService>;
+}
+
+interface Adopted {
+  readonly identity: ClusterIdentity;
+  readonly services: Map<ServiceKey, RemoteService>;
+}
+
+export class RemoteContributions {
+  readonly #touched: (key: ServiceKey) => void;
+  readonly #remotes = new Map<ClusterName, Remote>();
+  #adopted: readonly Adopted[] = [];
+
+  constructor(touched: (key: ServiceKey) => void) {
+    this.#touched = touched;
+  }
+
+  setServices(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void {
+    const { services } = this.#remote(cluster);
+    const adopted = this.#adoptedOf(cluster);
+    for (const [key, service] of changes) {
+      if (service) services.set(key, service);
+      else services.delete(key);
+      for (const each of adopted) each.services.delete(key);
+      this.#touched(key);
+    }
+  }
+
+  setView(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey>): void {
+    const remote = this.#remote(cluster);
+    if (remote.view.kind !== view.kind) this.#touchAll(remote.services);
+    remote.view = view;
+    remote.refused = refused;
+    this.#dropSuperseded();
+  }
+
+  remove({ name }: ClusterIdentity): void {
+    const remote = this.#remotes.get(name);
+    if (!remote) return;
+    this.#remotes.delete(name);
+    this.#touchAll(remote.services);
+    this.#drop((adopted) => isSame(adopted.identity, remote.identity));
+  }
+
+  adopt(clusters: readonly AdoptedCluster[]): void {
+    this.#adopted = clusters.map(({ identity, services }) => ({ identity, services: new Map(services) }));
+    for (const { services } of this.#adopted) this.#touchAll(services);
+    this.#dropSuperseded();
+  }
+
+  /** Which clusters there are, with their ids where these are known: what was adopted of others is withdrawn. */
+  settle(clusters: ReadonlyMap<ClusterName, number | undefined>): void {
+    const ids = [...clusters.values()];
+    const someUnknown = ids.includes(undefined);
+    this.#drop(({ identity }) => !clusters.has(identity.name) && !someUnknown && !ids.includes(identity.id));
+  }
+
+  /** What each cluster said of this Service itself, or else what was adopted of it. */
+  of(key: ServiceKey): readonly RemoteContribution[] {
+    const found: RemoteContribution[] = [];
+    for (const { identity, view, services } of this.#remotes.values()) {
+      const service = services.get(key);
+      if (service) found.push({ cluster: identity, view, service });
+    }
+    for (const { identity, services } of this.#adopted) {
+      const service = services.get(key);
+      const heard = this.#heard(identity);
+      if (service && !heard?.services.has(key)) {
+        found.push({ cluster: heard?.identity ?? identity, view: { kind: 'unknown' }, service });
+      }
+    }
+    return found;
+  }
+
+  /** Touches everything that is known. */
+  touchAll(): void {
+    for (const { services } of [...this.#remotes.values(), ...this.#adopted]) this.#touchAll(services);
+  }
+
+  #remote(identity: ClusterIdentity): Remote {
+    const known = this.#remotes.get(identity.name);
+    if (known?.identity.id === identity.id) return known;
+    if (known) this.remove(known.identity);
+    const remote: Remote = { identity, view: { kind: 'unknown' }, refused: new Set(), services: new Map() };
+    this.#remotes.set(identity.name, remote);
+    return remote;
+  }
+
+  #heard(identity: ClusterIdentity): Remote | undefined {
+    return [...this.#remotes.values()].find((remote) => isSame(remote.identity, identity));
+  }
+
+  #adoptedOf(identity: ClusterIdentity): readonly Adopted[] {
+    return this.#adopted.filter((adopted) => isSame(adopted.identity, identity));
+  }
+
+  /** A cluster that was heard completely has spoken about everything but what could not be read. */
+  #dropSuperseded(): void {
+    for (const adopted of this.#adopted) {
+      const heard = this.#heard(adopted.identity);
+      if (!heard || heard.view.kind === 'unknown') continue;
+      for (const key of adopted.services.keys()) {
+        if (heard.refused.has(key) && !heard.services.has(key)) continue;
+        adopted.services.delete(key);
+        this.#touched(key);
+      }
+    }
+    this.#drop(({ services }) => services.size === 0);
+  }
+
+  #drop(which: (adopted: Adopted) => boolean): void {
+    const gone = this.#adopted.filter(which);
+    if (gone.length === 0) return;
+    this.#adopted = this.#adopted.filter((adopted) => !gone.includes(adopted));
+    for (const { services } of gone) this.#touchAll(services);
+  }
+
+  #touchAll(services: ReadonlyMap<ServiceKey, unknown>): void {
+    for (const key of services.keys()) this.#touched(key);
+  }
+}
+
+/** An earlier agent may have known it under another number, and the kernel knows numbers only. */
+const isSame = (a: ClusterIdentity, b: ClusterIdentity): boolean => a.name === b.name || a.id === b.id;
