@@ -3,7 +3,7 @@
  * what was expected and what was given.
  */
 import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
-import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { MOST_BACKENDS } from '@tombolo/shared/model/routes.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
 import { REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';

@@ -5,7 +5,8 @@
  * it. As in kube-proxy, what counts is on this node and ready: a node with nothing but terminating endpoints still serves,
  * but shall get nothing new. Each family counts for itself. Backends of other clusters are on no node of ours.
  */
-import { isProgrammed, type ServiceScope } from '@tombolo/shared/merge/merge-service.ts';
+import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
+import { isProgrammed } from '@tombolo/shared/merge/merge-service.ts';
 import { isServedBy } from '@tombolo/shared/merge/port-match.ts';
 import { familyOf, type IpFamily } from '@tombolo/shared/model/ip.ts';
 import type { LocalEndpoint, ServiceKey } from '@tombolo/shared/model/service.ts';

@@ -12,13 +12,8 @@ import {
 } from '../model/service-table.ts';
 import { type Candidate, originOf, stateOf } from './candidates.ts';
 import { addressRefusal } from './eligibility.ts';
-import {
-  type DecidedGroup,
-  type DecidedService,
-  decideService,
-  isProgrammed,
-  type MergeContext,
-} from './merge-service.ts';
+import type { MergeContext } from './context.ts';
+import { type DecidedGroup, type DecidedService, decideService, isProgrammed } from './merge-service.ts';
 import { affinityOf } from './selection.ts';
 
 export function explainService(context: MergeContext, facts: ServiceFacts): ServiceExplanation {

@@ -4,7 +4,8 @@ import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fi
 import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceExplanation, ServiceFacts } from '../model/service-table.ts';
 import { explainService } from './explain-service.ts';
-import { isProgrammed, type MergeContext, mergeRoutes, type ServiceScope } from './merge-service.ts';
+import type { MergeContext, ServiceScope } from './context.ts';
+import { isProgrammed, mergeRoutes } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 
 const [, WEST] = REMOTES as [never, (typeof REMOTES)[number]];

@@ -8,30 +8,15 @@
  * M4. Nothing that a remote says makes a route that cannot be programmed: what is wrong with a backend, or too much,
  *     takes out that backend and no other.
  */
-import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
+import type { ClusterName } from '../model/cluster.ts';
 import { familyOf, type IpFamily } from '../model/ip.ts';
 import type { FrontendRoute } from '../model/routes.ts';
 import { frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
-import type { OwnRanges } from './eligibility.ts';
+import type { MergeContext } from './context.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
 import { Allowances } from './quota.ts';
 import { select } from './selection.ts';
-
-/** Which Services a node programs: those it must, beside kube-proxy, or all of them, in its place. */
-export type ServiceScope = 'global' | 'all';
-
-/** Where this node stands; the same for all Services. */
-export interface MergeContext {
-  readonly local: ClusterIdentity;
-  readonly node: string;
-  /** Empty when unknown. */
-  readonly zone: string;
-  readonly scope: ServiceScope;
-  readonly ownRanges: OwnRanges;
-  /** Backends that one other cluster may have behind one frontend. */
-  readonly remotePerFrontend: number;
-}
 
 /** One group of frontends and all that could serve it. */
 export interface DecidedGroup {

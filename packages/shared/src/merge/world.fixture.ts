@@ -13,7 +13,7 @@ import {
 } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
 import { endpointsOf } from './endpoints.ts';
-import type { MergeContext, ServiceScope } from './merge-service.ts';
+import type { MergeContext, ServiceScope } from './context.ts';
 
 export const KEY = serviceKey('shop', 'cart');
 export const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
