@@ -10,8 +10,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
-import { explainService } from '@tombolo/shared/merge/explain-service.ts';
 import type { MergeContext, ServiceScope } from '@tombolo/shared/merge/context.ts';
+import { explainService } from '@tombolo/shared/merge/explain-service.ts';
 import { isProgrammed, mergeRoutes } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { type Cidr, familyOf, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';

@@ -11,8 +11,8 @@ import {
   type Verdict,
 } from '../model/service-table.ts';
 import { type Candidate, originOf, stateOf } from './candidates.ts';
-import { addressRefusal } from './eligibility.ts';
 import type { MergeContext } from './context.ts';
+import { addressRefusal } from './eligibility.ts';
 import { type DecidedGroup, type DecidedService, decideService, isProgrammed } from './merge-service.ts';
 import { affinityOf } from './selection.ts';
 

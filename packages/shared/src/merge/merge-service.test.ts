@@ -3,8 +3,8 @@ import { cidr, ip, prefixMatcher } from '../model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fixture.ts';
 import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceExplanation, ServiceFacts } from '../model/service-table.ts';
-import { explainService } from './explain-service.ts';
 import type { MergeContext, ServiceScope } from './context.ts';
+import { explainService } from './explain-service.ts';
 import { isProgrammed, mergeRoutes } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 

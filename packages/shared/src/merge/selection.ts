@@ -9,8 +9,8 @@
 import type { LocalEndpoint, TrafficPolicy } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, compareCandidates, isSamePlace } from './candidates.ts';
-import { addressRefusal, offerRefusal } from './eligibility.ts';
 import type { MergeContext } from './context.ts';
+import { addressRefusal, offerRefusal } from './eligibility.ts';
 import type { Allowances } from './quota.ts';
 
 /** Writes a verdict into every candidate; answers with them in the order of their addresses. */

@@ -12,8 +12,8 @@ import {
   serviceKey,
 } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
-import { endpointsOf } from './endpoints.ts';
 import type { MergeContext, ServiceScope } from './context.ts';
+import { endpointsOf } from './endpoints.ts';
 
 export const KEY = serviceKey('shop', 'cart');
 export const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
