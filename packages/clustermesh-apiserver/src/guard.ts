@@ -2,11 +2,11 @@
  * Keeps our etcd closed to all but us and one reader. It is asked again and again, not only at the start, so that an
  * etcd which was put in place of another is closed too.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { restrictEtcd } from '@tombolo/shared/etcd/connect.ts';
-import { backoff } from '@tombolo/shared/process/backoff.ts';
+import { sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { AGAIN, reasonOf, retry } from '@tombolo/shared/process/retry.ts';
 import { readableByOthers } from '@tombolo/shared/wire/keys.ts';
 import type { ApiserverConfig } from './config.ts';
 
@@ -19,7 +19,6 @@ export interface GuardOptions {
 }
 
 const AGAIN_MS = 60_000;
-const FIRST_WAIT = backoff({ first: 200, limit: 10_000 });
 
 /** Resolves when `signal` aborts. */
 export async function guardEtcd(user: string, options: GuardOptions): Promise<void> {
@@ -28,20 +27,21 @@ export async function guardEtcd(user: string, options: GuardOptions): Promise<vo
   const access = { user, ...readableByOthers(config.cluster.name) };
   let hasBeenClosed = false;
   let isFailing: boolean | undefined;
-  for (let wait = FIRST_WAIT; !signal.aborted; ) {
-    try {
-      await restrictEtcd({ endpoints, tls: { ca, cert, key } }, access);
-      if (isFailing !== false) log.info({ user }, 'etcd is closed to all but us and this reader');
-      isFailing = false;
-      hasBeenClosed = true;
-      report({ kind: 'ok' });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (isFailing !== true) log.warn({ reason }, 'Cannot see to it that others only read from etcd');
-      if (hasBeenClosed) report({ kind: 'degraded', reason });
-      isFailing = true;
-    }
-    await sleep(isFailing ? wait.delay : AGAIN_MS, undefined, { signal }).catch(() => {});
-    wait = isFailing ? wait.next() : FIRST_WAIT;
-  }
+  const attempt = async () => {
+    await restrictEtcd({ endpoints, tls: { ca, cert, key } }, access);
+    if (isFailing !== false) log.info({ user }, 'etcd is closed to all but us and this reader');
+    isFailing = false;
+    hasBeenClosed = true;
+    report({ kind: 'ok' });
+    await sleep(systemClock, AGAIN_MS, signal);
+    return AGAIN;
+  };
+  const failed = (error: unknown) => {
+    if (error === undefined) return;
+    const reason = reasonOf(error);
+    if (isFailing !== true) log.warn({ reason }, 'Cannot see to it that others only read from etcd');
+    if (hasBeenClosed) report({ kind: 'degraded', reason });
+    isFailing = true;
+  };
+  await retry(attempt, { signal, first: 200, limit: 10_000, heldMs: AGAIN_MS / 2, failed });
 }
