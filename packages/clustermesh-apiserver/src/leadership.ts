@@ -30,6 +30,8 @@ export interface LeadershipOptions {
 }
 
 const PERIOD_MS = 2_000;
+/** Both are often started together; the session makes a call to an etcd that does not answer cheap. */
+const ETCD_AGAIN_MS = 200;
 const RELEASE_MS = 1_000;
 
 /** Whether to take the fence, given who holds it and what Kubernetes says; undefined: nothing. */
@@ -52,13 +54,15 @@ export class Leadership {
   async run(signal: AbortSignal): Promise<void> {
     const { fence, clock, log } = this.#options;
     while (!signal.aborted) {
-      try {
-        await this.#turn(signal);
-      } catch (error) {
-        // The etcd room has reported it.
-        log.debug({ error }, 'Cannot see who writes to etcd');
-      }
-      await sleep(clock, PERIOD_MS, signal);
+      const hasAnswered = await this.#turn(signal).then(
+        () => true,
+        (error: unknown) => {
+          // The etcd room has reported it.
+          log.debug({ error }, 'Cannot see who writes to etcd');
+          return false;
+        },
+      );
+      await sleep(clock, hasAnswered ? PERIOD_MS : ETCD_AGAIN_MS, signal);
     }
     const released = this.#lease?.release(AbortSignal.timeout(RELEASE_MS)).catch((error: unknown) => {
       log.warn({ error }, 'Cannot leave the Lease to others; they wait until it has run out');

@@ -40,9 +40,9 @@ export class DesiredKey {
     return this.held.kind === 'held' && sameValue(this.held.value, this.desired);
   }
 
-  /** etcd was seen to hold this. */
+  /** etcd was seen to hold this. What is equal is not kept twice: a value from etcd keeps the whole message it came in. */
   found(value: Buffer | undefined): void {
-    this.held = { kind: 'held', value };
+    this.held = { kind: 'held', value: this.wants(value) ? this.desired : value };
   }
 
   wants(value: Buffer | undefined): boolean {
