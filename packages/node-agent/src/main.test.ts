@@ -5,9 +5,9 @@ import { modulesLoadedBy } from '@tombolo/shared/process/loaded-modules.fixture.
 describe('node-agent/src/main.ts', () => {
   it('loads at start only what an agent needs that nobody asks anything', () => {
     const { files, packages, builtins } = modulesLoadedBy(join(import.meta.dirname, 'main.ts'), '--help');
-    for (const name of ['@grpc/reflection', 'grpc-health-check', 'prom-client', 'undici', 'yaml'])
+    for (const name of ['@grpc/grpc-js', 'etcd3', 'prom-client', 'protobufjs', 'undici', 'yaml'])
       assert.ok(!packages.has(name), `${name} is loaded at start`);
     assert.ok(!builtins.some((name) => name.includes('undici')), 'node:http was imported, and not got');
-    assert.ok(files.length < 450, `${files.length} files`);
+    assert.ok(files.length < 320, `${files.length} files`);
   });
 });
