@@ -66,9 +66,9 @@ export class ClusterIds {
   }
 
   /** What the holder of an id has to know: who else claims it. */
-  warnings({ name, id }: ClusterIdentity): readonly string[] {
+  warnings({ id }: ClusterIdentity): readonly string[] {
     return [...this.#refused]
-      .filter(([claimant, claimed]) => claimed === id && claimant !== name)
+      .filter(([, claimed]) => claimed === id)
       .map(([claimant]) => `Cluster "${claimant}" claims cluster id ${id}, too, and is refused`);
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  applyCanary,
   applyConnection,
   applyFailure,
   applyHeartbeat,
@@ -12,6 +13,7 @@ import {
   type Moment,
   newControl,
   STALE_AFTER_MS,
+  staleAt,
   viewOf,
 } from './control.ts';
 
@@ -52,5 +54,16 @@ describe('control', () => {
     assert.deepEqual(shown(connected), ['silent', 'stale', 'refused']);
     assert.deepEqual(shown(applyHeartbeat(connected, 'beat', at(141))), ['silent', 'stale', 'refused']);
     assert.deepEqual(shown(applyHeartbeat(connected, 'new beat', at(142))), ['heard', 'synced', '']);
+  });
+
+  it('counts failures in a row, and what nobody vouches for, from the first on', () => {
+    const failed = applyFailure(applyFailure(heard(), 'no', at(10)), 'no', at(4_000));
+    assert.equal(staleAt(failed), 10 + STALE_AFTER_MS);
+    const again = applySyncing(failed, at(4_500));
+    assert.equal(staleAt(again), undefined);
+    const unvouched = applyCanary(applyCanary(again, 'absent', at(4_600)), 'absent', at(9_000));
+    assert.deepEqual(unvouched.faults, { unvouched: 4_600 });
+    assert.deepEqual(applyListed(unvouched, at(9_100)).faults, {});
+    assert.deepEqual(shown(applyListed(unvouched, at(9_100))), ['heard', 'synced', '']);
   });
 });

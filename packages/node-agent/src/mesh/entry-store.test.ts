@@ -39,6 +39,28 @@ describe('EntryStore', () => {
     assert.deepEqual(store.quarantined, []);
   });
 
+  it('takes a delete for later than the listing that was under way', () => {
+    const store = new EntryStore<number>({ weigh: () => 1, same: Object.is });
+    store.put('a', ok(1), 'a', 0);
+    store.beginListing();
+    store.withdraw('a', '7');
+    store.endListing('5');
+    assert.deepEqual([...store.withdrawn], [['a', 7n]]);
+  });
+
+  it('says each refusal once, and shows all there are', () => {
+    const store = new EntryStore<number>({ weigh: () => 1, same: Object.is });
+    const shown = () => store.quarantined.map(({ key, reason, at }) => `${key} ${reason} ${at}`);
+    assert.equal(store.put('a', fail('bad'), 'a', 1), 'refused');
+    assert.deepEqual(shown(), ['a bad 1']);
+    assert.equal(store.put('a', fail('bad'), 'a', 2), 'same');
+    assert.equal(store.put('b', fail('bad'), 'b', 3), 'refused');
+    assert.equal(store.put('a', fail('worse'), 'a', 4), 'refused');
+    assert.deepEqual(shown(), ['a worse 4', 'b bad 3']);
+    assert.equal(store.put('a', ok(1), 'a', 5), 'changed');
+    assert.deepEqual(shown(), ['b bad 3']);
+  });
+
   it('holds the last good value of each key, whatever the history', () => {
     const step = fc.tuple(
       fc.constantFrom('put', 'bad', 'remove'),

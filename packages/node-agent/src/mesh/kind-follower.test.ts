@@ -85,6 +85,17 @@ describe('followKind()', () => {
     await assert.rejects(following, /permission denied/);
   });
 
+  it('rejects when decoding throws, and leaves no work behind', async () => {
+    const { options, round } = scripted();
+    const decode = () => {
+      throw new Error('a bug');
+    };
+    const following = followKind({ ...options, decode }, new AbortController().signal);
+    const first = await round(0);
+    first.handle(put);
+    await assert.rejects(following, /a bug/);
+  });
+
   it('resolves when it is stopped while it waits for the canary', async () => {
     const { options, canary, rounds } = scripted();
     canary.revision = undefined;

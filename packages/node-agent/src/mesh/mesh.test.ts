@@ -214,6 +214,12 @@ describe('startMesh()', () => {
       'Cluster "north" claims cluster id 2, too, and is refused',
     ]);
     assert.deepEqual(told.backends, ['south a/x 10.3.0.1:8080']);
+    await cluster('late', 3);
+    await file('late');
+    await until('late is refused', () => told.statuses?.get(name('late'))?.control === 'failed');
+    assert.deepEqual(told.statuses?.get(name('south'))?.warnings, [
+      'Cluster "late" claims cluster id 3, too, and is refused',
+    ]);
     await rm(join(directory, 'west'));
     await until('north is heard', () => heard('north'));
     assert.ok(told.take().includes('west/2 is removed'), 'what a cluster of this id left behind is withdrawn');

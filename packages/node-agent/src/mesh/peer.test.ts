@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { FairWork } from './fair-work.ts';
@@ -33,6 +34,7 @@ class World {
 
   join(name: string, id: number, options: ConstructorParameters<typeof Writer>[3] = {}) {
     const etcd = new FakeEtcd(name);
+    const reports: ((health: Health) => void)[] = [];
     const writer = new Writer(etcd, name, id, options);
     const remote = new Peer({
       name: name as ClusterName,
@@ -45,11 +47,14 @@ class World {
       log: this.log,
       clock: this.clock,
       silentAfterMs: 2 * MINUTE,
-      connect: () => etcd.reader(),
+      connect: (_config, { report }) => {
+        reports.push(report);
+        return etcd.reader();
+      },
     });
     this.remotes.push(remote);
     const status = (): ClusterStatus => remote.facts.status;
-    return { etcd, writer, remote, status };
+    return { etcd, writer, remote, reports, status };
   }
 
   async end(): Promise<void> {
@@ -193,6 +198,37 @@ describe('Peer', () => {
     assert.deepEqual(world.told.take(), ['west/2 is synced']);
     assert.equal(status().control, 'heard');
     assert.equal(status().lastError, '');
+  });
+
+  it('lets withdrawals that it heard of while silent take effect with the next heartbeat', async () => {
+    const { writer } = await heardWest();
+    await world.clock.advance(3 * MINUTE);
+    await writer.withdraw('a/x');
+    await world.clock.advance(MINUTE);
+    assert.deepEqual(world.told.take(), ['west/2 is stale']);
+    await writer.heartbeat();
+    await settle();
+    assert.deepEqual(world.told.take(), ['west/2 is synced', '- west a/x']);
+  });
+
+  it('falls silent by its last heartbeat, whenever the session began', async () => {
+    const { etcd } = await heardWest();
+    await world.clock.advance(1.5 * MINUTE);
+    etcd.breakSessions('broken');
+    await world.clock.advance(0.5 * MINUTE - 1);
+    assert.deepEqual(world.told.take(), []);
+    await world.clock.advance(1);
+    assert.deepEqual(world.told.take(), ['west/2 is stale']);
+  });
+
+  it('hears nothing from readers of earlier sessions', async () => {
+    const { remote, reports, status } = await heardWest();
+    remote.setConfig(CONFIG);
+    await settle();
+    reports[0]?.({ kind: 'degraded', reason: 'the old one is broken' });
+    assert.equal(status().control, 'heard');
+    reports[1]?.({ kind: 'degraded', reason: 'this one is broken' });
+    assert.deepEqual([status().control, status().lastError], ['silent', 'this one is broken']);
   });
 
   it('withdraws nothing while it is silent: leases run out after their writer died', async () => {
@@ -438,7 +474,7 @@ describe('Peer', () => {
     const { writer } = await heardWest();
     const many = Array.from({ length: 1_000 }, (_, i) => `10.4.${i >> 8}.${i & 255}`);
     let changes = 0;
-    for (let update = 0; update < 40; update++) {
+    for (let update = 0; update < 41; update++) {
       await writer.service('a/x', many.slice(0, 1_000 - update));
       await writer.service('a/y', [`10.2.1.${update}`]);
       await settle();
@@ -448,9 +484,9 @@ describe('Peer', () => {
       changes += told.filter((line) => line === '+ west a/x').length;
       await world.clock.advance(10);
     }
-    assert.ok(changes > 5 && changes <= 20, `told ${changes} of 40 changes in 0.4 s`);
+    assert.ok(changes > 5 && changes <= 20, `told ${changes} of 41 changes in 0.4 s`);
     await world.clock.advance(1_000);
-    assert.equal(world.told.services.get('west a/x')?.backends.length, 961, 'and the last one in the end');
+    assert.equal(world.told.services.get('west a/x')?.backends.length, 960, 'and the last one in the end');
   });
 
   it('logs the first few refused entries of a minute, and each once', async () => {

@@ -5,7 +5,7 @@
  */
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import type { Result } from '@tombolo/shared/model/result.ts';
-import type { BackendPort, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { type Clock, sleep } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -31,6 +31,7 @@ import {
 import { EntryStore } from './entry-store.ts';
 import type { MeshListener } from './listener.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { sameService } from './same-service.ts';
 
 export interface RemoteFactsOptions {
   readonly name: ClusterName;
@@ -45,22 +46,6 @@ export interface RemoteFactsOptions {
   /** Without a heartbeat for this long the cluster is silent. */
   readonly silentAfterMs: number;
 }
-
-const samePorts = (a: readonly BackendPort[], b: readonly BackendPort[]): boolean =>
-  a === b ||
-  (a.length === b.length &&
-    a.every((port, i) => port.name === b[i]?.name && port.port === b[i].port && port.protocol === b[i].protocol));
-
-/** Not the revision: an exporter that starts writes all that it has anew. */
-const sameService = (a: RemoteService, b: RemoteService): boolean =>
-  a.shared === b.shared &&
-  a.terminating === b.terminating &&
-  a.backends.length === b.backends.length &&
-  samePorts(a.frontendPorts, b.frontendPorts) &&
-  a.backends.every((backend, i) => {
-    const other = b.backends[i];
-    return backend.address === other?.address && backend.zone === other.zone && samePorts(backend.ports, other.ports);
-  });
 
 export class RemoteFacts {
   readonly services = new EntryStore<RemoteService>({ weigh: ({ backends }) => backends.length, same: sameService });

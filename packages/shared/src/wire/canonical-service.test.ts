@@ -9,7 +9,7 @@ import { CanonicalServices } from './canonical-service.ts';
 import type { EntryExpectations } from './expectations.ts';
 import { remoteServiceFromWire } from './from-wire.ts';
 import { entryPrefix, suffixOf } from './keys.ts';
-import { decodeService, encodeService, TERMINATING_LABEL } from './service.ts';
+import { decodeService, encodeService, MAX_BACKENDS, TERMINATING_LABEL } from './service.ts';
 import { wireService } from './to-wire.ts';
 import { address, ciliumEntries, service } from './wire.fixture.ts';
 
@@ -18,7 +18,9 @@ const east: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
 const KEY = serviceKey('shop', 'cart');
 const expected: EntryExpectations = { cluster: 'east', clusterId: 1, maxClusters: 255, suffix: KEY };
 
-const quick = (value: Buffer, expectations = expected) => new CanonicalServices().read(value, expectations, origin);
+/** One for all: what it remembers of earlier values must not show. */
+const canonical = new CanonicalServices();
+const quick = (value: Buffer, expectations = expected) => canonical.read(value, expectations, origin);
 
 function strict(value: Buffer, expectations = expected): RemoteService | undefined {
   const wire = decodeService(value, expectations);
@@ -118,7 +120,6 @@ describe('CanonicalServices', () => {
     );
 
   it('gives equal parts once', () => {
-    const canonical = new CanonicalServices();
     const [first, second] = [1, 2].map(() =>
       canonical.read(
         plain((text) => text),
@@ -140,6 +141,32 @@ describe('CanonicalServices', () => {
     assert.deepEqual(quick(labelled), strict(labelled));
   });
 
+  it('reads each value by itself', () => {
+    const changed = plain((text) => text.replaceAll('8080', '8081').replace('"Port":80}', '"Port":81}'));
+    quick(plain((text) => text));
+    assert.deepEqual(quick(changed), strict(changed));
+  });
+
+  it('leaves keys and ids that are none to the strict decoder', () => {
+    const deep = plain((text) => text.replace('"name":"cart"', '"name":"cart/x"'));
+    assert.equal(quick(deep, { ...expected, suffix: `${KEY}/x` }), undefined);
+    const far = plain((text) => text.replace('"clusterID":1', '"clusterID":300'));
+    assert.equal(quick(far, { ...expected, clusterId: 300 }), undefined);
+    assert.deepEqual(quick(far, { ...expected, clusterId: 300, ownId: 300 })?.key, KEY);
+  });
+
+  it('leaves more backends than there may be to the strict decoder', () => {
+    const backends = Array.from(
+      { length: MAX_BACKENDS + 1 },
+      (_, i) => `"10.${i >> 16}.${(i >> 8) & 255}.${i & 255}":{}`,
+    );
+    const value = plain((text) =>
+      text.replace(/"backends":\{.*?\}\},"zones":\{.*?\}\}/, `"backends":{${backends.sort().join(',')}}`),
+    );
+    assert.equal(strict(value), undefined);
+    assert.equal(quick(value), undefined);
+  });
+
   const refused: readonly (readonly [string, string, string])[] = [
     ['a key that is there twice', '"10.1.0.2":{"http"', '"10.1.0.1":{"http"'],
     ['addresses out of order', '"10.1.0.1":{"http"', '"10.1.0.3":{"http"'],
@@ -150,6 +177,9 @@ describe('CanonicalServices', () => {
     ['port 65536', '"Port":8080', '"Port":65536'],
     ['a zone of no backend', '"zones":{"10.1.0.2"', '"zones":{"10.1.0.5"'],
     ['what follows the end', '"clusterID":1}', '"clusterID":1}}'],
+    ['a spelling that is not canonical', '"10.1.0.2":{"http"', '"FD00::2":{"http"'],
+    ['a port with a leading zero', '"Port":8080', '"Port":08080'],
+    ['a control character', '"zone":"a"', '"zone":"\t"'],
     ['an escape', '"zone":"a"', '"zone":"\\u0061"'],
     ['a byte beyond ASCII', '"zone":"a"', '"zone":"é"'],
   ];
