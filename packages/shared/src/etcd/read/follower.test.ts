@@ -185,6 +185,7 @@ describe('Follower', () => {
       await mirror.until('it says that it is complete', () => mirror.syncs === 2);
       etcd.put('a/later', 'new');
       await agrees(mirror);
+      assert.equal(mirror.syncs, 2);
     });
   }
 
@@ -203,10 +204,10 @@ describe('Follower', () => {
   it('Follower notices an etcd that was restored to an older copy and has counted on', async () => {
     put('a/1', 'a/2');
     const backup = etcd.backUp();
-    etcd.put('a/3', 'lost');
+    etcd.put('a/0', 'lost');
     const mirror = await synced();
     etcd.restart(backup);
-    for (let i = 0; i < 9; i++) etcd.put('a/2', `${i}`);
+    for (let i = 0; i < 9; i++) etcd.put('b/1', `${i}`);
     await agrees(mirror);
     assert.equal(mirror.syncs, 2);
   });
@@ -246,8 +247,19 @@ describe('Follower', () => {
     await agrees(mirror);
     etcd.restart();
     for (let i = 0; i < 9; i++) put('b/1');
+    await mirror.until('it is complete', () => mirror.syncs === 2);
+    assert.deepEqual(mirror.said.slice(3), ['-a/2', '-a/1', 'synced']);
+  });
+
+  it('Follower of a prefix that became empty resumes without a listing', async () => {
+    put('a/1');
+    const mirror = await synced();
+    etcd.delete('a/1');
     await agrees(mirror);
-    assert.deepEqual([...mirror.state], []);
+    etcd.cut();
+    put('a/2');
+    await agrees(mirror);
+    assert.deepEqual(mirror.said, ['a/1=old', 'synced', '-a/1', 'a/2=old']);
   });
 
   it('Follower of an empty prefix resumes without a listing', async () => {
@@ -272,6 +284,18 @@ describe('Follower', () => {
     etcd.put('a/1', 'newer');
     await agrees(mirror);
     assert.deepEqual(mirror.said, ['a/1=old', 'synced', 'a/1=new', 'synced', 'a/1=newer']);
+    assert.equal(etcd.watches, 1);
+  });
+
+  it('Follower lists again when its watch is cancelled', async () => {
+    put('a/1');
+    const mirror = await synced();
+    etcd.cancelWatches('etcdserver: something else');
+    put('a/2');
+    await mirror.until('it has listed again', () => mirror.syncs === 2);
+    put('a/3');
+    await agrees(mirror);
+    assert.equal(etcd.watches, 1);
   });
 
   it('Follower takes nothing out when a listing breaks', async () => {
@@ -312,7 +336,12 @@ describe('Follower', () => {
       etcd.cut();
       await turns();
       if (round > 9) await mirror.clock.advance(9_000);
-      if (round > 9) assert.equal(watches(), before);
+      if (round > 9) {
+        assert.equal(watches(), before);
+        await mirror.clock.advance(1_000);
+        await turns();
+        assert.equal(watches(), before + 1);
+      }
       await mirror.until('it watches again', () => watches() > before);
       await turns();
     }
@@ -330,8 +359,8 @@ describe('Follower', () => {
     await mirror.clock.advance(600_000);
     etcd.put('a/1', 'new');
     etcd.up();
-    await agrees(mirror);
-    assert.deepEqual(mirror.said, ['a/1=old', 'synced', 'a/1=new']);
+    for (let i = 0; i < 1_000 && mirror.said.length < 3; i++) await sleep(1);
+    assert.deepEqual(mirror.said, ['a/1=old', 'synced', 'a/1=new'], 'without a delay of its own');
   });
 
   it('Follower opens a watch anew that is not accepted in time', async () => {
@@ -347,6 +376,7 @@ describe('Follower', () => {
     etcd.resume();
     etcd.put('a/1', 'new');
     await agrees(mirror);
+    await mirror.clock.advance(60_000);
     assert.equal(etcd.dials, 2);
   });
 
@@ -370,7 +400,7 @@ describe('Follower', () => {
     const mirror = await synced();
     etcd.cut();
     let denials = 1;
-    etcd.refuse = (call) => (call === 'watch' && denials-- > 0 ? denied : undefined);
+    etcd.deny = () => (denials-- > 0 ? 'etcdserver: permission denied' : undefined);
     await mirror.until('it has listed again', () => mirror.syncs === 2);
     etcd.put('a/1', 'new');
     await agrees(mirror);
@@ -426,12 +456,12 @@ describe('Follower', () => {
     put('a/1', 'a/2', 'a/3');
     const mirror = follow();
     mirror.hear = () => mirror.stop.abort();
-    await mirror.outcome;
+    assert.equal(await mirror.outcome, undefined);
     assert.deepEqual(mirror.said, ['a/1=old']);
     const other = await synced();
     other.hear = () => other.stop.abort();
     etcd.delete('a/1', 'a/2');
-    await other.outcome;
+    assert.equal(await other.outcome, undefined);
     assert.deepEqual(other.said.slice(3), ['synced', '-a/1']);
   });
 

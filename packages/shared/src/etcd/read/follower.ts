@@ -130,14 +130,14 @@ export class Follower {
   async #goesOn(last: bigint, current: bigint, fresh: boolean, signal: AbortSignal): Promise<boolean> {
     const { prefix } = this.#options;
     const behind = current - last;
-    if (behind < 0n || (!fresh && isListingCheaper(behind, this.#known.size))) return false;
-    if (!this.#anchor && this.#known.size > 0) return false;
-    const { key, end } = this.#anchor ? { key: this.#anchor.key, end: undefined } : prefixRange(prefix);
+    if (!fresh && isListingCheaper(behind, this.#known.size)) return false;
+    const anchor = this.#known.size > 0 ? this.#anchor : undefined;
+    const { key, end } = anchor ? { key: anchor.key, end: undefined } : prefixRange(prefix);
     const request = { key, ...(end && { range_end: end }), limit: 1, revision: String(last) };
     const { kvs } = await this.#session.call({ action: `read "${key}"`, signal }, ({ kv }, call) =>
       kv.range(request, call),
     );
-    return isSameEntry(kvs[0], this.#anchor);
+    return isSameEntry(kvs[0], anchor);
   }
 
   /** A whole revision is in one answer, so what is below `next` was handed on entirely. */
@@ -165,7 +165,6 @@ export class Follower {
 
   #delete(key: string, revision: string): void {
     this.#known.delete(key);
-    if (this.#anchor?.key.toString() === key) this.#anchor = undefined;
     this.#handle({ kind: 'delete', key, revision });
   }
 

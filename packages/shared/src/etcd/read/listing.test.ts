@@ -136,8 +136,11 @@ describe('listPages()', () => {
     assert.equal((await first).value?.entries.length, 64);
     await nextTurn();
     etcd.down();
-    await assert.rejects(async () => {
-      for await (const _ of pages);
-    });
+    await assert.rejects(
+      async () => {
+        for await (const _ of pages);
+      },
+      (error) => error instanceof EtcdError && error.kind === 'unavailable',
+    );
   });
 });

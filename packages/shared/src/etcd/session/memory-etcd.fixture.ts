@@ -41,6 +41,8 @@ export class MemoryEtcd {
   sendsTwice = false;
   /** What a call fails with, as gRPC would say it; undefined: it does not. */
   refuse: (call: CallName) => Error | undefined = () => undefined;
+  /** Why etcd accepts no watch: it says so within the stream. */
+  deny: (call: 'watch') => string | undefined = () => undefined;
   /** All calls that came in, and what ranges asked for. */
   readonly calls: CallName[] = [];
   readonly ranges: { readonly key: string; readonly limit: number; readonly revision: string }[] = [];
@@ -147,6 +149,16 @@ export class MemoryEtcd {
     this.apply(gone.map(({ key }) => ({ key, value: undefined, lease: '0' })));
   }
 
+  /** Streams on which somebody listens. */
+  get watches(): number {
+    return [...this.#connections].reduce((sum, { watches }) => sum + watches, 0);
+  }
+
+  /** Cancels all watches, as for somebody who has lost his permission or was too slow. */
+  cancelWatches(cancel_reason: string): void {
+    for (const connection of this.#connections) connection.cancelWatches(cancel_reason);
+  }
+
   // For its connections.
 
   get header() {
@@ -237,14 +249,16 @@ class MemoryConnection implements Connection {
 
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchAnswer, void, undefined> {
     await this.#enter('watch', signal);
+    const denial = this.#etcd.deny('watch');
     const from = BigInt(request.start_revision);
     const watch: OpenWatch = { ...request, from, answers: [], arrived: new Notifier() };
-    this.#answer(watch, { created: true });
+    this.#answer(watch, { created: true, canceled: denial !== undefined, cancel_reason: denial ?? '' });
     if (from < this.#etcd.store.compacted) {
       this.#answer(watch, { canceled: true, compact_revision: String(this.#etcd.store.compacted) });
     }
     for (const events of this.#etcd.store.since(from)) this.#hear(watch, events);
     this.#watches.add(watch);
+    signal.addEventListener('abort', () => this.#watches.delete(watch), { once: true });
     try {
       for (;;) {
         const [seen, resumed] = [watch.arrived.version, this.#etcd.version];
@@ -258,6 +272,14 @@ class MemoryConnection implements Connection {
     } finally {
       this.#watches.delete(watch);
     }
+  }
+
+  get watches(): number {
+    return this.#watches.size;
+  }
+
+  cancelWatches(cancel_reason: string): void {
+    for (const watch of this.#watches) this.#answer(watch, { canceled: true, cancel_reason });
   }
 
   close(): void {

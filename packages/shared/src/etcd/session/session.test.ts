@@ -129,6 +129,7 @@ describe('Session', () => {
     const giveUp = new AbortController();
     const given = assert.rejects(session.call({ ...READ, patient: true, signal: giveUp.signal }, read), EtcdError);
     const closed = assert.rejects(session.call({ ...READ, patient: true }, read), isOf('closed'));
+    for (let i = 0; i < 5; i++) await nextTurn();
     giveUp.abort();
     await given;
     session.close();
