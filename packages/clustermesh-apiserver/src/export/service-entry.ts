@@ -3,6 +3,7 @@
  * short, as Kubernetes cuts its Endpoints: as many as fit, in the order of their addresses.
  */
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
+import { sortByIp } from '@tombolo/shared/model/ip.ts';
 import type { LocalEndpoint, LocalService } from '@tombolo/shared/model/service.ts';
 import { encodeService } from '@tombolo/shared/wire/service.ts';
 import { exportedEndpoints, wireService } from '@tombolo/shared/wire/to-wire.ts';
@@ -21,7 +22,6 @@ export interface ServiceEntry {
   readonly truncation?: Truncation;
 }
 
-/** `endpoints` sorted by address. */
 export function serviceEntry(
   cluster: ClusterIdentity,
   service: LocalService,
@@ -32,7 +32,7 @@ export function serviceEntry(
   const value = encode(endpoints);
   const bytes = Buffer.byteLength(value);
   if (bytes <= limit) return { value };
-  const inOrder = exportedEndpoints(endpoints);
+  const inOrder = sortByIp(exportedEndpoints(endpoints), ({ address }) => address);
   const tried = new Map<number, string>();
   const sizeOf = (count: number) => {
     const attempt = encode(inOrder.slice(0, count));
