@@ -69,7 +69,8 @@ function entry(
     namespace,
     name,
     frontends: { [frontend]: { http: { Protocol: 'TCP', Port: 80 }, metrics: { Protocol: 'TCP', Port: 9090 } } },
-    backends: Object.fromEntries(numbers.map((i) => [address(i), PORTS])),
+    // Go writes the keys of a map in the order of their text.
+    backends: Object.fromEntries(numbers.map(address).sort().map((each) => [each, PORTS])),
     labels,
     selector: labels,
     includeExternal: true,
