@@ -9,6 +9,7 @@ import { openKeyspace } from '@tombolo/shared/etcd/keyspace/open-keyspace.ts';
 import type { Fence } from '@tombolo/shared/etcd/write/fence.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import { every, sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth } from '@tombolo/shared/process/http.ts';
@@ -22,7 +23,6 @@ import type { ApiserverConfig } from './config.ts';
 import { adoptIdentities } from './export/adopt-identities.ts';
 import type { EntrySource } from './export/entries.ts';
 import { IdentityNumbers } from './export/identity-numbers.ts';
-import { Namespaces } from './export/namespaces.ts';
 import { NodeExport } from './export/node-export.ts';
 import { PodExport } from './export/pod-export.ts';
 import { Publisher } from './export/publisher.ts';
@@ -121,7 +121,7 @@ interface Parts {
 }
 
 interface Exports {
-  readonly namespaces: Namespaces;
+  readonly facts: LocalFacts;
   readonly numbers: IdentityNumbers;
   readonly pods: PodExport;
   readonly services: ServiceExport;
@@ -167,13 +167,13 @@ function createParts(config: ApiserverConfig, instance: string, log: Logger, sig
 }
 
 function createExports({ cluster, maxClusters, defaultGlobalNamespace }: ApiserverConfig): Exports {
-  const namespaces = new Namespaces(defaultGlobalNamespace);
+  const facts = new LocalFacts(defaultGlobalNamespace);
   const numbers = new IdentityNumbers(identityRange(cluster.id, maxClusters));
-  const pods = new PodExport(cluster, namespaces, numbers);
-  const services = new ServiceExport(cluster, namespaces, MAX_VALUE_BYTES);
+  const pods = new PodExport(cluster, facts, numbers);
+  const services = new ServiceExport(cluster, facts, MAX_VALUE_BYTES);
   const nodes = new NodeExport(cluster);
   const entries = { nodes, services, identities: pods.identities, ip: pods };
-  return { namespaces, numbers, pods, services, nodes, entries };
+  return { facts, numbers, pods, services, nodes, entries };
 }
 
 function createPublishers(parts: Parts): Readonly<Record<Kind, Publisher>> {

@@ -8,10 +8,10 @@ import {
   watchPods,
   watchServices,
 } from '@tombolo/shared/kubernetes/watches.ts';
+import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { Namespaces } from './export/namespaces.ts';
 import type { NodeExport } from './export/node-export.ts';
 import type { PodExport } from './export/pod-export.ts';
 import type { ServiceExport } from './export/service-export.ts';
@@ -19,10 +19,10 @@ import type { ServiceExport } from './export/service-export.ts';
 export type SourceName = 'services' | 'endpointslices' | 'namespaces' | 'nodes' | 'pods';
 
 export interface SourceTargets {
+  readonly facts: LocalFacts;
   readonly services: ServiceExport;
   readonly nodes: NodeExport;
   readonly pods: PodExport;
-  readonly namespaces: Namespaces;
   /** Facts of this source changed. */
   touched(source: SourceName): void;
   /** The source was listed completely. */
@@ -38,7 +38,7 @@ export async function followSources(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const { services, nodes, pods, namespaces } = targets;
+  const { facts, services, nodes, pods } = targets;
   const handler = <T>(
     source: SourceName,
     changed: (key: string, value: T | undefined) => void,
@@ -59,7 +59,7 @@ export async function followSources(
   await Promise.all([
     watchNamespaces(
       client,
-      handler('namespaces', (key, value) => namespaces.changed(key, value)),
+      handler('namespaces', (key, value) => facts.setNamespace(key, value)),
       signal,
       log,
       options('namespaces'),
@@ -68,7 +68,10 @@ export async function followSources(
       client,
       handler(
         'services',
-        (key, value) => services.serviceChanged(key as ServiceKey, value),
+        (key, value) => {
+          services.serviceHeard(key as ServiceKey);
+          facts.setService(key as ServiceKey, value);
+        },
         (key) => services.serviceRefused(key as ServiceKey),
       ),
       signal,
@@ -77,7 +80,7 @@ export async function followSources(
     ),
     watchEndpointSlices(
       client,
-      handler('endpointslices', (key, value) => services.sliceChanged(key, value)),
+      handler('endpointslices', (key, value) => facts.setSlice(key, value)),
       signal,
       log,
       options('endpointslices'),

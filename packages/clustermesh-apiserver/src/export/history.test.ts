@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { KubernetesPod } from '@tombolo/shared/kubernetes/pod-object.ts';
+import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { LocalEndpointSlice, LocalNamespace, LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import type { EntrySource } from './entries.ts';
 import { EAST, endpoint, namespace, pod, service, slice } from './facts.fixture.ts';
 import { IdentityNumbers } from './identity-numbers.ts';
-import { Namespaces } from './namespaces.ts';
 import { NodeExport } from './node-export.ts';
 import { PodExport } from './pod-export.ts';
 import { ServiceExport } from './service-export.ts';
@@ -73,11 +73,11 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
 );
 
 /** All entries after the facts, having read the changes `every` so many of them. */
-function entriesAfter(facts: readonly Fact[], every: number): ReadonlyMap<string, string> {
-  const namespaces = new Namespaces(true);
+function entriesAfter(told: readonly Fact[], every: number): ReadonlyMap<string, string> {
+  const facts = new LocalFacts(true);
   const numbers = new IdentityNumbers({ first: 65_536, last: 131_071 });
-  const pods = new PodExport(EAST, namespaces, numbers);
-  const services = new ServiceExport(EAST, namespaces, 1_500_000);
+  const pods = new PodExport(EAST, facts, numbers);
+  const services = new ServiceExport(EAST, facts, 1_500_000);
   const nodes = new NodeExport(EAST);
   const sources: Readonly<Record<string, EntrySource>> = { services, nodes, identities: pods.identities, ip: pods };
   const entries = new Map<string, string>();
@@ -89,10 +89,10 @@ function entriesAfter(facts: readonly Fact[], every: number): ReadonlyMap<string
       }
     }
   };
-  for (const [i, { kind, key, value }] of facts.entries()) {
-    if (kind === 'service') services.serviceChanged(key as ServiceKey, value);
-    if (kind === 'slice') services.sliceChanged(key, value);
-    if (kind === 'namespace') namespaces.changed(key, value);
+  for (const [i, { kind, key, value }] of told.entries()) {
+    if (kind === 'service') facts.setService(key as ServiceKey, value);
+    if (kind === 'slice') facts.setSlice(key, value);
+    if (kind === 'namespace') facts.setNamespace(key, value);
     if (kind === 'pod') pods.podChanged(key, value);
     if (kind === 'node') nodes.nodeChanged(key, value);
     if (i % every === 0) read();

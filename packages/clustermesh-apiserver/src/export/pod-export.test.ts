@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { EAST, namespace, pod } from './facts.fixture.ts';
 import { identityText } from './identity-labels.ts';
 import { IdentityNumbers } from './identity-numbers.ts';
-import { Namespaces } from './namespaces.ts';
 import { PodExport } from './pod-export.ts';
 
 const RANGE = { first: 65_536, last: 131_071 };
@@ -92,14 +92,14 @@ describe('IdentityNumbers', () => {
 });
 
 describe('PodExport', () => {
-  let namespaces: Namespaces;
+  let facts: LocalFacts;
   let numbers: IdentityNumbers;
   let pods: PodExport;
   beforeEach(() => {
-    namespaces = new Namespaces(true);
+    facts = new LocalFacts(true);
     numbers = new IdentityNumbers(RANGE);
-    pods = new PodExport(EAST, namespaces, numbers);
-    namespaces.changed('shop', namespace('shop', { labels: { team: 'a' } }));
+    pods = new PodExport(EAST, facts, numbers);
+    facts.setNamespace('shop', namespace('shop', { labels: { team: 'a' } }));
   });
 
   const changes = () =>
@@ -141,18 +141,18 @@ describe('PodExport', () => {
   it('follows the namespace: whether it takes part, and its labels', () => {
     pods.podChanged('shop/cart', pod('shop/cart', '10.1.0.1'));
     changes();
-    namespaces.changed('shop', namespace('shop', { global: false }));
+    facts.setNamespace('shop', namespace('shop', { global: false }));
     assert.deepEqual(changes(), ['10.1.0.1 gone']);
-    namespaces.changed('shop', namespace('shop', { labels: { team: 'a' } }));
+    facts.setNamespace('shop', namespace('shop', { labels: { team: 'a' } }));
     assert.deepEqual(changes(), ['10.1.0.1 cart']);
     const before = numbers.numberOf('shop/cart');
-    namespaces.changed('shop', namespace('shop', { labels: { team: 'b' } }));
+    facts.setNamespace('shop', namespace('shop', { labels: { team: 'b' } }));
     assert.deepEqual(changes(), ['10.1.0.1 cart']);
     assert.notEqual(numbers.numberOf('shop/cart'), before);
   });
 
   it('leaves out pods for which no number is left, and says which', () => {
-    const tight = new PodExport(EAST, namespaces, new IdentityNumbers({ first: 65_536, last: 65_536 }));
+    const tight = new PodExport(EAST, facts, new IdentityNumbers({ first: 65_536, last: 65_536 }));
     tight.podChanged('shop/a', pod('shop/a', '10.1.0.1', { labels: { app: 'a' } }));
     tight.podChanged('shop/b', pod('shop/b', '10.1.0.2', { labels: { app: 'b' } }));
     assert.deepEqual([...tight.takeChanges().keys()], ['10.1.0.1']);

@@ -3,6 +3,7 @@
  * and the younger takes over when it goes. A pod counts when its namespace takes part in the mesh.
  */
 import type { KubernetesPod } from '@tombolo/shared/kubernetes/pod-object.ts';
+import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
@@ -11,12 +12,11 @@ import { wireIpEntry } from '@tombolo/shared/wire/to-wire.ts';
 import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 import { identityText } from './identity-labels.ts';
 import type { IdentityNumbers } from './identity-numbers.ts';
-import type { Namespaces } from './namespaces.ts';
 
 export class PodExport implements EntrySource {
   readonly keep: ReadonlySet<string> = new Set();
   readonly #cluster: ClusterIdentity;
-  readonly #namespaces: Namespaces;
+  readonly #facts: LocalFacts;
   readonly #numbers: IdentityNumbers;
   readonly #pods = new Map<string, KubernetesPod>();
   readonly #claims = new Map<IpAddress, Set<string>>();
@@ -28,9 +28,9 @@ export class PodExport implements EntrySource {
   /** The numbers that pods use; each pod is given its own before they are read. */
   readonly identities: EntrySource;
 
-  constructor(cluster: ClusterIdentity, namespaces: Namespaces, numbers: IdentityNumbers) {
+  constructor(cluster: ClusterIdentity, facts: LocalFacts, numbers: IdentityNumbers) {
     this.#cluster = cluster;
-    this.#namespaces = namespaces;
+    this.#facts = facts;
     this.#numbers = numbers;
     this.identities = {
       keep: new Set(),
@@ -42,7 +42,7 @@ export class PodExport implements EntrySource {
         return numbers.size;
       },
     };
-    namespaces.onChange((name) => this.#dirtyNamespaces.add(name));
+    facts.onNamespace((name) => this.#dirtyNamespaces.add(name));
   }
 
   podChanged(key: string, value: KubernetesPod | undefined): void {
@@ -84,8 +84,8 @@ export class PodExport implements EntrySource {
     for (const key of this.#dirtyPods) {
       const pod = this.#pods.get(key);
       for (const address of pod?.addresses ?? []) this.#dirtyAddresses.add(address);
-      if (pod && this.#namespaces.isGlobal(pod.namespace)) {
-        wanted.push([identityText(this.#cluster, pod, this.#namespaces.labelsOf(pod.namespace)), key]);
+      if (pod && this.#facts.takesPart(pod.namespace)) {
+        wanted.push([identityText(this.#cluster, pod, this.#facts.labelsOf(pod.namespace)), key]);
       } else {
         this.#numbers.release(key);
         this.#withoutIdentity.delete(key);

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
+import { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { decodeService } from '@tombolo/shared/wire/service.ts';
 import { EAST, endpoint, namespace, service, slice } from './facts.fixture.ts';
-import { Namespaces } from './namespaces.ts';
 import { mostThatFit, serviceEntry } from './service-entry.ts';
 import { ServiceExport } from './service-export.ts';
 
 const CART = serviceKey('shop', 'cart');
 
 describe('ServiceExport', () => {
-  let namespaces: Namespaces;
+  let facts: LocalFacts;
   let exported: ServiceExport;
   beforeEach(() => {
-    namespaces = new Namespaces(true);
-    exported = new ServiceExport(EAST, namespaces, 1_500_000);
-    namespaces.changed('shop', namespace('shop'));
+    facts = new LocalFacts(true);
+    exported = new ServiceExport(EAST, facts, 1_500_000);
+    facts.setNamespace('shop', namespace('shop'));
   });
 
   const changes = () =>
@@ -24,8 +24,8 @@ describe('ServiceExport', () => {
     });
 
   it('writes a value that readers of the mesh accept', () => {
-    exported.serviceChanged(CART, service('shop/cart', { labels: { app: 'cart' }, selector: { app: 'cart' } }));
-    exported.sliceChanged('shop/cart-1', slice('shop/cart-1', 'shop/cart', [endpoint('10.1.3.17')]));
+    facts.setService(CART, service('shop/cart', { labels: { app: 'cart' }, selector: { app: 'cart' } }));
+    facts.setSlice('shop/cart-1', slice('shop/cart-1', 'shop/cart', [endpoint('10.1.3.17')]));
     const value = exported.takeChanges(0).get('shop/cart');
     assert.deepEqual(JSON.parse(value ?? ''), {
       cluster: 'east',
@@ -44,75 +44,75 @@ describe('ServiceExport', () => {
   });
 
   it('exports what is shared, and takes it back when it is not', () => {
-    exported.serviceChanged(CART, service('shop/cart', { shared: false }));
+    facts.setService(CART, service('shop/cart', { shared: false }));
     assert.deepEqual(changes(), []);
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
     assert.deepEqual(changes(), ['shop/cart']);
-    exported.serviceChanged(CART, service('shop/cart', { shared: false }));
+    facts.setService(CART, service('shop/cart', { shared: false }));
     assert.deepEqual(changes(), ['shop/cart gone']);
-    exported.serviceChanged(CART, service('shop/cart'));
-    exported.serviceChanged(CART, undefined);
+    facts.setService(CART, service('shop/cart'));
+    facts.setService(CART, undefined);
     assert.deepEqual(changes(), []);
   });
 
   it('follows slices, whichever comes first, the Service or they', () => {
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')]));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')]));
     assert.deepEqual(changes(), []);
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
     assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
-    exported.sliceChanged('shop/b', slice('shop/b', 'shop/cart', [endpoint('10.1.0.2')]));
+    facts.setSlice('shop/b', slice('shop/b', 'shop/cart', [endpoint('10.1.0.2')]));
     assert.deepEqual(changes(), ['shop/cart 10.1.0.1 10.1.0.2']);
-    exported.sliceChanged('shop/a', undefined);
+    facts.setSlice('shop/a', undefined);
     assert.deepEqual(changes(), ['shop/cart 10.1.0.2']);
-    exported.sliceChanged('shop/b', slice('shop/b', 'shop/other', [endpoint('10.1.0.2')]));
+    facts.setSlice('shop/b', slice('shop/b', 'shop/other', [endpoint('10.1.0.2')]));
     assert.deepEqual(changes(), ['shop/cart']);
   });
 
   it('exports endpoints that are ready', () => {
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
     const endpoints = [
       endpoint('10.1.0.1'),
       endpoint('10.1.0.2', { ready: false, serving: true, terminating: true }),
       endpoint('10.1.0.3', { ready: false, serving: false }),
     ];
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', endpoints));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', endpoints));
     assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
   });
 
   it('does not export what no proxy of this cluster uses: slices labelled headless, unless the Service is', () => {
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
     const told = (headless: boolean) => {
-      exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')], headless));
+      facts.setSlice('shop/a', slice('shop/a', 'shop/cart', [endpoint('10.1.0.1')], headless));
       return changes();
     };
     assert.deepEqual(told(false), ['shop/cart 10.1.0.1']);
     assert.deepEqual(told(true), ['shop/cart']);
     assert.deepEqual(told(false), ['shop/cart 10.1.0.1']);
     told(true);
-    exported.serviceChanged(CART, service('shop/cart', { clusterIps: [] }));
+    facts.setService(CART, service('shop/cart', { clusterIps: [] }));
     assert.deepEqual(changes(), ['shop/cart 10.1.0.1']);
   });
 
   it('follows the namespace: its annotation, its default and its end', () => {
-    exported.serviceChanged(CART, service('shop/cart'));
-    exported.serviceChanged(serviceKey('bank', 'till'), service('bank/till'));
+    facts.setService(CART, service('shop/cart'));
+    facts.setService(serviceKey('bank', 'till'), service('bank/till'));
     assert.deepEqual(changes(), ['shop/cart']);
-    namespaces.changed('shop', namespace('shop', { global: false }));
-    namespaces.changed('bank', namespace('bank'));
+    facts.setNamespace('shop', namespace('shop', { global: false }));
+    facts.setNamespace('bank', namespace('bank'));
     assert.deepEqual(changes(), ['shop/cart gone', 'bank/till']);
-    namespaces.changed('shop', namespace('shop', { global: true }));
+    facts.setNamespace('shop', namespace('shop', { global: true }));
     assert.deepEqual(changes(), ['shop/cart']);
-    namespaces.changed('shop', undefined);
+    facts.setNamespace('shop', undefined);
     assert.deepEqual(changes(), ['shop/cart gone']);
   });
 
   it('exports only annotated namespaces where that is the default', () => {
-    const strict = new Namespaces(false);
+    const strict = new LocalFacts(false);
     const other = new ServiceExport(EAST, strict, 1_500_000);
-    other.serviceChanged(CART, service('shop/cart'));
-    strict.changed('shop', namespace('shop'));
+    strict.setService(CART, service('shop/cart'));
+    strict.setNamespace('shop', namespace('shop'));
     assert.equal(other.takeChanges(0).size, 0);
-    strict.changed('shop', namespace('shop', { global: true }));
+    strict.setNamespace('shop', namespace('shop', { global: true }));
     assert.deepEqual([...other.takeChanges(0).keys()], ['shop/cart']);
   });
 
@@ -120,42 +120,50 @@ describe('ServiceExport', () => {
     const few = (count: number) => Array.from({ length: count }, (_, i) => endpoint(`10.1.${i >> 8}.${i & 255}`));
     const at = (now: number) => [...exported.takeChanges(now)].map(([key, value]) => [key, count(value)]);
     const count = (value: string | undefined) => Object.keys(JSON.parse(value ?? '{}').backends ?? {}).length;
-    exported.serviceChanged(CART, service('shop/cart'));
-    exported.serviceChanged(serviceKey('shop', 'till'), service('shop/till'));
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(20_000)));
+    facts.setService(CART, service('shop/cart'));
+    facts.setService(serviceKey('shop', 'till'), service('shop/till'));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(20_000)));
     assert.deepEqual(at(1_000), [
       ['shop/cart', 20_000],
       ['shop/till', 0],
     ]);
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(19_999)));
-    exported.sliceChanged('shop/t', slice('shop/t', 'shop/till', few(1)));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(19_999)));
+    facts.setSlice('shop/t', slice('shop/t', 'shop/till', few(1)));
     assert.deepEqual(at(1_050), [['shop/till', 1]]);
     const due = exported.heldBackUntil ?? 0;
     assert(due > 1_900 && due < 2_500, `${due}`);
-    exported.sliceChanged('shop/t', slice('shop/t', 'shop/till', few(2)));
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(19_998)));
+    facts.setSlice('shop/t', slice('shop/t', 'shop/till', few(2)));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(19_998)));
     assert.deepEqual(at(due - 1), [['shop/till', 2]]);
     assert.deepEqual(at(due), [['shop/cart', 19_998]]);
     assert.equal(exported.heldBackUntil, undefined);
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(3)));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(3)));
     assert.deepEqual(at(due + 10_000), [['shop/cart', 3]]);
-    exported.sliceChanged('shop/a', slice('shop/a', 'shop/cart', few(4)));
+    facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(4)));
     assert.deepEqual(at(due + 10_001), [['shop/cart', 4]]);
   });
 
   it('says nothing when nothing changed', () => {
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
     changes();
-    exported.serviceChanged(CART, service('shop/cart', { origin: { source: 'kubernetes', revision: '2', at: 5 } }));
+    facts.setService(CART, service('shop/cart', { origin: { source: 'kubernetes', revision: '2', at: 5 } }));
     assert.deepEqual(changes(), []);
   });
 
   it('keeps what an earlier life said of a Service that is refused now', () => {
     exported.serviceRefused(CART);
     assert.deepEqual([...exported.keep], ['shop/cart']);
-    exported.serviceChanged(CART, service('shop/cart'));
+    facts.setService(CART, service('shop/cart'));
+    exported.serviceHeard(CART);
     assert.deepEqual([...exported.keep], []);
     exported.serviceRefused(CART);
+    assert.deepEqual([...exported.keep], []);
+  });
+
+  it('keeps nothing of a Service that was refused and is gone', () => {
+    exported.serviceRefused(CART);
+    exported.serviceHeard(CART);
+    facts.setService(CART, undefined);
     assert.deepEqual([...exported.keep], []);
   });
 });

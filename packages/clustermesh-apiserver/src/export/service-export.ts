@@ -2,16 +2,10 @@
  * Services and their EndpointSlices → entries under `services/v1`. Exported is what is shared and in a namespace that
  * takes part; whatever is not has no entry.
  */
-import { endpointsOf } from '@tombolo/shared/merge/endpoints.ts';
+import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
-import {
-  type LocalEndpointSlice,
-  type LocalService,
-  type ServiceKey,
-  splitServiceKey,
-} from '@tombolo/shared/model/service.ts';
+import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
-import type { Namespaces } from './namespaces.ts';
 import { serviceEntry, type Truncation } from './service-entry.ts';
 
 /** What one entry may add to etcd's history, and what of it is too little to count. */
@@ -20,13 +14,9 @@ const LARGE_BYTES = 64 * 1024;
 
 export class ServiceExport implements EntrySource {
   readonly #cluster: ClusterIdentity;
-  readonly #namespaces: Namespaces;
+  readonly #facts: LocalFacts;
   readonly #limit: number;
-  readonly #services = new Map<ServiceKey, LocalService>();
-  readonly #slices = new Map<string, LocalEndpointSlice>();
-  readonly #slicesOf = new Map<ServiceKey, Set<string>>();
   readonly #dirty = new Set<ServiceKey>();
-  readonly #dirtyNamespaces = new Set<string>();
   readonly #exported = new ExportedValues();
   readonly #truncated = new Map<ServiceKey, Truncation>();
   readonly #refused = new Set<ServiceKey>();
@@ -34,44 +24,25 @@ export class ServiceExport implements EntrySource {
   readonly #notBefore = new Map<ServiceKey, number>();
   #heldBackUntil: number | undefined;
 
-  constructor(cluster: ClusterIdentity, namespaces: Namespaces, limit: number) {
+  constructor(cluster: ClusterIdentity, facts: LocalFacts, limit: number) {
     this.#cluster = cluster;
-    this.#namespaces = namespaces;
+    this.#facts = facts;
     this.#limit = limit;
-    namespaces.onChange((name) => this.#dirtyNamespaces.add(name));
-  }
-
-  serviceChanged(key: ServiceKey, value: LocalService | undefined): void {
-    this.#refused.delete(key);
-    if (value) this.#services.set(key, value);
-    else this.#services.delete(key);
-    this.#dirty.add(key);
+    facts.onService((key) => this.#dirty.add(key));
   }
 
   /** Nothing is known of it but that it exists: what an earlier life said of it stays. */
   serviceRefused(key: ServiceKey): void {
-    if (!this.#services.has(key)) this.#refused.add(key);
+    if (!this.#facts.services.has(key)) this.#refused.add(key);
   }
 
-  sliceChanged(key: string, value: LocalEndpointSlice | undefined): void {
-    const previous = this.#slices.get(key);
-    if (previous) this.#forget(previous);
-    if (!value) return;
-    this.#slices.set(key, value);
-    this.#dirty.add(value.service);
-    const siblings = this.#slicesOf.get(value.service);
-    if (siblings) siblings.add(key);
-    else this.#slicesOf.set(value.service, new Set([key]));
+  /** The Service can be read, or is gone. */
+  serviceHeard(key: ServiceKey): void {
+    this.#refused.delete(key);
   }
 
   /** Newest facts win, the first of a large entry at once. It is held back before it is made, which costs as much. */
   takeChanges(now: number): EntryChanges {
-    if (this.#dirtyNamespaces.size > 0) {
-      for (const key of this.#services.keys()) {
-        if (this.#dirtyNamespaces.has(splitServiceKey(key).namespace)) this.#dirty.add(key);
-      }
-      this.#dirtyNamespaces.clear();
-    }
     const changes = new Map<string, string | undefined>();
     this.#heldBackUntil = undefined;
     for (const key of this.#dirty) {
@@ -108,19 +79,10 @@ export class ServiceExport implements EntrySource {
 
   #entry(key: ServiceKey): string | undefined {
     this.#truncated.delete(key);
-    const service = this.#services.get(key);
-    if (!service?.shared || !this.#namespaces.isGlobal(splitServiceKey(key).namespace)) return undefined;
-    const slices = [...(this.#slicesOf.get(key) ?? [])].flatMap((each) => this.#slices.get(each) ?? []);
-    const { value, truncation } = serviceEntry(this.#cluster, service, endpointsOf(service, slices), this.#limit);
+    const service = this.#facts.services.get(key);
+    if (!service?.shared || !this.#facts.takesPart(splitServiceKey(key).namespace)) return undefined;
+    const { value, truncation } = serviceEntry(this.#cluster, service, this.#facts.endpointsOf(key), this.#limit);
     if (truncation) this.#truncated.set(key, truncation);
     return value;
-  }
-
-  #forget(slice: LocalEndpointSlice): void {
-    this.#slices.delete(slice.key);
-    this.#dirty.add(slice.service);
-    const siblings = this.#slicesOf.get(slice.service);
-    siblings?.delete(slice.key);
-    if (siblings?.size === 0) this.#slicesOf.delete(slice.service);
   }
 }

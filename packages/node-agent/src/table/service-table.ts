@@ -73,7 +73,8 @@ export class ServiceTable {
 
   constructor({ local, node, scope, defaultGlobalNamespace, remotePerFrontend, remotePerCluster }: TableOptions) {
     this.#context = { local, node, zone: '', scope, ownRanges: () => undefined, remotePerFrontend };
-    this.local = new LocalFacts(defaultGlobalNamespace, (key) => this.#dirty.local.add(key));
+    this.local = new LocalFacts(defaultGlobalNamespace);
+    this.local.onService((key) => this.#dirty.local.add(key));
     this.#remotes = new RemoteContributions((key) => this.#dirty.remote.add(key));
     this.#quota = new RemoteQuota(remotePerCluster);
   }

@@ -18,7 +18,8 @@ describe('LocalFacts', () => {
   let facts: LocalFacts;
   beforeEach(() => {
     touched = [];
-    facts = new LocalFacts(true, (key) => touched.push(key));
+    facts = new LocalFacts(true);
+    facts.onService((key) => touched.push(key));
   });
   const addresses = (key: ServiceKey) => facts.endpointsOf(key).map(({ address }) => address);
   const taken = () => touched.splice(0);
@@ -49,7 +50,7 @@ describe('LocalFacts', () => {
       [true, false, true],
     );
     assert.equal(takesPart(undefined), false);
-    facts = new LocalFacts(false, () => {});
+    facts = new LocalFacts(false);
     assert.deepEqual([takesPart(namespace()), takesPart(namespace(true))], [false, true]);
   });
 

@@ -15,18 +15,27 @@ import {
 
 export class LocalFacts {
   readonly #defaultGlobal: boolean;
-  readonly #touched: (key: ServiceKey) => void;
   readonly #services = new Map<ServiceKey, LocalService>();
   readonly #slices = new Map<ServiceKey, Map<string, LocalEndpointSlice>>();
   readonly #sliceOwners = new Map<string, ServiceKey>();
   readonly #namespaces = new Map<string, LocalNamespace>();
   /** The Services there are, by namespace. */
   readonly #keysOf = new Map<string, Set<ServiceKey>>();
+  readonly #serviceListeners: ((key: ServiceKey) => void)[] = [];
+  readonly #namespaceListeners: ((name: string) => void)[] = [];
 
-  /** `defaultGlobal`: whether namespaces that do not say so take part. `touched` is told of every Service that changed. */
-  constructor(defaultGlobal: boolean, touched: (key: ServiceKey) => void) {
+  /** `defaultGlobal`: whether namespaces that do not say so take part. */
+  constructor(defaultGlobal: boolean) {
     this.#defaultGlobal = defaultGlobal;
-    this.#touched = touched;
+  }
+
+  /** Told of every Service that a change touches. */
+  onService(listener: (key: ServiceKey) => void): void {
+    this.#serviceListeners.push(listener);
+  }
+
+  onNamespace(listener: (name: string) => void): void {
+    this.#namespaceListeners.push(listener);
   }
 
   setService(key: ServiceKey, service: LocalService | undefined): void {
@@ -56,6 +65,7 @@ export class LocalFacts {
     if (isDeepStrictEqual(namespace, this.#namespaces.get(name))) return;
     if (namespace) this.#namespaces.set(name, namespace);
     else this.#namespaces.delete(name);
+    for (const listener of this.#namespaceListeners) listener(name);
     for (const key of this.#keysOf.get(name) ?? []) this.#touched(key);
   }
 
@@ -63,8 +73,8 @@ export class LocalFacts {
     return this.#services;
   }
 
-  get namespaces(): ReadonlyMap<string, LocalNamespace> {
-    return this.#namespaces;
+  labelsOf(namespace: string): LocalNamespace['labels'] {
+    return this.#namespaces.get(namespace)?.labels ?? {};
   }
 
   endpointsOf(key: ServiceKey): readonly LocalEndpoint[] {
@@ -75,6 +85,10 @@ export class LocalFacts {
   takesPart(namespace: string): boolean {
     const known = this.#namespaces.get(namespace);
     return known !== undefined && (known.global ?? this.#defaultGlobal);
+  }
+
+  #touched(key: ServiceKey): void {
+    for (const listener of this.#serviceListeners) listener(key);
   }
 
   #removeSlice(service: ServiceKey, key: string): void {
