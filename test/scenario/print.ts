@@ -1,7 +1,7 @@
-/** How scenarios show the table and the kernel. */
+/** How scenarios show the table, the clusters and the kernel. */
 import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import type { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
-import type { Decision, Frontend, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
+import type { ClusterStatus, Decision, Frontend, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 
 export const printTable = (table: ServiceTable): readonly string[] => {
   const sorted = [...table.services].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -36,3 +36,14 @@ export function printKernel(kernel: MemoryKernel): readonly string[] {
 }
 
 const where = ({ address, port, protocol }: Frontend): string => `${address}:${port}/${protocol}`;
+
+export function printClusters(statuses: ReadonlyMap<string, ClusterStatus>): readonly string[] {
+  const sorted = [...statuses.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return sorted.flatMap(({ name, id, control, services, backends, lastError, warnings, quarantined }) => [
+    `${name.padEnd(6)} id ${id ?? 'unknown'}, ${control}: ${services} Services, ${backends} backends`,
+    ...[lastError, ...warnings].filter((text) => text !== '').map((text) => `  ${text.replace(TIME, 'THEN')}`),
+    ...quarantined.map(({ key, reason }) => `  ${key}: ${reason}`),
+  ]);
+}
+
+const TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;

@@ -6,10 +6,15 @@ import { parseTranscript, printTranscript, type Step } from './transcript.ts';
 import { World } from './world.ts';
 
 describe('scenario', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.create();
+  });
+  afterEach(() => world.close());
+
   for (const path of globSync(new URL('*.txt', import.meta.url).pathname).sort()) {
     it(basename(path, '.txt'), async () => {
       const text = readFileSync(path, 'utf8');
-      const world = new World();
       const played: Step[] = [];
       for (const step of parseTranscript(text)) {
         const printed: string[] = [];

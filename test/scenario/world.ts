@@ -1,39 +1,78 @@
 /**
- * One node of cluster `east` (id 1) without a network: the real table, reconciler rules and wire format over a kernel in
- * memory. Each command changes a fact or prints something; `restart` is a new agent over the same kernel.
+ * One node of cluster `east` (id 1), and other clusters, without a network: the agent's core and mesh as they are, over
+ * etcds, a kernel and a clock in memory, and over files in a directory of its own. Each command changes a fact or prints
+ * something; what it leads to has reached the kernel before the next.
  */
-import { MemoryDatapath, MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
-import { adoptedClusters } from '@tombolo/node-agent/table/adopted.ts';
-import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
-import { type ClusterIdentity, parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
-import { ip } from '@tombolo/shared/model/ip.ts';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CoreOptions } from '@tombolo/node-agent/core.ts';
+import { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
+import { settle } from '@tombolo/node-agent/mesh/mesh.fixture.ts';
+import { parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import type {
   Affinity,
-  BackendPort,
-  LocalEndpoint,
   LocalEndpointSlice,
+  LocalNamespace,
+  LocalNode,
   LocalService,
-  Protocol,
-  RemoteService,
   ServiceKey,
 } from '@tombolo/shared/model/service.ts';
-import { printKernel, printTable } from './print.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
+import { Agent } from './agent.ts';
+import {
+  type Arguments,
+  addresses,
+  cidrs,
+  list,
+  ORIGIN,
+  parseArguments,
+  parseDuration,
+  parseEndpoints,
+  parsePorts,
+} from './arguments.ts';
+import { printClusters, printKernel, printTable } from './print.ts';
+import { type ExportMode, parseExportMode, RemoteCluster } from './remote-cluster.ts';
 
-const EAST = identity('east', 1);
-const ORIGIN = { source: 'kubernetes', revision: '', at: 0 } as const;
+const HEARTBEAT_MS = 30_000;
+/** What has not happened by then never will. */
+const MOST_LOOKS = 2_000;
 
 export class World {
-  #kernel = new MemoryKernel();
-  #datapath = new MemoryDatapath(this.#kernel);
-  #table = newTable();
-  #revision = 0;
-  /** What the local Kubernetes API holds: a restarted agent hears it again. */
+  readonly #directory: string;
+  readonly #clock = new FakeClock();
+  readonly #kernel = new MemoryKernel();
+  readonly #clusters = new Map<string, RemoteCluster>();
+  /** Names of the files in the clustermesh directory. */
+  readonly #files = new Set<string>();
+  /** What the local Kubernetes API holds: each agent hears it anew. */
   readonly #services = new Map<ServiceKey, LocalService>();
   readonly #slices = new Map<string, LocalEndpointSlice>();
-  readonly #clusters = new Map<string, ClusterIdentity>();
+  readonly #namespaces = new Map<string, LocalNamespace>();
+  #node: LocalNode = { name: 'east-1', zone: '', addresses: [], podCidrs: [] };
+  #ranges: readonly string[] = [];
+  #limits = { remotePerFrontend: 100, remotePerCluster: 1000 };
+  #agent: Agent | undefined;
+  /** Slices that it was told of. */
+  #told: ReadonlySet<string> = new Set();
+  #closed = false;
 
-  constructor() {
-    this.#table.open();
+  private constructor(directory: string) {
+    this.#directory = directory;
+    for (const name of ['shop', 'default']) this.#namespaces.set(name, { name, global: undefined, labels: {} });
+  }
+
+  static async create(): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'tbl-scenario-')));
+    await mkdir(world.#mesh);
+    await world.#start(false);
+    return world;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#stop();
+    await rm(this.#directory, { recursive: true });
   }
 
   async run(command: string): Promise<readonly string[]> {
@@ -45,197 +84,227 @@ export class World {
   }
 
   async #execute(verb: string, args: Arguments): Promise<readonly string[]> {
+    const { first, rest, flags, options } = args;
     switch (verb) {
       case 'service':
-        return this.#setService(args);
+        this.#services.set(first as ServiceKey, serviceOf(args));
+        break;
       case 'slice':
-        return this.#setSlice(args);
+        this.#slices.set(first, sliceOf(args));
+        break;
       case 'delete':
-        return this.#delete(args);
+        (first === 'service' ? this.#services : this.#slices).delete(rest[0] as ServiceKey);
+        break;
+      case 'namespace':
+        this.#namespaces.set(first, { name: first, global: options.get('global') !== 'false', labels: {} });
+        break;
+      case 'node':
+        this.#node = { ...this.#node, zone: options.get('zone') ?? '', podCidrs: list(options.get('pods')) };
+        break;
+      case 'service-ranges':
+        this.#ranges = [first, ...rest];
+        break;
       case 'cluster':
-        this.#clusters.set(args.first, identity(args.first, Number(args.options.get('id'))));
-        return [];
+        await this.#announce(first, Number(options.get('id')), parseExportMode(options.get('export') ?? ''));
+        break;
       case 'hear':
+        this.#cluster(first).export(rest[0] ?? '', rest.slice(1), options);
+        break;
       case 'withdraw':
-        return this.#hear(args, verb === 'hear');
+        await this.#cluster(first).withdraw(rest[0] ?? '');
+        break;
       case 'synced':
-        this.#table.setRemoteView(this.#cluster(args.first), { kind: 'synced' });
-        return [];
+        await this.#cluster(first).synced();
+        break;
+      case 'lose':
+        await this.#cluster(first).lose(rest);
+        break;
       case 'silent':
-        this.#table.setRemoteView(this.#cluster(args.first), { kind: 'stale', since: 0 });
-        return [];
+        this.#cluster(first).down();
+        await this.#pass(3 * 60_000);
+        break;
+      case 'back':
+        await this.#cluster(first).up();
+        await this.#pass(60_000);
+        break;
       case 'remove':
-        this.#table.removeRemote(this.#cluster(args.first));
-        return [];
+        await this.#removeFile(first);
+        break;
+      case 'pass':
+        await this.#pass(parseDuration(first));
+        break;
+      case 'set-clock':
+        this.#clock.setWallTime(this.#clock.wallTime() + parseDuration(first));
+        break;
+      case 'lose-state':
+        await rm(this.#stateFile, { force: true });
+        break;
+      case 'stop':
+        await this.#stop();
+        break;
+      case 'start':
       case 'restart':
-        return this.#restart();
+        await this.#stop();
+        this.#limits = {
+          remotePerFrontend: Number(options.get('per-frontend') ?? this.#limits.remotePerFrontend),
+          remotePerCluster: Number(options.get('per-cluster') ?? this.#limits.remotePerCluster),
+        };
+        await this.#start(first === 'remotes-first' || flags.has('remotes-first'));
+        break;
       case 'table':
-        this.#table.settle();
-        return printTable(this.#table);
+        return printTable(this.#running.core.table);
+      case 'clusters':
+        return printClusters(this.#running.core.facts.statuses);
       case 'kernel':
-        await this.#settle();
         return printKernel(this.#kernel);
       default:
         throw new Error(`No such command: ${verb}`);
     }
-  }
-
-  async #settle(): Promise<void> {
-    this.#table.settle();
-    const changes = this.#table.routeChangesSince(this.#revision);
-    if (changes === 'compacted' || changes.revision === this.#revision) return;
-    this.#revision = changes.revision;
-    await this.#datapath.apply(changes.changed);
-  }
-
-  async #restart(): Promise<readonly string[]> {
-    this.#datapath = new MemoryDatapath(this.#kernel);
-    this.#table = newTable();
-    for (const [key, service] of this.#services) this.#table.local.setService(key, service);
-    for (const [key, slice] of this.#slices) this.#table.local.setSlice(key, slice);
-    this.#table.adopt(adoptedClusters(await this.#datapath.read(), this.#services, EAST.id, undefined));
-    this.#table.open();
-    this.#table.settle();
-    this.#revision = this.#table.revision;
-    await this.#datapath.replace(this.#table.routes);
+    if (LOCAL.has(verb)) this.#tellLocal();
     return [];
   }
 
-  #setService({ first, flags, options }: Arguments): readonly string[] {
-    const key = first as ServiceKey;
-    const service: LocalService = {
-      key,
-      uid: `uid of ${key}`,
-      createdAt: '',
-      global: flags.has('global'),
-      shared: options.get('shared') !== 'false',
-      affinity: (options.get('affinity') ?? 'none') as Affinity,
-      clusterIps: list(options.get('ip')).map(ip),
-      externalIps: list(options.get('external')).map(ip),
-      loadBalancerIps: [],
-      sourceRanges: [],
-      ports: parsePorts(options.get('ports')).map((port) => ({ ...port, nodePort: 0 })),
-      sessionAffinitySeconds: 0,
-      internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
-      externalTrafficPolicy: 'Cluster',
-      healthCheckNodePort: 0,
-      labels: {},
-      selector: {},
-      origin: ORIGIN,
-    };
-    this.#services.set(key, service);
-    this.#table.local.setService(key, service);
-    return [];
+  /** Absolute facts: all of them are told, as after a listing. */
+  #tellLocal(): void {
+    if (!this.#agent) return;
+    const { core } = this.#agent;
+    const { local } = core.table;
+    core.table.setNode(this.#node);
+    core.table.setServiceRanges(cidrs(this.#ranges));
+    for (const [name, namespace] of this.#namespaces) local.setNamespace(name, namespace);
+    for (const key of [...local.services.keys()]) if (!this.#services.has(key)) local.setService(key, undefined);
+    for (const [key, service] of this.#services) local.setService(key, service);
+    for (const key of this.#told) if (!this.#slices.has(key)) local.setSlice(key, undefined);
+    for (const [key, slice] of this.#slices) local.setSlice(key, slice);
+    this.#told = new Set(this.#slices.keys());
+    core.changed();
   }
 
-  #setSlice({ first, rest, options }: Arguments): readonly string[] {
-    const ports = parsePorts(options.get('ports'));
-    const service = (options.get('of') ?? '') as ServiceKey;
-    const endpoints = rest.map((word) => parseEndpoint(word, ports));
-    const slice = { key: first, service, headless: options.get('headless') === 'true', endpoints };
-    this.#slices.set(first, slice);
-    this.#table.local.setSlice(first, slice);
-    return [];
+  async #start(remotesFirst: boolean): Promise<void> {
+    const agent = await Agent.start({
+      config: { ...CONFIG, ...this.#limits },
+      kernel: this.#kernel,
+      clock: this.#clock,
+      stateFile: this.#stateFile,
+      directory: this.#mesh,
+      connect: ({ endpoints }) => this.#cluster(new URL(endpoints[0] ?? '').hostname).etcd.reader(),
+    });
+    this.#agent = agent;
+    this.#told = new Set();
+    this.#tellLocal();
+    if (!remotesFirst) agent.localSynced();
+    await this.#until(() => agent.looked && [...this.#files].every((name) => agent.knows(name)));
+    await settle();
+    agent.localSynced();
   }
 
-  #delete({ first, rest }: Arguments): readonly string[] {
-    const [key = ''] = rest;
-    if (first === 'service') {
-      this.#services.delete(key as ServiceKey);
-      this.#table.local.setService(key as ServiceKey, undefined);
-    } else {
-      this.#slices.delete(key);
-      this.#table.local.setSlice(key, undefined);
+  async #stop(): Promise<void> {
+    await this.#agent?.stop();
+    this.#agent = undefined;
+  }
+
+  /** Its settings, in its etcd; and its file in the clustermesh directory, when it is new. */
+  async #announce(name: string, id: number, exportMode: ExportMode): Promise<void> {
+    const cluster = this.#clusters.get(name) ?? new RemoteCluster(name);
+    this.#clusters.set(name, cluster);
+    await cluster.announce(id, exportMode);
+    await writeFile(join(this.#mesh, name), `endpoints:\n- http://${name}:2379\n`);
+    this.#files.add(name);
+    if (this.#agent) await this.#until(() => this.#running.knows(name));
+  }
+
+  async #removeFile(name: string): Promise<void> {
+    await rm(join(this.#mesh, name));
+    this.#files.delete(name);
+    if (this.#agent) await this.#until(() => !this.#running.knows(name));
+  }
+
+  /** Time goes by, and the clusters that are alive say so. */
+  async #pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= HEARTBEAT_MS) {
+      await this.#clock.advance(Math.min(left, HEARTBEAT_MS));
+      for (const cluster of this.#clusters.values()) await cluster.beat();
+      await settle();
     }
-    return [];
   }
 
-  #hear({ first, rest: [name = '', ...addresses], options }: Arguments, heard: boolean): readonly string[] {
-    const key = name as ServiceKey;
-    const ports = parsePorts(options.get('ports'));
-    const said: RemoteService = {
-      key,
-      shared: options.get('shared') !== 'false',
-      terminating: false,
-      frontendPorts: [],
-      backends: addresses.map((address) => ({ address: ip(address), ports, zone: '' })),
-      origin: { source: 'etcd', revision: '', at: 0 },
-    };
-    this.#table.setRemoteServices(this.#cluster(first), new Map([[key, heard ? said : undefined]]));
-    return [];
+  /** For what waits for real files: each look lets those before it through. */
+  async #until(isTrue: () => boolean): Promise<void> {
+    for (let looks = 0; !isTrue(); looks++) {
+      if (this.#closed || looks > MOST_LOOKS) throw new Error(`Waited in vain until ${isTrue}`);
+      await this.#clock.advance(1);
+      await readdir(this.#mesh);
+    }
   }
 
-  #cluster(name: string): ClusterIdentity {
+  /** Until nothing more comes of what was done. */
+  async #settle(): Promise<void> {
+    await settle();
+    await settle();
+    await this.#agent?.settled();
+  }
+
+  get #running(): Agent {
+    if (!this.#agent) throw new Error('No agent runs');
+    return this.#agent;
+  }
+
+  #cluster(name: string): RemoteCluster {
     const known = this.#clusters.get(name);
     if (!known) throw new Error(`No cluster ${name} yet`);
     return known;
   }
+
+  get #mesh(): string {
+    return join(this.#directory, 'clustermesh');
+  }
+
+  get #stateFile(): string {
+    return join(this.#directory, 'agent.state');
+  }
 }
 
-interface Arguments {
-  readonly first: string;
-  readonly rest: readonly string[];
-  readonly flags: ReadonlySet<string>;
-  /** `key=value`. */
-  readonly options: ReadonlyMap<string, string>;
-}
+const EAST = parseClusterIdentity('east', 1);
+if (!EAST.ok) throw new Error(EAST.error);
 
-function parseArguments(words: readonly string[]): Arguments {
-  const options = new Map(words.flatMap((word) => (/^\w+=/.test(word) ? [splitOnce(word, '=')] : [])));
-  const [first = '', ...rest] = words.filter((word) => !/^\w+=/.test(word));
-  return { first, rest, flags: new Set(rest), options };
-}
+const CONFIG: Omit<CoreOptions['config'], 'remotePerFrontend' | 'remotePerCluster'> = {
+  cluster: EAST.value,
+  nodeName: 'east-1',
+  scope: 'global',
+  defaultGlobalNamespace: true,
+};
 
-function splitOnce(text: string, separator: string): readonly [string, string] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
-}
+/** Commands after which the local Kubernetes API has something else. */
+const LOCAL: ReadonlySet<string> = new Set(['service', 'slice', 'delete', 'namespace', 'node', 'service-ranges']);
 
-const list = (text: string | undefined): readonly string[] => (text ? text.split(',') : []);
+const serviceOf = ({ first, flags, options }: Arguments): LocalService => ({
+  key: first as ServiceKey,
+  uid: options.get('uid') ?? `uid of ${first}`,
+  createdAt: options.get('created') ?? '',
+  global: flags.has('global'),
+  shared: options.get('shared') !== 'false',
+  affinity: (options.get('affinity') ?? 'none') as Affinity,
+  clusterIps: addresses(options.get('ip')),
+  externalIps: addresses(options.get('external')),
+  loadBalancerIps: addresses(options.get('balancer')),
+  sourceRanges: cidrs(list(options.get('sources'))),
+  ports: parsePorts(options.get('ports')).map((port) => ({ ...port, nodePort: 0 })),
+  sessionAffinitySeconds: 0,
+  internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
+  externalTrafficPolicy: 'Cluster',
+  healthCheckNodePort: 0,
+  labels: {},
+  selector: {},
+  origin: ORIGIN,
+});
 
-/** `http:80`, `dns:53/UDP`, `:80` for an unnamed port. */
-function parsePorts(text: string | undefined): readonly BackendPort[] {
-  return list(text).map((each) => {
-    const [name, rest] = splitOnce(each, ':');
-    const [port, protocol] = splitOnce(rest, '/');
-    return { name, port: Number(port), protocol: (protocol || 'TCP') as Protocol };
-  });
-}
-
-/** `10.1.0.1`, `10.1.0.1/unready`, `10.1.0.1/terminating@east-2`. */
-function parseEndpoint(word: string, ports: readonly BackendPort[]): LocalEndpoint {
-  const [place, node] = splitOnce(word, '@');
-  const [address, state] = splitOnce(place, '/');
+function sliceOf({ first, rest, options }: Arguments): LocalEndpointSlice {
+  const ports = parsePorts(options.get('ports'));
+  const hints = list(options.get('hints'));
   return {
-    address: ip(address),
-    ports,
-    ready: state === '',
-    serving: state !== 'unready',
-    terminating: state === 'terminating',
-    node: node || 'east-1',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    hostname: '',
-    origin: ORIGIN,
+    key: first,
+    service: (options.get('of') ?? '') as ServiceKey,
+    headless: options.get('headless') === 'true',
+    endpoints: rest.flatMap((word) => parseEndpoints(word, ports, hints)),
   };
-}
-
-function identity(name: string, id: number): ClusterIdentity {
-  const parsed = parseClusterIdentity(name, id);
-  if (!parsed.ok) throw new Error(parsed.error);
-  return parsed.value;
-}
-
-function newTable(): ServiceTable {
-  const limits = { remotePerFrontend: 100, remotePerCluster: 1000 };
-  const table = new ServiceTable({
-    local: EAST,
-    node: 'east-1',
-    scope: 'global',
-    defaultGlobalNamespace: true,
-    ...limits,
-  });
-  for (const name of ['shop', 'default']) table.local.setNamespace(name, { name, global: undefined, labels: {} });
-  return table;
 }

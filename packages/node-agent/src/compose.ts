@@ -1,9 +1,8 @@
 /**
- * Wires the agent's rooms together; nothing else does. Local facts and other clusters' facts go into the table, the
- * reconciler brings the kernel to it, the API and the metrics show it.
+ * Wires the agent's rooms together; nothing else does. The core (`core.ts`) gets the local cluster's facts
+ * and the mesh's, and the kernel and a file to write to; the API, the metrics and the health servers show what it knows.
  */
 import type { RequestListener } from 'node:http';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
@@ -14,14 +13,12 @@ import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted } from '@tombolo/shared/process/notifier.ts';
-import { SlicedWork } from '@tombolo/shared/process/slices.ts';
 import type { Registry } from 'prom-client';
 import { serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentConfig } from './config.ts';
-import type { Datapath } from './datapath/datapath.ts';
+import { AgentCore } from './core.ts';
 import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
-import { Reconciler } from './datapath/reconciler.ts';
 import { answerProxy } from './health/answers.ts';
 import { LONGEST_WAIT_MS, send, serveHealthChecks } from './health/check-ports.ts';
 import { ProxyHealth } from './health/proxy-health.ts';
@@ -29,12 +26,9 @@ import { startMesh } from './mesh/mesh.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
 import { readStateFile, StateFile } from './state-file.ts';
-import { adoptedClusters } from './table/adopted.ts';
 import { followLocalCluster } from './table/local-cluster.ts';
 import { localStatus } from './table/local-status.ts';
-import { MeshFacts } from './table/mesh-facts.ts';
-import { ServiceTable } from './table/service-table.ts';
-import { tableHealth } from './table/table-health.ts';
+import type { Author } from './table/saved-state.ts';
 import { VERSION } from './version.ts';
 
 /** What the rooms share. */
@@ -45,14 +39,8 @@ interface Parts {
   readonly health: HealthTree;
   readonly client: KubernetesClient;
   readonly datapath: OpenedDatapath;
-  readonly table: ServiceTable;
-  readonly facts: MeshFacts;
-  /** To be called after each fact that went into the table. */
-  readonly changed: () => void;
-  /** The table revision that each half of the datapath has, by name. */
-  readonly applied: Map<string, number>;
+  readonly core: AgentCore;
   readonly proxy: ProxyHealth;
-  readonly merging: SlicedWork;
 }
 
 /**
@@ -63,7 +51,7 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   const claim = await claimNode();
   const parts = await openParts(config, log);
   const work = new AbortController();
-  const working = runTable(parts, work.signal);
+  const working = runCore(parts, work.signal);
   const lifecycle = new Lifecycle();
   lifecycle.add({ name: 'claim', stop: () => claim.close() });
   for (const half of parts.datapath.halves) lifecycle.add({ name: half.name, stop: () => half.close() });
@@ -71,7 +59,6 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
     name: 'table',
     stop: async () => {
       work.abort();
-      parts.merging.stop();
       await Promise.allSettled([working]);
     },
   });
@@ -89,65 +76,43 @@ async function start(lifecycle: Lifecycle, { config, log, datapath }: Parts): Pr
   log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: datapath.name }, 'Agent started');
 }
 
+const authorOf = ({ cluster, nodeName: node }: AgentConfig): Author => ({ cluster, node });
+
 async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const health = new HealthTree();
-  health.expect('table');
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
-  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, cluster: local, nodeName: node } = config;
-  const table = new ServiceTable({ ...config, local, node });
-  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => table.podCidrs, log });
-  health.expect(...datapath.halves.map(partOf));
-  const merging = new SlicedWork({ step: () => table.step(), sliced: () => table.publish() });
-  const changed = (): void => merging.request();
-  const facts = new MeshFacts(table, changed);
+  const saved = await readStateFile(config.stateFile, authorOf(config), log);
+  const applied = (half: string, revision: number): void => proxy.applied(half, revision, Date.now());
+  const core = new AgentCore({ config, saved, log, health, applied });
+  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
+  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => core.table.podCidrs, log });
   const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
-  table.onChange(() => {
-    proxy.published(table.revision);
-    health.report('frontends', tableHealth(table));
-  });
-  const [startedAt, applied] = [Date.now(), new Map<string, number>()];
-  return { config, log, startedAt, health, client, datapath, table, facts, changed, applied, proxy, merging };
+  core.table.onChange(() => proxy.published(core.table.revision));
+  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy };
 }
 
-/**
- * The order matters: nothing is written before the local cluster is known completely, and the kernel is read before
- * anything is written, so that what it has of clusters that have not spoken yet stays in use.
- */
-async function runTable(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { config, log, health, client, datapath, table, facts, proxy, merging } = parts;
+async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { config, log, health, client, datapath, core, proxy } = parts;
+  const { table, facts } = core;
   const nodeChanged = (node: KubernetesNode | undefined): void => proxy.nodeLeaves(node?.leaving);
-  const local = followLocalCluster({ ...parts, nodeName: config.nodeName, nodeChanged }, signal);
-  await Promise.race([local.synced, local.ended]);
-  if (!signal.aborted) {
-    const author = { cluster: config.cluster, node: config.nodeName };
-    const saved = await readStateFile(config.stateFile, author, log);
-    table.adopt(adoptedClusters(await readDatapath(datapath), table.local.services, config.cluster.id, saved));
-    facts.settle();
-    table.open();
-    while (merging.slice()) await nextTurn();
-    health.report('table', { kind: 'ok' });
-    const state = new StateFile({ path: config.stateFile, author, table, clusterIds: () => facts.clusterIds, log });
-    const reconcilers = datapath.halves.map((half) => reconcilerOf(parts, half).run(signal));
-    await Promise.all([...reconcilers, state.run(signal), local.ended]);
-  }
+  const changed = (): void => core.changed();
+  const local = followLocalCluster(
+    { client, table, nodeName: config.nodeName, health, log, changed, nodeChanged },
+    signal,
+  );
+  const state = new StateFile({ path: config.stateFile, author: authorOf(config), table, facts, log });
+  const running = core.run(
+    {
+      halves: datapath.halves,
+      readKernel: () => readDatapath(datapath),
+      localSynced: local.synced,
+      save: (until) => state.run(until),
+    },
+    signal,
+  );
+  await Promise.all([running, local.ended]);
   client.close();
 }
-
-function reconcilerOf({ log, health, table, applied, proxy }: Parts, datapath: Datapath): Reconciler {
-  return new Reconciler({
-    table,
-    datapath,
-    log,
-    report: (state) => health.report(partOf(datapath), state),
-    applied: (revision) => {
-      applied.set(datapath.name, revision);
-      proxy.applied(datapath.name, revision, Date.now());
-    },
-  });
-}
-
-/** Its name in the health tree. */
-const partOf = ({ name }: Datapath): string => `datapath/${name}`;
 
 /** The mesh, the API and the health servers: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
@@ -155,7 +120,7 @@ function servers(parts: Parts): readonly Hook[] {
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, parts.applied));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, parts.core.applied));
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;
@@ -182,14 +147,14 @@ function proxyServers(parts: Parts): readonly Hook[] {
   ];
 }
 
-function healthChecksHook({ config, log, health, table, proxy }: Parts): Hook {
+function healthChecksHook({ config, log, health, core, proxy }: Parts): Hook {
   const here = { node: config.nodeName, scope: config.scope };
   const report = (state: Health): void => health.report('health-checks', state);
   let checks: Closable | undefined;
   return {
     name: 'health-checks',
     start: async () => {
-      checks = serveHealthChecks({ table, here, healthy: () => proxy.healthy, log, report });
+      checks = serveHealthChecks({ table: core.table, here, healthy: () => proxy.healthy, log, report });
     },
     stop: async () => checks?.close(),
   };
@@ -206,21 +171,24 @@ function server({ log, health }: Parts, name: string, open: () => Promise<Closab
   };
 }
 
-function meshHook({ config, log, health, facts }: Parts): Hook {
+function meshHook({ config, log, health, core }: Parts): Hook {
   const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
   const report = (state: Health): void => health.report('mesh', state);
   let mesh: Closable | undefined;
   return {
     name: 'mesh',
     start: async () => {
-      if (directory === undefined) facts.statusChanged(new Map());
-      else mesh = startMesh({ directory, local, maxClusters, listener: facts, connect: connectReader, log, report });
+      const { facts: listener } = core;
+      const remembered = listener.clusterIds;
+      if (directory === undefined) listener.statusChanged(new Map());
+      else
+        mesh = startMesh({ directory, local, maxClusters, remembered, listener, connect: connectReader, log, report });
     },
     stop: async () => mesh?.close(),
   };
 }
 
-function apiSource({ config, startedAt, health, datapath, table, facts }: Parts): ApiSource {
+function apiSource({ config, startedAt, health, datapath, core: { table, facts } }: Parts): ApiSource {
   return {
     get revision() {
       return table.revision;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { readStateFile, StateFile } from './state-file.ts';
 import { ServiceTable } from './table/service-table.ts';
@@ -37,12 +38,11 @@ describe('StateFile', () => {
 
   /** What is there at the end of a run. */
   async function write(where = path): Promise<void> {
-    const clusterIds = () => new Map([[WEST.name, WEST.id]]);
-    const file = new StateFile({ path: where, author: AUTHOR, table, clusterIds, log });
+    const facts = { clusterIds: new Map([[WEST.name, WEST.id]]), onChange: () => () => {} };
+    const file = new StateFile({ path: where, author: AUTHOR, table, facts, log });
     await file.run(AbortSignal.abort());
     const stop = new AbortController();
     const running = file.run(stop.signal);
-    file.touch();
     stop.abort();
     await running;
   }
@@ -69,6 +69,30 @@ describe('StateFile', () => {
     await writeFile(join(directory, 'file'), '');
     await write(join(directory, 'file', 'agent.state'));
     assert.equal(warnings.length, 1);
+  });
+
+  it('is written when an id changed, whatever the table does', async () => {
+    const clock = new FakeClock();
+    const [stop, listeners] = [new AbortController(), new Set<() => void>()];
+    const facts = {
+      clusterIds: new Map([[WEST.name, WEST.id]]),
+      onChange: (listener: () => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+    const running = new StateFile({ path, author: AUTHOR, table, facts, log, clock }).run(stop.signal);
+    for (const listener of listeners) listener();
+    await clock.advance(0);
+    assert.equal(clock.waiting, 0, 'nothing to write');
+    facts.clusterIds = new Map([[WEST.name, 7]]);
+    for (const listener of listeners) listener();
+    await clock.advance(0);
+    assert.equal(clock.waiting, 1, 'about to write');
+    stop.abort();
+    await running;
+    assert.deepEqual([...((await readStateFile(path, AUTHOR, log))?.clusters ?? [])], [['west', 7]]);
+    assert.equal(listeners.size, 0);
   });
 
   it('leaves out what is not global, and what no other cluster has', async () => {

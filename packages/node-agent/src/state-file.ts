@@ -4,13 +4,13 @@
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 import { type Clock, sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import type { MeshFacts } from './table/mesh-facts.ts';
 import { type Author, headLine, parseState, type SavedState, serviceLine } from './table/saved-state.ts';
 import type { ServiceTable } from './table/service-table.ts';
 
@@ -18,9 +18,9 @@ export interface StateFileOptions {
   readonly path: string;
   readonly author: Author;
   readonly table: Pick<ServiceTable, 'services' | 'routes' | 'onChange'>;
-  readonly clusterIds: () => ReadonlyMap<ClusterName, number>;
+  readonly facts: Pick<MeshFacts, 'clusterIds' | 'onChange'>;
   readonly log: Logger;
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** Between a change and its writing, in ms; longer where writing takes long, so that it never takes more than 2 %. */
@@ -51,15 +51,16 @@ export class StateFile {
     this.#options = options;
   }
 
-  /** Something beside the table changed. */
-  touch(): void {
-    this.#changed.notify();
-  }
-
   /** Writes until `signal` aborts, and once more at the end. */
   async run(signal: AbortSignal): Promise<void> {
-    const { table, clock = systemClock } = this.#options;
-    const stop = table.onChange(() => this.#changed.notify());
+    const { table, facts, clock = systemClock } = this.#options;
+    const changed = (): void => this.#changed.notify();
+    let ids = facts.clusterIds;
+    const idsChanged = (): void => {
+      if (facts.clusterIds !== ids) changed();
+      ids = facts.clusterIds;
+    };
+    const stops = [table.onChange(changed), facts.onChange(idsChanged)];
     let took = 0;
     for (let seen = 0; !signal.aborted; ) {
       await this.#changed.changed(seen, signal);
@@ -69,7 +70,7 @@ export class StateFile {
       await this.#write();
       took = clock.now() - started;
     }
-    stop();
+    for (const stop of stops) stop();
   }
 
   async #write(): Promise<void> {
@@ -86,9 +87,13 @@ export class StateFile {
   }
 
   #text(): string {
-    const { table, author, clusterIds } = this.#options;
+    const {
+      table,
+      author,
+      facts: { clusterIds },
+    } = this.#options;
     for (const key of this.#lines.keys()) if (!table.services.has(key)) this.#lines.delete(key);
-    const lines = [headLine(author, clusterIds())];
+    const lines = [headLine(author, clusterIds)];
     for (const [key, facts] of table.services) {
       if (!facts.service?.global) continue;
       const known = this.#lines.get(key);

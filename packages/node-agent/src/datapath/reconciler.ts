@@ -8,7 +8,7 @@
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { type Backoff, backoff } from '@tombolo/shared/process/backoff.ts';
-import { systemClock } from '@tombolo/shared/process/clock.ts';
+import { type Clock, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
@@ -31,6 +31,7 @@ export interface ReconcilerOptions {
   /** Called whenever the kernel has all of a table revision, but for frontends that cannot be set. */
   readonly applied?: (revision: number) => void;
   readonly retry?: Backoff;
+  readonly clock?: Clock | undefined;
 }
 
 const RETRY: Backoff = backoff({ first: 200, limit: 30_000 });
@@ -59,20 +60,20 @@ export class Reconciler {
   /** Runs until `signal` aborts; the kernel keeps what it has. */
   async run(signal: AbortSignal): Promise<void> {
     const stopListening = this.#options.table.onChange(() => this.#changed.notify());
-    const firstRetry = this.#options.retry ?? RETRY;
+    const { retry: firstRetry = RETRY, clock = systemClock } = this.#options;
     let retry = firstRetry;
     while (!signal.aborted) {
       const seen = this.#changed.version;
-      const repair = this.#repairAt !== undefined && this.#repairAt <= systemClock.now();
+      const repair = this.#repairAt !== undefined && this.#repairAt <= clock.now();
       const replace = this.#catchUp() || repair;
       if (!replace && this.#pending.size === 0) {
-        const wait = this.#repairAt === undefined ? FOREVER_MS : Math.max(0, this.#repairAt - systemClock.now());
-        await this.#changed.changedWithin(seen, wait, systemClock, signal);
+        const wait = this.#repairAt === undefined ? FOREVER_MS : Math.max(0, this.#repairAt - clock.now());
+        await this.#changed.changedWithin(seen, wait, clock, signal);
         continue;
       }
       const failed = replace ? await this.#replace() : await this.#apply(this.#takePiece());
       if (failed && (replace || this.#repairAt === undefined)) {
-        this.#repairAt = systemClock.now() + retry.delay;
+        this.#repairAt = clock.now() + retry.delay;
         retry = retry.next();
       } else if (!failed && replace) {
         this.#repairAt = undefined;

@@ -1,4 +1,8 @@
-/** The mesh's facts on their way into the table, and the last status of each cluster for those who ask. */
+/**
+ * The mesh's facts on their way into the table, and for those who ask the last status of each cluster, and which ids there
+ * are: until the clustermesh directory was read, those that an earlier agent knew.
+ */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterView, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
@@ -10,13 +14,15 @@ export class MeshFacts implements MeshListener {
   readonly #changed: () => void;
   readonly #listeners = new Set<() => void>();
   #statuses: ReadonlyMap<ClusterName, ClusterStatus> = new Map();
+  #clusterIds: ReadonlyMap<ClusterName, number>;
   /** Until the clustermesh directory was read nobody knows which clusters there are. */
   #isKnown = false;
 
   /** `changed` is called after each fact that went into the table. */
-  constructor(table: ServiceTable, changed: () => void) {
+  constructor(table: ServiceTable, changed: () => void, remembered: ReadonlyMap<ClusterName, number> = new Map()) {
     this.#table = table;
     this.#changed = changed;
+    this.#clusterIds = remembered;
   }
 
   servicesChanged(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void {
@@ -37,6 +43,8 @@ export class MeshFacts implements MeshListener {
   statusChanged(statuses: ReadonlyMap<ClusterName, ClusterStatus>): void {
     this.#statuses = statuses;
     this.#isKnown = true;
+    const ids = idsOf(statuses);
+    if (!isDeepStrictEqual(ids, this.#clusterIds)) this.#clusterIds = ids;
     this.settle();
     for (const listener of [...this.#listeners]) listener();
   }
@@ -52,10 +60,9 @@ export class MeshFacts implements MeshListener {
     return this.#statuses;
   }
 
-  /** Ids by name, of the clusters that have said theirs. */
+  /** By name, where known, also of clusters that are silent; another map when one of them changed. */
   get clusterIds(): ReadonlyMap<ClusterName, number> {
-    const known = [...this.#statuses].flatMap(([name, { id }]) => (id === undefined ? [] : [[name, id] as const]));
-    return new Map(known);
+    return this.#clusterIds;
   }
 
   onChange(listener: () => void): () => void {
@@ -63,3 +70,6 @@ export class MeshFacts implements MeshListener {
     return () => this.#listeners.delete(listener);
   }
 }
+
+const idsOf = (statuses: ReadonlyMap<ClusterName, ClusterStatus>): ReadonlyMap<ClusterName, number> =>
+  new Map([...statuses].flatMap(([name, { id }]) => (id === undefined ? [] : [[name, id] as const])));

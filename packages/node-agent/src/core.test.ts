@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
+import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
+import { HealthTree } from '@tombolo/shared/process/health.ts';
+import { silentLogger } from '@tombolo/shared/process/logger.ts';
+import { AgentCore, type CoreParts } from './core.ts';
+import { MemoryDatapath, MemoryKernel } from './datapath/memory.fixture.ts';
+import type { SavedState } from './table/saved-state.ts';
+
+const CART = serviceKey('shop', 'cart');
+const WEST = { name: 'west' as ClusterName, id: 2 };
+const FRONTEND = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' } as const;
+
+class Half extends MemoryDatapath {
+  override readonly name: 'memory';
+  isBroken = false;
+
+  constructor(name: string) {
+    super(new MemoryKernel());
+    this.name = name as 'memory';
+  }
+
+  override apply(changes: Parameters<MemoryDatapath['apply']>[0]) {
+    return this.isBroken ? Promise.reject(new Error('no memory')) : super.apply(changes);
+  }
+}
+
+describe('AgentCore', () => {
+  let stop: AbortController;
+  let health: HealthTree;
+  let core: AgentCore;
+  let sockets: Half;
+  let packets: Half;
+  let running: Promise<void> | undefined;
+  let saves: number;
+
+  const newCore = (saved?: SavedState): AgentCore => {
+    const config = {
+      cluster: { name: 'east' as ClusterName, id: 1 },
+      nodeName: 'node-1',
+      scope: 'global',
+      defaultGlobalNamespace: true,
+      remotePerFrontend: 100,
+      remotePerCluster: 100,
+    } as const;
+    return new AgentCore({ config, saved, log: silentLogger, health });
+  };
+  const run = (parts: Partial<CoreParts> = {}): void => {
+    running = core.run(
+      {
+        halves: [sockets, packets],
+        readKernel: () => sockets.read(),
+        localSynced: Promise.resolve(),
+        save: async () => void saves++,
+        ...parts,
+      },
+      stop.signal,
+    );
+  };
+  const serve = (address: string): void => {
+    const { local } = core.table;
+    local.setNamespace('shop', { name: 'shop', global: undefined, labels: {} });
+    local.setService(CART, sampleService(CART));
+    local.setSlice('shop/a', { key: 'shop/a', service: CART, headless: false, endpoints: [sampleEndpoint(address)] });
+    core.changed();
+  };
+  const route = (address: string, clusterId: number): FrontendRoute => ({
+    frontend: FRONTEND,
+    backends: [{ address: ip(address), port: 8080, clusterId }],
+    sessionAffinitySeconds: 0,
+  });
+
+  beforeEach(() => {
+    stop = new AbortController();
+    health = new HealthTree();
+    core = newCore();
+    sockets = new Half('sockets');
+    packets = new Half('packets');
+    running = undefined;
+    saves = 0;
+  });
+  afterEach(async () => {
+    stop.abort();
+    await running;
+  });
+
+  it('writes nothing before the local sources are complete, and reads the kernel before it writes', async () => {
+    const synced = Promise.withResolvers<void>();
+    sockets.kernel.routes.set(frontendId(FRONTEND), route('10.1.0.9', 1));
+    run({ localSynced: synced.promise });
+    serve('10.1.0.1');
+    for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(sockets.calls, []);
+    assert.equal(saves, 0);
+    assert.ok(health.waitingFor.includes('table'));
+    synced.resolve();
+    await core.settled(['sockets', 'packets'], stop.signal);
+    assert.deepEqual(sockets.calls, ['read', 'replace']);
+    assert.deepEqual(packets.calls, ['replace']);
+    assert.equal(saves, 1);
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080']);
+    assert.ok(health.ready);
+  });
+
+  it('adopts what the kernel has of a cluster that has not spoken, whether that is told before or after', async () => {
+    for (const isFirst of [true, false]) {
+      core = newCore();
+      sockets = new Half('sockets');
+      sockets.kernel.routes.set(frontendId(FRONTEND), route('10.2.0.1', 2));
+      const synced = Promise.withResolvers<void>();
+      run({ localSynced: synced.promise });
+      serve('10.1.0.1');
+      if (isFirst) core.facts.viewChanged({ name: 'north' as ClusterName, id: 3 }, { kind: 'synced' }, new Set());
+      synced.resolve();
+      await core.settled(['sockets'], stop.signal);
+      if (!isFirst) core.facts.viewChanged({ name: 'north' as ClusterName, id: 3 }, { kind: 'synced' }, new Set());
+      await core.settled(['sockets'], stop.signal);
+      assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
+    }
+  });
+
+  it('goes on with one half of the datapath while the other fails, and says so', async () => {
+    run();
+    serve('10.1.0.1');
+    await core.settled(['sockets', 'packets'], stop.signal);
+    packets.isBroken = true;
+    serve('10.1.0.2');
+    core.facts.servicesChanged(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
+    await core.settled(['sockets'], stop.signal);
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.2:8080', '10.2.0.1:8080']);
+    assert.deepEqual(packets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080']);
+    assert.deepEqual(health.complaints, ['datapath/packets: cannot program the kernel: no memory']);
+    assert.ok((core.applied.get('packets') ?? 0) < (core.applied.get('sockets') ?? 0));
+  });
+
+  it('knows the ids of clusters from before the start, and those of silent ones until their file is gone', () => {
+    const remembered = new Map([
+      ['west' as ClusterName, 2],
+      ['gone' as ClusterName, 3],
+    ]);
+    core = newCore({ clusters: remembered, services: new Map() });
+    assert.deepEqual(core.facts.clusterIds, remembered);
+    let told = 0;
+    core.facts.onChange(() => told++);
+    const status = { ...NOBODY, name: WEST.name, id: WEST.id };
+    core.facts.statusChanged(new Map([[WEST.name, status]]));
+    const known = core.facts.clusterIds;
+    assert.deepEqual(known, new Map([[WEST.name, 2]]));
+    core.facts.statusChanged(new Map([[WEST.name, { ...status, backends: 7 }]]));
+    assert.equal(core.facts.clusterIds, known);
+    assert.equal(told, 2);
+  });
+});
+
+const NOBODY = {
+  local: false,
+  control: 'connecting',
+  since: 0,
+  heardAt: 0,
+  endpoints: [],
+  services: 0,
+  backends: 0,
+  nodes: 0,
+  failures: 0,
+  lastError: '',
+  warnings: [],
+  quarantined: [],
+} as const;

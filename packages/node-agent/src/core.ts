@@ -1,0 +1,131 @@
+/**
+ * The agent without files, sockets, processes and signals: it takes facts about the local cluster and from the mesh into
+ * the table, and what follows from them into the kernel. `compose.ts` drives it with the real parts, scenarios with parts
+ * in memory.
+ *
+ * A1. Nothing is written, to the kernel or for the next agent, before the local sources are complete.
+ * A2. The kernel is read before anything is written, so that what it has of clusters that have not spoken yet stays in use.
+ * A3. Each half of the datapath has a loop of its own: what one cannot do holds up no other.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
+import type { HealthTree } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { aborted, Notifier } from '@tombolo/shared/process/notifier.ts';
+import { SlicedWork } from '@tombolo/shared/process/slices.ts';
+import type { AgentConfig } from './config.ts';
+import type { Datapath } from './datapath/datapath.ts';
+import { Reconciler } from './datapath/reconciler.ts';
+import { adoptedClusters } from './table/adopted.ts';
+import { MeshFacts } from './table/mesh-facts.ts';
+import type { SavedState } from './table/saved-state.ts';
+import { ServiceTable } from './table/service-table.ts';
+import { tableHealth } from './table/table-health.ts';
+
+export interface CoreOptions {
+  readonly config: Pick<
+    AgentConfig,
+    'cluster' | 'nodeName' | 'scope' | 'defaultGlobalNamespace' | 'remotePerFrontend' | 'remotePerCluster'
+  >;
+  /** What an earlier agent left beside the kernel; undefined when it is lost. */
+  readonly saved: SavedState | undefined;
+  readonly log: Logger;
+  readonly health: HealthTree;
+  readonly clock?: Clock | undefined;
+  /** This half of the datapath has that revision of the table. */
+  readonly applied?: (half: string, revision: number) => void;
+}
+
+export interface CoreParts {
+  readonly halves: readonly Datapath[];
+  readonly readKernel: () => Promise<readonly FrontendRoute[]>;
+  /** Resolves when every local source has been listed completely. */
+  readonly localSynced: Promise<void>;
+  /** Keeps what the next agent should know, until the signal aborts. */
+  readonly save: (signal: AbortSignal) => Promise<void>;
+}
+
+export class AgentCore {
+  readonly table: ServiceTable;
+  /** What the mesh tells. */
+  readonly facts: MeshFacts;
+  readonly #options: CoreOptions;
+  readonly #merging: SlicedWork;
+  readonly #applied = new Map<string, number>();
+  readonly #progress = new Notifier();
+  #saved: SavedState | undefined;
+
+  constructor(options: CoreOptions) {
+    const { config, saved, health } = options;
+    this.#options = options;
+    this.#saved = saved;
+    this.table = new ServiceTable({ ...config, local: config.cluster, node: config.nodeName });
+    this.#merging = new SlicedWork({ step: () => this.table.step(), sliced: () => this.table.publish() });
+    this.facts = new MeshFacts(this.table, () => this.changed(), saved?.clusters);
+    health.expect('table');
+    this.table.onChange(() => health.report('frontends', tableHealth(this.table)));
+  }
+
+  /** To be called after each fact about the local cluster that went into the table. */
+  changed(): void {
+    this.#merging.request();
+  }
+
+  /** The table revision that each half of the datapath has, by name. */
+  get applied(): ReadonlyMap<string, number> {
+    return this.#applied;
+  }
+
+  /** Until `signal` aborts; the kernel keeps what it has. */
+  async run({ halves, readKernel, localSynced, save }: CoreParts, signal: AbortSignal): Promise<void> {
+    const { config, health } = this.#options;
+    health.expect(...halves.map(partOf));
+    await Promise.race([localSynced, aborted(signal)]);
+    if (signal.aborted) return;
+    const { services } = this.table.local;
+    this.table.adopt(adoptedClusters(await readKernel(), services, config.cluster.id, this.#saved));
+    this.#saved = undefined;
+    this.facts.settle();
+    this.table.open();
+    await this.#mergeAll();
+    health.report('table', { kind: 'ok' });
+    await Promise.all([...halves.map((half) => this.#reconcile(half, signal)), save(signal)]);
+    this.#merging.stop();
+  }
+
+  /** Resolves when all that was told until now is merged and in these halves of the datapath, or the signal aborts. */
+  async settled(halves: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#mergeAll();
+    const { revision } = this.table;
+    while (!signal.aborted) {
+      const seen = this.#progress.version;
+      if (halves.every((half) => (this.#applied.get(half) ?? -1) >= revision)) return;
+      await this.#progress.changed(seen, signal);
+    }
+  }
+
+  async #mergeAll(): Promise<void> {
+    while (this.#merging.slice()) await nextTurn();
+  }
+
+  #reconcile(datapath: Datapath, signal: AbortSignal): Promise<void> {
+    const { log, health, clock, applied } = this.#options;
+    const { name } = datapath;
+    return new Reconciler({
+      table: this.table,
+      datapath,
+      log,
+      clock,
+      report: (state) => health.report(partOf(datapath), state),
+      applied: (revision) => {
+        this.#applied.set(name, revision);
+        this.#progress.notify();
+        applied?.(name, revision);
+      },
+    }).run(signal);
+  }
+}
+
+/** Its name in the health tree. */
+const partOf = ({ name }: Datapath): string => `datapath/${name}`;
