@@ -102,7 +102,7 @@ export class World {
         this.#node = { ...this.#node, zone: options.get('zone') ?? '', podCidrs: list(options.get('pods')) };
         break;
       case 'service-ranges':
-        this.#ranges = [first, ...rest];
+        this.#ranges = first === '' ? [] : [first, ...rest];
         break;
       case 'cluster':
         await this.#announce(first, Number(options.get('id')), parseExportMode(options.get('export') ?? ''));
