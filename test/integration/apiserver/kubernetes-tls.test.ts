@@ -67,7 +67,7 @@ describe('connectKubernetes() over TLS', () => {
     assert.equal(await nameOf(connect(pki.ca, { token })), 'system:serviceaccount:default:default');
     const anonymous = connect(pki.ca, {});
     assert.equal(await nameOf(anonymous), 'system:anonymous');
-    assert.match(JSON.stringify(await anonymous.get('/version', signal)), /"gitVersion":"v1\./);
+    assert.match(await anonymous.get('/version', signal), /"gitVersion": ?"v1\./);
   });
 
   it('tells that its token is not taken', async () => {

@@ -19,7 +19,7 @@ const BEFORE = ['10.1.0.1', '10.1.0.2'];
 const AFTER = ['10.1.0.2', '10.1.0.3'];
 const SLICES = '/apis/discovery.k8s.io/v1/endpointslices';
 /** What follows through the proxy: three parts of the table, five of the export. */
-const FOLLOWERS = 8;
+const FOLLOWERS = 10;
 
 describe('an API server behind a proxy', () => {
   let kubernetes: TroubledControlPlane;

@@ -19,7 +19,7 @@ import { openShop, SOON_MS, setBackends } from './shop.ts';
 
 const NAMESPACE = 'kube-system';
 /** Three parts of the table, five of the export in this process. */
-const FOLLOWERS = 8;
+const FOLLOWERS = 10;
 
 describe('credentials that change', () => {
   let directory: string;
