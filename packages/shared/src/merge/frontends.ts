@@ -20,9 +20,8 @@ const ANY_ADDRESS: Readonly<Record<IpFamily, IpAddress>> = { 4: ip('0.0.0.0'), 6
 export const frontendsOf = (service: LocalService): readonly Frontend[] =>
   groupShapes(service, new Set()).flatMap(({ frontends }) => frontends);
 
-/** `offered`: the families of the backends; a headless Service has groups without frontends for these. */
+/** `offered`: of a headless Service the families of its backends, for which it has groups without frontends. */
 export function groupShapes(service: LocalService, offered: ReadonlySet<IpFamily>): readonly GroupShape[] {
-  const headless = service.clusterIps.length === 0;
   return service.ports.flatMap((port) =>
     FAMILIES.flatMap((family): readonly GroupShape[] => {
       const internal = {
@@ -39,7 +38,7 @@ export function groupShapes(service: LocalService, offered: ReadonlySet<IpFamily
       };
       if (internal.policy === external.policy) internal.frontends.push(...external.frontends.splice(0));
       const reached = [internal, external].filter((shape) => shape.frontends.length > 0);
-      return reached.length === 0 && headless && offered.has(family) ? [internal] : reached;
+      return offered.has(family) ? [internal] : reached;
     }),
   );
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { ClusterName } from '../model/cluster.ts';
 import { cidr, ip, prefixMatcher } from '../model/ip.ts';
+import { MOST_BACKENDS } from '../model/routes.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fixture.ts';
 import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
 import type { ServiceExplanation, ServiceFacts } from '../model/service-table.ts';
@@ -9,6 +11,7 @@ import { isProgrammed, mergeRoutes } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 
 const [, WEST] = REMOTES as [never, (typeof REMOTES)[number]];
+const clusterName = (name: string): ClusterName => name as ClusterName;
 const CONTEXT: MergeContext = {
   local: EAST,
   node: 'node-1',
@@ -196,6 +199,59 @@ const CASES: readonly Case[] = [
     expected: ['east 10.1.0.1 8080: selected'],
   },
   {
+    name: 'believes of two words about one place the one that still serves, then the one of this node, then the first',
+    service: service({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }),
+    endpoints: [
+      sampleEndpoint('10.1.0.1', { ready: false, serving: false }),
+      sampleEndpoint('10.1.0.1', { ready: false, terminating: true }),
+      sampleEndpoint('10.1.0.2', { node: 'node-2' }),
+      sampleEndpoint('10.1.0.2'),
+      sampleEndpoint('10.1.0.3'),
+      sampleEndpoint('10.1.0.3', { node: 'node-2' }),
+    ],
+    expected: ['east 10.1.0.1 8080: terminating', 'east 10.1.0.2 8080: selected', 'east 10.1.0.3 8080: selected'],
+  },
+  {
+    name: 'orders clusters by id and then by name, whatever the order in which they were heard',
+    remotes: [
+      { ...west(['10.2.0.1']), cluster: { name: clusterName('zulu'), id: 2 } },
+      { ...west(['10.2.0.1', '10.2.0.2']), cluster: { name: clusterName('alpha'), id: 3 } },
+      { ...west(['10.2.0.2']), cluster: { name: clusterName('aaron'), id: 3 } },
+    ],
+    expected: [
+      'zulu 10.2.0.1 9090: selected',
+      'aaron 10.2.0.2 9090: selected',
+      'alpha 10.2.0.1 9090: duplicate',
+      'alpha 10.2.0.2 9090: duplicate',
+    ],
+  },
+  {
+    name: 'gives a refusal as the reason where the traffic policy would apply, too',
+    service: service({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }),
+    remotes: [west(['10.2.0.1'], { shared: false })],
+    expected: ['west 10.2.0.1 9090: not-shared'],
+  },
+  {
+    name: 'gives affinity as the reason where hints would apply, too',
+    service: service({ affinity: 'remote' }),
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }), sampleEndpoint('10.1.0.2', { zoneHints: ['b'] })],
+    remotes: [west(['10.2.0.1'])],
+    expected: ['east 10.1.0.1 8080: affinity', 'east 10.1.0.2 8080: affinity', 'west 10.2.0.1 9090: selected'],
+  },
+  {
+    name: 'follows no hints under traffic policy Local',
+    service: service({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }),
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }), sampleEndpoint('10.1.0.2', { zoneHints: ['b'] })],
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
+  },
+  {
+    name: 'follows no hints among backends that are all terminating',
+    endpoints: ['a', 'b'].map((zone, index) =>
+      sampleEndpoint(`10.1.0.${index + 1}`, { zoneHints: [zone], ready: false, terminating: true }),
+    ),
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
+  },
+  {
     name: 'keeps to the zone that hints give, and only locally',
     endpoints: [
       sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }),
@@ -229,6 +285,11 @@ const CASES: readonly Case[] = [
     expected: ['west 10.2.0.1 9090: selected', 'west 10.2.0.2 9090: selected', 'west 10.2.0.3 9090: quota'],
   },
   {
+    name: 'does not count what is refused against the allowance',
+    remotes: [{ ...west(['10.1.9.9', '10.2.0.1', '10.2.0.2']), allowance: 1 }],
+    expected: ['west 10.1.9.9 9090: refused-address', 'west 10.2.0.1 9090: selected', 'west 10.2.0.2 9090: quota'],
+  },
+  {
     name: 'leaves out other families and other port names',
     endpoints: [
       sampleEndpoint('fd00::1'),
@@ -253,11 +314,11 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    name: 'shows the backends of a headless Service',
+    name: 'shows the backends of a headless Service, of whatever family',
     service: service({ clusterIps: [] }),
     endpoints: [sampleEndpoint('10.1.0.1')],
-    remotes: [west(['10.2.0.1'])],
-    expected: ['east 10.1.0.1 8080: selected', 'west 10.2.0.1 9090: selected'],
+    remotes: [west(['fd00:2::1'])],
+    expected: ['east 10.1.0.1 8080: selected', 'west fd00:2::1 9090: selected'],
   },
 ];
 
@@ -280,6 +341,15 @@ describe('explainService()', () => {
     assert.deepEqual(reached('10.96.0.1'), ['10.96.0.1', '192.0.2.7', '198.51.100.1', '0.0.0.0']);
     assert.deepEqual(reached('fd00:96::1'), ['fd00:96::1', 'fd00:7::7', 'fd00:7::8', '::']);
     assert.deepEqual(reached(), []);
+  });
+
+  it('counts an external IP that a load balancer gave, too, as the load balancer’s', () => {
+    const here = service({ externalIps: [ip('192.0.2.7')], loadBalancerIps: [ip('192.0.2.7')] });
+    const [group] = explainService(CONTEXT, facts({ service: here })).groups;
+    assert.deepEqual(
+      group?.frontends.map(({ kind }) => kind),
+      ['ClusterIP', 'LoadBalancer'],
+    );
   });
 
   it('splits frontends where internal and external policy differ', () => {
@@ -322,9 +392,40 @@ describe('explainService()', () => {
     );
     const [group] = explainService(CONTEXT, here).groups;
     assert.deepEqual(
+      group?.frontends.map(({ address }) => address),
+      ['10.96.0.1'],
+    );
+    assert.deepEqual(
       group?.refused.map(({ frontend, reason }) => [frontend.address, reason]),
       [['192.0.2.7', 'shop/till has it']],
     );
+  });
+
+  it('puts no more behind one frontend than the kernel takes, the first in order', () => {
+    const ports = Array.from({ length: MOST_BACKENDS + 2 }, (_, at) => ({
+      name: 'http',
+      protocol: 'TCP' as const,
+      port: at + 1,
+    }));
+    const endpoints = [sampleEndpoint('10.1.0.1', { ports })];
+    const used = mergeRoutes(CONTEXT, facts({ endpoints })).routes[0]?.backends;
+    assert.deepEqual([used?.length, used?.at(-1)?.port], [MOST_BACKENDS, MOST_BACKENDS]);
+  });
+
+  it('lists the backends of one address in the order of their ports', () => {
+    const ports = [9, 8, 10].map((port) => ({ name: 'http', protocol: 'TCP' as const, port }));
+    const listed = (given: Partial<ServiceFacts>) => {
+      const [route] = mergeRoutes(CONTEXT, facts(given)).routes;
+      const [group] = explainService(CONTEXT, facts(given)).groups;
+      return [route?.backends.map(({ port }) => port), group?.decisions.map(({ backend }) => backend.port)];
+    };
+    const inOrder = [
+      [8, 9, 10],
+      [8, 9, 10],
+    ];
+    assert.deepEqual(listed({ endpoints: [sampleEndpoint('10.1.0.1', { ports })] }), inOrder);
+    const backends = [{ address: ip('10.2.0.1'), ports, zone: '' }];
+    assert.deepEqual(listed({ remotes: [west([], { backends })] }), inOrder);
   });
 
   it('says how much each cluster wants in use, whatever it may', () => {
@@ -335,7 +436,11 @@ describe('explainService()', () => {
   });
 
   it('collects several names of one target port into one backend', () => {
-    const ports = ['web', 'http', ''].map((name) => ({ name, protocol: 'TCP' as const, port: 8080 }));
+    const ports: readonly BackendPort[] = [
+      ...['web', 'http', ''].map((name) => ({ name, protocol: 'TCP' as const, port: 8080 })),
+      { name: 'other-protocol', protocol: 'UDP', port: 8080 },
+      { name: 'other-port', protocol: 'TCP', port: 8081 },
+    ];
     const { groups } = explainService(CONTEXT, facts({ endpoints: [sampleEndpoint('10.1.0.1', { ports })] }));
     assert.deepEqual(
       groups[0]?.decisions.map(({ backend }) => backend.portNames),

@@ -11,6 +11,7 @@
 import type { ClusterName } from '../model/cluster.ts';
 import { familyOf, type IpFamily } from '../model/ip.ts';
 import type { FrontendRoute } from '../model/routes.ts';
+import type { LocalService } from '../model/service.ts';
 import { frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
 import type { MergeContext } from './context.ts';
@@ -39,7 +40,7 @@ export const isProgrammed = ({ scope }: Pick<MergeContext, 'scope'>, { service, 
 export function decideService(context: MergeContext, facts: ServiceFacts): DecidedService {
   const offers = offersOf(context.local, facts.endpoints, facts.remotes);
   const allowances = new Allowances(context.remotePerFrontend);
-  const shapes = facts.service ? groupShapes(facts.service, offeredFamilies(facts)) : [];
+  const shapes = facts.service ? groupShapes(facts.service, offeredFamilies(facts.service, facts)) : [];
   const groups = shapes.map((shape): DecidedGroup => {
     const candidates = candidatesOf(offers, shape, context.node);
     return { shape, candidates, byAddress: select(candidates, facts, shape.policy, context, allowances) };
@@ -48,9 +49,9 @@ export function decideService(context: MergeContext, facts: ServiceFacts): Decid
 }
 
 /** A headless Service is explained by what it has. */
-function offeredFamilies({ service, endpoints, remotes }: ServiceFacts): ReadonlySet<IpFamily> {
+function offeredFamilies({ clusterIps }: LocalService, { endpoints, remotes }: ServiceFacts): ReadonlySet<IpFamily> {
   const families = new Set<IpFamily>();
-  if (service?.clusterIps.length !== 0) return families;
+  if (clusterIps.length > 0) return families;
   for (const { address } of endpoints) families.add(familyOf(address));
   for (const remote of remotes) for (const { address } of remote.service.backends) families.add(familyOf(address));
   return families;
@@ -70,7 +71,6 @@ export function mergeRoutes(context: MergeContext, facts: ServiceFacts): MergedR
   const { groups, wanted } = decideService(context, facts);
   const routes = groups.flatMap(({ shape, byAddress }) => {
     const frontends = shape.frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
-    if (frontends.length === 0) return [];
     const backends = byAddress
       .filter(({ verdict }) => verdict === 'selected')
       .map(({ source, port, offer }) => ({ address: source.address, port, clusterId: offer.cluster.id }));

@@ -65,7 +65,8 @@ const isOn = ({ source }: Candidate, node: string): boolean => 'node' in source 
 /** Affinity, then active before terminating. */
 function prefer(candidates: readonly Candidate[], facts: ServiceFacts): void {
   const affinity = affinityOf(facts);
-  let [local, remote] = [false, false];
+  let local = false;
+  let remote = false;
   for (const { verdict, state, offer } of candidates) {
     if (verdict !== 'selected' || state !== 'active') continue;
     if (offer.local) local = true;
