@@ -9,6 +9,9 @@ import { formatServices, formatWatchLine } from './services-view.ts';
 import { formatStatus } from './status-view.ts';
 import type { Paint } from './table.ts';
 
+/** What the agent is asked for here. */
+export type Agent = Omit<AgentClient, 'close'>;
+
 export interface Output {
   readonly format: 'table' | 'json';
   readonly paint: Paint;
@@ -20,30 +23,26 @@ export interface Output {
 const writeJson = (output: Output, value: Json): Promise<void> =>
   output.write(`${JSON.stringify(value, undefined, 2)}\n`);
 
-export async function showStatus(client: AgentClient, output: Output): Promise<void> {
+export async function showStatus(client: Agent, output: Output): Promise<void> {
   const status = await client.getStatus();
   if (output.format === 'json') return writeJson(output, statusJson(status));
   await output.write(formatStatus(status, output.now(), output.paint));
 }
 
-export async function showClusters(client: AgentClient, output: Output): Promise<void> {
+export async function showClusters(client: Agent, output: Output): Promise<void> {
   const clusters: api.Cluster[] = [];
   for await (const { cluster } of client.listClusters()) if (cluster) clusters.push(cluster);
   if (output.format === 'json') return writeJson(output, { clusters: clusters.map(clusterJson) });
   await output.write(formatClusters(clusters, output.now(), output.paint));
 }
 
-export async function showServices(client: AgentClient, output: Output, filter: api.ServiceFilter): Promise<void> {
+export async function showServices(client: Agent, output: Output, filter: api.ServiceFilter): Promise<void> {
   const { revision, services } = await listServices(client, filter);
   if (output.format === 'json') return writeJson(output, { revision, services: services.map(serviceJson) });
   await output.write(formatServices(services, output.now(), output.paint));
 }
 
-export async function showService(
-  client: AgentClient,
-  output: Output,
-  { namespace, name }: api.ServiceName,
-): Promise<void> {
+export async function showService(client: Agent, output: Output, { namespace, name }: api.ServiceName): Promise<void> {
   let { revision, service } = await client.getService(namespace, name);
   if (service?.moreBackends) {
     const whole = await listServices(client, { namespace, name, globalOnly: false });
@@ -56,7 +55,7 @@ export async function showService(
 }
 
 /** Goes on until the agent ends the stream or the process is ended. */
-export async function watchServices(client: AgentClient, output: Output, filter: api.ServiceFilter): Promise<void> {
+export async function watchServices(client: Agent, output: Output, filter: api.ServiceFilter): Promise<void> {
   const joiner = new ServiceJoiner();
   let shown = 0;
   for await (const part of client.watchServices(filter)) {
@@ -78,7 +77,7 @@ function wholeEvent(event: api.WatchServicesResponse, joiner: ServiceJoiner): ap
 }
 
 async function listServices(
-  client: AgentClient,
+  client: Agent,
   filter: api.ServiceFilter,
 ): Promise<{ readonly revision: number; readonly services: readonly api.Service[] }> {
   const joiner = new ServiceJoiner();
