@@ -4,7 +4,7 @@ import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
-import { type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
+import { type BackendPort, type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { adoptedClusters } from './adopted.ts';
@@ -95,12 +95,64 @@ describe('adoptedClusters()', () => {
     assert.deepEqual(adopted([route('10.96.0.9', 80)], [service], state), []);
   });
 
+  it('knows the cluster by name also where nothing of the Service was saved', () => {
+    const state = saved([], []);
+    assert.deepEqual(adopted([route('10.96.0.1', 80)], [service], state), [['west=2', 'shop/cart: 10.2.0.1']]);
+  });
+
+  it('gives a Service that was made anew nothing of what the kernel has at its new addresses', () => {
+    const state = saved([facts(service, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
+    const anew = { ...service, uid: 'anew', clusterIps: [ip('10.96.0.7')] };
+    assert.deepEqual(adopted([route('10.96.0.7', 80)], [anew], state), []);
+  });
+
+  it('adopts what is behind a frontend that the Service got after the last saving', () => {
+    const before = sampleService(KEY);
+    const state = saved([facts(before, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
+    const kernel = [route('10.96.0.1', 80), route('0.0.0.0', 30080, ['10.2.0.1', '10.2.0.9'])];
+    assert.deepEqual(adopted(kernel, [service], state), [['west=2', 'shop/cart: 10.2.0.1 10.2.0.9']]);
+  });
+
   it('adopts what was programmed after the last saving', () => {
     const till = sampleService(serviceKey('shop', 'till'), { clusterIps: [ip('10.96.0.2')] });
     const state = saved([facts(service, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
     assert.deepEqual(adopted([route('10.96.0.1', 80), route('10.96.0.2', 80, ['10.2.0.8'])], [service, till], state), [
       ['west=2', 'shop/cart: 10.2.0.1', 'shop/till: 10.2.0.8'],
     ]);
+  });
+});
+
+describe('serviceLine()', () => {
+  it('says nothing of Services of which the kernel knows enough', () => {
+    const line = (fields: Partial<ServiceFacts>) =>
+      serviceLine({ ...facts(service, ['10.2.0.1']), ...fields }, new Map());
+    assert.equal(line({ remotes: [] }), undefined);
+    assert.equal(line({ service: undefined }), undefined);
+    assert.equal(line({ service: { ...service, global: false } }), undefined);
+    assert.notEqual(line({}), undefined);
+  });
+
+  it('brings back what was said, whatever it was', () => {
+    const [web, dns]: readonly (readonly BackendPort[])[] = [
+      [{ name: 'web', protocol: 'TCP', port: 1 }],
+      [{ name: 'dns', protocol: 'UDP', port: 2 }],
+    ];
+    const backend = (address: string, ports: readonly BackendPort[] = []) => ({
+      address: ip(address),
+      ports,
+      zone: 'z',
+    });
+    const said = sampleRemote([], {
+      shared: false,
+      terminating: true,
+      frontendPorts: [{ name: 'sctp', protocol: 'SCTP', port: 9 }],
+      backends: [backend('10.2.0.1', web), backend('10.2.0.2', dns), backend('fd00::3', web), backend('10.2.0.4', dns)],
+      origin: { source: 'kernel', revision: '', at: 0 },
+    });
+    const remotes = [{ cluster: WEST, view: { kind: 'synced' }, service: said }] as const;
+    const state = saved([{ ...facts(service, []), remotes }], [route('10.96.0.1', 80, ['10.2.0.2'])]);
+    assert.deepEqual(state.services.get(KEY)?.remotes, [{ cluster: WEST, service: said, used: new Set(['10.2.0.2']) }]);
+    assert.deepEqual([...state.clusters], [[WEST.name, WEST.id]]);
   });
 });
 
@@ -111,7 +163,8 @@ describe('parseState()', () => {
     const head = headLine(AUTHOR, new Map());
     assert.ok(state(head).ok);
     assert.ok(!state(head, { ...AUTHOR, node: 'node-2' }).ok);
-    assert.ok(!state(head, { ...AUTHOR, cluster: WEST }).ok);
+    assert.ok(!state(head, { ...AUTHOR, cluster: { ...EAST, name: WEST.name } }).ok);
+    assert.ok(!state(head, { ...AUTHOR, cluster: { ...EAST, id: 7 } }).ok);
     assert.ok(!state(head.replace('"version":1', '"version":2')).ok);
     assert.ok(!state('').ok);
     assert.ok(!state('\0').ok);
@@ -119,9 +172,54 @@ describe('parseState()', () => {
 
   it('passes over lines that cannot be read', () => {
     const line = serviceLine(facts(service, ['10.2.0.1']), new Map()) ?? '';
-    const lines = [headLine(AUTHOR, new Map()), '{"key":', line, '{"key":5}', line.slice(0, -20)];
+    const unreadable = ['{"key":', 'null', '{"key":5,"uid":"u"}', '{"key":"shop/x"}', '{"key":"shop/x","uid":5}'];
+    const lines = [headLine(AUTHOR, new Map()), ...unreadable, line, line.slice(0, -20)];
     const parsed = state(lines.join('\n'));
     assert.ok(parsed.ok);
     assert.deepEqual([...parsed.value.services.keys()], [KEY]);
+  });
+
+  it('passes over whatever in a line cannot be read, and believes the rest', () => {
+    const good = { name: 'web', protocol: 'TCP', port: 1 };
+    const bad = [
+      { ...good, name: 5 },
+      { ...good, port: 1.5 },
+      ...['XTCP', 'TCPX', 6].map((protocol) => ({ ...good, protocol })),
+    ];
+    const remote = {
+      cluster: 'west',
+      id: 2,
+      frontendPorts: [...bad, good],
+      backends: [
+        ['nonsense', 0, '', 1],
+        ['10.2.0.9', 7, '', 1],
+        ['10.2.0.1', 0, '', 1],
+        ['10.2.0.2', 0, '', 0],
+      ],
+    };
+    const line = {
+      key: KEY,
+      uid: 'u',
+      frontends: {},
+      remotes: [{ ...remote, id: 0 }, remote],
+      ports: [[...bad, good]],
+    };
+    const head = { version: 1, cluster: 'east', id: 1, node: 'node-1', clusters: [['west', 2], ['far', 0], 'x'] };
+    const parsed = state([head, line].map((each) => JSON.stringify(each)).join('\n'));
+    assert.ok(parsed.ok);
+    assert.deepEqual([...parsed.value.clusters], [['west', 2]]);
+    const read = parsed.value.services.get(KEY);
+    assert.equal(read?.frontends.size, 0);
+    assert.equal(read?.remotes.length, 1);
+    const [{ service: said, used } = { service: undefined, used: undefined }] = read?.remotes ?? [];
+    assert.deepEqual([said?.frontendPorts, said?.shared, said?.terminating], [[good], false, false]);
+    assert.deepEqual(
+      said?.backends.map(({ address, ports }) => [address, ports]),
+      [
+        ['10.2.0.1', [good]],
+        ['10.2.0.2', [good]],
+      ],
+    );
+    assert.deepEqual(used, new Set(['10.2.0.1']));
   });
 });

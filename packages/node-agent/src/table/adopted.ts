@@ -6,7 +6,6 @@
 import { groupShapes } from '@tombolo/shared/merge/frontends.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
-import { compareText } from '@tombolo/shared/model/order.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type {
   BackendPort,
@@ -75,8 +74,7 @@ function joined({ service, used }: SavedRemote, found: readonly Finding[]): Remo
   const inKernel = new Map(backendsOf(found).map((backend) => [backend.address, backend]));
   const kept = service.backends.filter(({ address }) => !used.has(address) || inKernel.has(address));
   for (const { address } of kept) inKernel.delete(address);
-  const backends = [...kept, ...inKernel.values()].sort((a, b) => compareText(a.address, b.address));
-  return { ...service, backends };
+  return { ...service, backends: [...kept, ...inKernel.values()] };
 }
 
 function findings(
@@ -99,13 +97,11 @@ function findings(
 
 /** The same backend is found behind each frontend of its port: the cluster address, the node port and so on. */
 const backendsOf = (found: readonly Finding[]): readonly RemoteBackend[] =>
-  [...Map.groupBy(found, ({ address }) => address)]
-    .map(([address, here]) => ({
-      address,
-      ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
-      zone: '',
-    }))
-    .sort((a, b) => compareText(a.address, b.address));
+  [...Map.groupBy(found, ({ address }) => address)].map(([address, here]) => ({
+    address,
+    ports: [...new Map(here.map(({ port }) => [`${port.name} ${port.protocol} ${port.port}`, port])).values()],
+    zone: '',
+  }));
 
 const serviceOf = (key: ServiceKey, backends: readonly RemoteBackend[]): RemoteService => ({
   key,

@@ -42,8 +42,9 @@ describe('ChangeLog', () => {
     const log: Log = new ChangeLog();
     change(log, 1, 'a', 1);
     const before = log.snapshot();
+    log.publish(2, new Map());
     assert.equal(log.snapshot(), before);
-    change(log, 2, 'a', undefined);
+    change(log, 3, 'a', undefined);
     assert.deepEqual([...before.keys()], ['a']);
     assert.equal(log.snapshot().size, 0);
   });

@@ -66,6 +66,16 @@ describe('FrontendLedger', () => {
     assert.deepEqual(refused('fd00::/8'), []);
   });
 
+  it('keeps no NodePort from anybody, least of all for an address that is refused', () => {
+    const ports = (port: number, nodePort: number) => [{ name: '', protocol: 'TCP', port, nodePort } as const];
+    const evil = { ...EVIL, externalIps: [], loadBalancerIps: [ip('0.0.0.0')], ports: ports(30080, 0) };
+    const victim = { ...DNS, ports: ports(53, 30080) };
+    const ledger = new FrontendLedger();
+    for (const service of [evil, victim]) ledger.set(service.key, service);
+    assert.deepEqual(refusals(ledger, victim), []);
+    assert.equal(refusals(ledger, evil).length, 1);
+  });
+
   it('tells who gained or lost a frontend by a change', () => {
     const ledger = new FrontendLedger();
     assert.deepEqual([...ledger.set(EVIL.key, EVIL)], []);
@@ -73,6 +83,7 @@ describe('FrontendLedger', () => {
     assert.deepEqual([...ledger.set(EVIL.key, { ...EVIL, externalIps: [] })], [DNS.key]);
     ledger.set(EVIL.key, EVIL);
     assert.deepEqual([...ledger.set(DNS.key, undefined)], [EVIL.key]);
+    assert.deepEqual([...ledger.set(DNS.key, undefined)], []);
     assert.deepEqual(refusals(ledger, EVIL), []);
   });
 

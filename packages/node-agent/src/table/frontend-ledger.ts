@@ -45,10 +45,8 @@ export class FrontendLedger {
     for (const frontend of service ? frontendsOf(service) : []) {
       if (this.#addressRefusal(frontend) !== undefined) continue;
       const id = frontendId(frontend);
-      const claim = { key, kind: frontend.kind, createdAt: service?.createdAt ?? '' };
-      // A Service may ask for one address in two ways.
-      const other = claims.get(id);
-      if (!other || compareClaims(claim, other) < 0) claims.set(id, claim);
+      // A Service may ask for one address in two ways: the higher rank comes first.
+      if (!claims.has(id)) claims.set(id, { key, kind: frontend.kind, createdAt: service?.createdAt ?? '' });
     }
     for (const [id, claim] of claims) this.#replace(id, key, claim, touched);
     if (claims.size > 0) this.#frontends.set(key, [...claims.keys()]);
@@ -88,8 +86,8 @@ export class FrontendLedger {
     const before = this.#claims.get(id) ?? [];
     const after = before.filter((each) => each.key !== key);
     if (claim) after.push(claim);
-    if (after.length > 1) after.sort(compareClaims);
-    for (const each of [before[0], after[0]]) if (each && after.length + before.length > 1) touched.add(each.key);
+    after.sort(compareClaims);
+    for (const each of [before[0], after[0]]) if (each) touched.add(each.key);
     if (after.length > 0) this.#claims.set(id, after);
     else this.#claims.delete(id);
   }

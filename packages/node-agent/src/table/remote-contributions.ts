@@ -86,11 +86,6 @@ export class RemoteContributions {
     return found;
   }
 
-  /** Touches everything that is known. */
-  touchAll(): void {
-    for (const { services } of [...this.#remotes.values(), ...this.#adopted]) this.#touchAll(services);
-  }
-
   #remote(identity: ClusterIdentity): Remote {
     const known = this.#remotes.get(identity.name);
     if (known?.identity.id === identity.id) return known;
@@ -124,7 +119,6 @@ export class RemoteContributions {
 
   #drop(which: (adopted: Adopted) => boolean): void {
     const gone = this.#adopted.filter(which);
-    if (gone.length === 0) return;
     this.#adopted = this.#adopted.filter((adopted) => !gone.includes(adopted));
     for (const { services } of gone) this.#touchAll(services);
   }

@@ -31,6 +31,44 @@ describe('RemoteQuota', () => {
     assert.deepEqual(quota.exceeded, []);
   });
 
+  it('says nothing of those whose allowance stays', () => {
+    const quota = new RemoteQuota(10);
+    quota.set(key('shop/a'), wants(5));
+    quota.set(key('shop/b'), wants(8));
+    quota.settle();
+    quota.set(key('shop/c'), wants(2));
+    assert.deepEqual([...quota.settle()], ['shop/c']);
+    assert.deepEqual([...quota.settle()], []);
+  });
+
+  it('limits nobody whose wants just fit', () => {
+    const quota = new RemoteQuota(10);
+    for (const [name, count] of [
+      ['shop/a', 5],
+      ['shop/b', 5],
+      ['shop/c', 1],
+    ] as const)
+      quota.set(key(name), wants(count));
+    assert.deepEqual([...quota.settle()], ['shop/c']);
+    assert.equal(quota.allowance(WEST, key('shop/b')), undefined);
+  });
+
+  it('keeps the clusters apart, and forgets what a Service no longer wants of one', () => {
+    const quota = new RemoteQuota(1);
+    const far = 'far' as ClusterName;
+    quota.set(
+      key('shop/a'),
+      new Map([
+        [WEST, 2],
+        [far, 1],
+      ]),
+    );
+    assert.deepEqual([[...quota.settle()], quota.exceeded], [['shop/a'], [WEST]]);
+    quota.set(key('shop/a'), new Map([[far, 2]]));
+    assert.deepEqual([[...quota.settle()], quota.exceeded], [['shop/a'], [far]]);
+    assert.deepEqual([quota.allowance(WEST, key('shop/a')), quota.allowance(far, key('shop/a'))], [undefined, 1]);
+  });
+
   it('allows the first by name, never more than the quota, the same whatever happened before', () => {
     const anyChange = fc.tuple(fc.constantFrom(...KEYS), fc.nat(9), fc.boolean());
     fc.assert(

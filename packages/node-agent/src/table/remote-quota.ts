@@ -23,8 +23,10 @@ export class RemoteQuota {
 
   /** What a Service would use of each cluster. */
   set(key: ServiceKey, wanted: ReadonlyMap<ClusterName, number>): void {
-    for (const [cluster, account] of this.#accounts) if (!wanted.has(cluster)) this.#change(account, key, 0);
-    for (const [cluster, count] of wanted) this.#change(this.#account(cluster), key, count);
+    for (const cluster of wanted.keys()) {
+      if (!this.#accounts.has(cluster)) this.#accounts.set(cluster, newAccount());
+    }
+    for (const [cluster, account] of this.#accounts) this.#change(account, key, wanted.get(cluster) ?? 0);
   }
 
   /** Undefined: all that it wants. */
@@ -40,23 +42,16 @@ export class RemoteQuota {
   /** Settles what changed; answers with the Services whose allowance is another one now. */
   settle(): ReadonlySet<ServiceKey> {
     const changed = new Set<ServiceKey>();
-    for (const [cluster, account] of this.#accounts) {
+    for (const account of this.#accounts.values()) {
       if (!account.stale) continue;
       account.stale = false;
       const before = account.allowances;
-      account.allowances = account.total > this.#perCluster ? shared(account.wanted, this.#perCluster) : new Map();
+      account.allowances = shared(account.wanted, this.#perCluster);
       for (const key of new Set([...before.keys(), ...account.allowances.keys()])) {
         if (before.get(key) !== account.allowances.get(key)) changed.add(key);
       }
-      if (account.wanted.size === 0) this.#accounts.delete(cluster);
     }
     return changed;
-  }
-
-  #account(cluster: ClusterName): Account {
-    const account = this.#accounts.get(cluster) ?? { wanted: new Map(), total: 0, allowances: new Map(), stale: false };
-    this.#accounts.set(cluster, account);
-    return account;
   }
 
   #change(account: Account, key: ServiceKey, count: number): void {
@@ -65,9 +60,11 @@ export class RemoteQuota {
     account.total += count - before;
     if (count > 0) account.wanted.set(key, count);
     else account.wanted.delete(key);
-    account.stale ||= account.total > this.#perCluster || account.allowances.size > 0 || account.wanted.size === 0;
+    account.stale ||= account.total > this.#perCluster || account.allowances.size > 0;
   }
 }
+
+const newAccount = (): Account => ({ wanted: new Map(), total: 0, allowances: new Map(), stale: false });
 
 /** Pure: the Services that cannot have all, with what is left for them. */
 function shared(wanted: ReadonlyMap<ServiceKey, number>, quota: number): ReadonlyMap<ServiceKey, number> {

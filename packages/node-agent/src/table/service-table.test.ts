@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { anyRemote, anyService, anySlice, EAST, KEY, REMOTES } from '@tombolo/shared/merge/world.fixture.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
-import { ip } from '@tombolo/shared/model/ip.ts';
+import { cidr, ip } from '@tombolo/shared/model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import {
   type LocalEndpointSlice,
@@ -249,6 +249,63 @@ describe('ServiceTable', () => {
     assert.equal(table.settle(), false);
     table.setNode({ ...node, podCidrs: ['10.1.2.0/24'] });
     assert.equal(table.settle(), true);
+  });
+
+  it('takes no backends of others inside the ranges of this node’s pods, nor its own addresses', () => {
+    const table = newTable();
+    table.open();
+    table.local.setService(KEY, sampleService(KEY, { clusterIps: ['10.96.0.1', 'fd00:96::1'].map(ip) }));
+    const said = ['10.1.1.9', '10.0.1.1', '10.0.1.2', 'fd00:1::9', 'fd00::1', 'fd00::2'];
+    table.setRemoteServices(REMOTES[0] ?? EAST, new Map([[KEY, sampleRemote(said)]]));
+    const used = () => {
+      table.settle();
+      return [...table.routes.values()].flatMap(({ backends }) => backends.map(({ address }) => address)).sort();
+    };
+    assert.equal(used().length, 4);
+    assert.deepEqual([table.podCidrs, table.lacksPodCidrs], [[], false]);
+    const node = { name: 'node-1', zone: '', addresses: ['10.0.1.1', 'fd00::1'].map(ip) };
+    table.setNode({ ...node, podCidrs: [] });
+    assert.equal(table.lacksPodCidrs, true);
+    table.setNode({ ...node, podCidrs: ['10.1.1.0/24', 'nonsense', 'fd00:1::/64'] });
+    assert.deepEqual(used(), ['10.0.1.2', 'fd00::2']);
+    assert.deepEqual([table.podCidrs.map(({ length }) => length), table.lacksPodCidrs], [[24, 64], false]);
+  });
+
+  it('serves no external address inside the ranges of cluster IPs, from when they are known', () => {
+    const table = tableAfter(
+      [{ kind: 'service', value: sampleService(KEY, { externalIps: [ip('10.96.7.7')] }) }],
+      true,
+    );
+    assert.ok(table.routes.has('10.96.7.7:80/TCP'));
+    table.setServiceRanges([cidr('10.96.0.0/12')]);
+    table.settle();
+    assert.ok(!table.routes.has('10.96.7.7:80/TCP'));
+    assert.deepEqual([...table.refusedFrontends.keys()], [KEY]);
+  });
+
+  it('tells of nothing but what changed, and only when something did', () => {
+    const table = tableAfter([{ kind: 'service', value: sampleService(KEY) }], true);
+    let told = 0;
+    const stop = table.onChange(() => told++);
+    const changed = (): readonly string[] => {
+      const { revision } = table;
+      table.settle();
+      const changes = table.routeChangesSince(revision);
+      assert.ok(changes !== 'compacted');
+      return [...changes.changed.keys()];
+    };
+    table.local.setService(KEY, sampleService(KEY, { labels: { a: 'b' } }));
+    assert.deepEqual([changed(), told], [[], 1]);
+    assert.deepEqual(table.get(KEY)?.service?.labels, { a: 'b' });
+    table.local.setService(KEY, sampleService(KEY, { externalIps: [ip('192.0.2.1')] }));
+    assert.deepEqual([changed(), told], [['192.0.2.1:80/TCP'], 2]);
+    table.local.setService(KEY, sampleService(KEY, { externalIps: [ip('192.0.2.2')] }));
+    assert.deepEqual([changed(), told], [['192.0.2.1:80/TCP', '192.0.2.2:80/TCP'], 3]);
+    table.setRemoteServices(REMOTES[0] ?? EAST, new Map([[serviceKey('far', 'gone'), undefined]]));
+    assert.deepEqual([changed(), told, table.settle()], [[], 3, false]);
+    stop();
+    table.local.setService(KEY, undefined);
+    assert.deepEqual([changed().length, told], [2, 3]);
   });
 
   it('drops the endpoints of a slice that is labelled headless, and takes them back without the label', () => {

@@ -91,7 +91,6 @@ export class ServiceTable {
     const hosts = addresses.map((address) => ({ address, length: familyOf(address) === 4 ? 32 : 128 }));
     this.#context = { ...this.#context, node: name, zone, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
     this.#touchLocal();
-    this.#remotes.touchAll();
   }
 
   /** Prefixes from which this cluster's API server takes cluster IPs. */
