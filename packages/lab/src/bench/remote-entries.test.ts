@@ -34,7 +34,10 @@ describe('largeEntry()', () => {
     const addresses = (without?: number): readonly string[] =>
       Object.keys(parsed(largeEntry(WEST, { backends: 300, ...(without !== undefined && { without }) })).backends);
     assert.equal(addresses().length, 300);
-    assert.deepEqual(addresses(7), addresses().toSpliced(7, 1));
+    assert.deepEqual(
+      addresses(7),
+      addresses().filter((address) => address !== '10.218.0.7'),
+    );
   });
 });
 

@@ -70,7 +70,12 @@ function entry(
     name,
     frontends: { [frontend]: { http: { Protocol: 'TCP', Port: 80 }, metrics: { Protocol: 'TCP', Port: 9090 } } },
     // Go writes the keys of a map in the order of their text.
-    backends: Object.fromEntries(numbers.map(address).sort().map((each) => [each, PORTS])),
+    backends: Object.fromEntries(
+      numbers
+        .map(address)
+        .sort()
+        .map((each) => [each, PORTS]),
+    ),
     labels,
     selector: labels,
     includeExternal: true,
