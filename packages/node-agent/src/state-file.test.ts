@@ -95,6 +95,38 @@ describe('StateFile', () => {
     assert.equal(listeners.size, 0);
   });
 
+  it('has at the end what changed while it was written', async () => {
+    const [stop, clock] = [new AbortController(), new FakeClock()];
+    const facts = { clusterIds: new Map([[WEST.name, WEST.id]]), onChange: () => () => {} };
+    const change = (): void => {
+      if (stop.signal.aborted) return;
+      stop.abort();
+      table.setRemoteServices(WEST, new Map([[CART, sampleRemote(['10.2.0.2'])]]));
+      table.settle();
+    };
+    const watched = {
+      onChange: (listener: () => void) => table.onChange(listener),
+      get services() {
+        queueMicrotask(change);
+        return table.services;
+      },
+      get routes() {
+        return table.routes;
+      },
+    };
+    const running = new StateFile({ path, author: AUTHOR, table: watched, facts, log, clock }).run(stop.signal);
+    table.setRemoteServices(WEST, new Map());
+    table.local.setService(CART, sampleService(CART, { uid: 'another' }));
+    table.settle();
+    await clock.advance(1_000);
+    await running;
+    const [remote] = (await readStateFile(path, AUTHOR, log))?.services.get(CART)?.remotes ?? [];
+    assert.deepEqual(
+      remote?.service.backends.map(({ address }) => address),
+      ['10.2.0.2'],
+    );
+  });
+
   it('leaves out what is not global, and what no other cluster has', async () => {
     table.local.setService(CART, sampleService(CART, { global: false }));
     table.settle();

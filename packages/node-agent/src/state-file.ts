@@ -61,8 +61,8 @@ export class StateFile {
       ids = facts.clusterIds;
     };
     const stops = [table.onChange(changed), facts.onChange(idsChanged)];
-    let took = 0;
-    for (let seen = 0; !signal.aborted; ) {
+    let [seen, took] = [0, 0];
+    while (!signal.aborted) {
       await this.#changed.changed(seen, signal);
       await sleep(clock, Math.max(SOON_MS, took * SHARE), signal);
       seen = this.#changed.version;
@@ -70,6 +70,7 @@ export class StateFile {
       await this.#write();
       took = clock.now() - started;
     }
+    if (this.#changed.version > seen) await this.#write();
     for (const stop of stops) stop();
   }
 
