@@ -191,11 +191,14 @@ export class World {
     });
     this.#agent = agent;
     this.#told = new Set();
-    this.#tellLocal();
-    if (!remotesFirst) agent.localSynced();
+    const tellAll = (): void => {
+      this.#tellLocal();
+      agent.localSynced();
+    };
+    if (!remotesFirst) tellAll();
     await this.#until(() => agent.looked && [...this.#files].every((name) => agent.knows(name)));
     await settle();
-    agent.localSynced();
+    if (remotesFirst) tellAll();
   }
 
   async #stop(): Promise<void> {

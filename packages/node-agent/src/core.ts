@@ -54,6 +54,8 @@ export class AgentCore {
   readonly #merging: SlicedWork;
   readonly #applied = new Map<string, number>();
   readonly #progress = new Notifier();
+  /** Something was told that is not merged yet. */
+  #isBehind = false;
   #saved: SavedState | undefined;
 
   constructor(options: CoreOptions) {
@@ -61,7 +63,7 @@ export class AgentCore {
     this.#options = options;
     this.#saved = saved;
     this.table = new ServiceTable({ ...config, local: config.cluster, node: config.nodeName });
-    this.#merging = new SlicedWork({ step: () => this.table.step(), sliced: () => this.table.publish() });
+    this.#merging = new SlicedWork({ step: () => this.#step(), sliced: () => this.table.publish() });
     this.facts = new MeshFacts(this.table, () => this.changed(), saved?.clusters);
     health.expect('table');
     this.table.onChange(() => health.report('frontends', tableHealth(this.table)));
@@ -69,6 +71,7 @@ export class AgentCore {
 
   /** To be called after each fact about the local cluster that went into the table. */
   changed(): void {
+    this.#isBehind = true;
     this.#merging.request();
   }
 
@@ -88,7 +91,7 @@ export class AgentCore {
     this.#saved = undefined;
     this.facts.settle();
     this.table.open();
-    await this.#mergeAll();
+    while (this.#merging.slice()) await nextTurn();
     health.report('table', { kind: 'ok' });
     await Promise.all([...halves.map((half) => this.#reconcile(half, signal)), save(signal)]);
     this.#merging.stop();
@@ -96,17 +99,21 @@ export class AgentCore {
 
   /** Resolves when all that was told until now is merged and in these halves of the datapath, or the signal aborts. */
   async settled(halves: readonly string[], signal: AbortSignal): Promise<void> {
-    await this.#mergeAll();
-    const { revision } = this.table;
+    const isIn = (half: string): boolean => (this.#applied.get(half) ?? -1) >= this.table.revision;
     while (!signal.aborted) {
       const seen = this.#progress.version;
-      if (halves.every((half) => (this.#applied.get(half) ?? -1) >= revision)) return;
+      if (!this.#isBehind && halves.every(isIn)) return;
       await this.#progress.changed(seen, signal);
     }
   }
 
-  async #mergeAll(): Promise<void> {
-    while (this.#merging.slice()) await nextTurn();
+  #step(): boolean {
+    const more = this.table.step();
+    if (!more && this.#isBehind) {
+      this.#isBehind = false;
+      this.#progress.notify();
+    }
+    return more;
   }
 
   #reconcile(datapath: Datapath, signal: AbortSignal): Promise<void> {
