@@ -171,6 +171,20 @@ describe('eBPF datapath: balance', () => {
     assert.ok(connections > 100 && failures === 0, `${failures} of ${connections}`);
   });
 
+  it('loads its programs under a profiler, whose signals interrupt', async () => {
+    await datapath?.destroy();
+    const profiler = ['--cpu-prof', '--cpu-prof-interval', '200', `--cpu-prof-dir=${rig.directory}`];
+    const args = [join(import.meta.dirname, 'agent.ts'), rig.pinDir, rig.cgroup, '10.96.0.1:80', ...FOUR];
+    const agent = spawn(process.execPath, [...profiler, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said: string[] = [];
+    agent.stderr.on('data', (part) => said.push(String(part)));
+    const first = await Promise.race([once(agent.stdout, 'data'), once(agent, 'exit')]);
+    agent.kill('SIGKILL');
+    assert.equal(String(first[0]), 'ready\n', said.join('').slice(0, 300));
+    await once(agent, 'exit');
+    datapath = await rig.open();
+  });
+
   it('takes in another object without losing a connection', async () => {
     await set(route('10.96.0.1:80', FOUR));
     const load = rig.connectOn(['10.96.0.1:80']);

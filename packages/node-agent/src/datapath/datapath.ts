@@ -4,7 +4,8 @@
  * One caller at a time: the reconciler awaits each call before the next.
  *
  * D1. Backends are in place before a frontend points at them and outlive the last pointer.
- * D2. A connection sees the old set of backends or the new one, never a mixture.
+ * D2. A connection gets a backend of the old set or of the new one, at any moment of a change; where a set is replaced as
+ *     a whole, all connections switch at once. When the change is done, only the new set is chosen from.
  * D3. `close` and a crash leave what the kernel forwards as it is; a new process adopts it.
  */
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';

@@ -3,14 +3,16 @@
  * plain numbers and belong to the caller.
  */
 import { constants } from 'node:os';
-import { addressOf, bpf, bpfAsync, type CallResult, errnoName } from './syscall.ts';
+import { addressOf, bpf, bpfAsync, type CallResult, errnoName, withoutSignals } from './syscall.ts';
 
 const COMMANDS = {
   createMap: 0,
   lookup: 1,
   update: 2,
+  loadProgram: 5,
   pin: 6,
   openPinned: 7,
+  runProgram: 10,
   info: 15,
   query: 16,
   lookupBatch: 24,
@@ -24,6 +26,7 @@ const COMMANDS = {
 const BPF_F_LOCK = 4n;
 
 export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
+export const PROGRAM_TYPES = { socketFilter: 1 } as const;
 
 export interface MapInfo {
   readonly keySize: number;
@@ -104,6 +107,28 @@ export function mapInfo(fd: number): MapInfo {
 export function linkInfo(fd: number): LinkInfo {
   const info = infoOf(fd, 32);
   return { cgroupId: info.readBigUInt64LE(16), attachType: info.readUInt32LE(24) };
+}
+
+/** For a program of a few instructions. `what` completes the sentence that is thrown when the kernel refuses it. */
+export function loadProgram(type: number, instructions: Buffer, what: string): number {
+  const license = Buffer.from('Dual BSD/GPL\0');
+  const attributes = Buffer.alloc(72);
+  attributes.writeUInt32LE(type, 0);
+  attributes.writeUInt32LE(instructions.length / 8, 4);
+  attributes.writeBigUInt64LE(addressOf(instructions), 8);
+  attributes.writeBigUInt64LE(addressOf(license), 16);
+  const result = withoutSignals(() => bpf(COMMANDS.loadProgram, attributes, instructions, license));
+  return demand(result, `load a program to ${what}`);
+}
+
+/** Runs a program once, on a packet. */
+export function runProgram(program: number, packet: Buffer): { readonly result: number; readonly errno: number } {
+  const attributes = Buffer.alloc(72);
+  attributes.writeUInt32LE(program, 0);
+  attributes.writeUInt32LE(packet.length, 8);
+  attributes.writeBigUInt64LE(addressOf(packet), 16);
+  const { errno } = bpf(COMMANDS.runProgram, attributes, packet);
+  return { result: attributes.readUInt32LE(4), errno };
 }
 
 /** In multi mode, as all links: the programs of others stay attached and run too. */

@@ -51,6 +51,11 @@ export class EbpfDatapath implements Datapath {
     return this.#parts.maps.limits;
   }
 
+  /** How many entries of maps it has written or deleted. */
+  get written(): number {
+    return this.#parts.maps.written;
+  }
+
   read(): Promise<readonly FrontendRoute[]> {
     return this.#exclusive(async () => {
       await this.#readAgain();

@@ -3,7 +3,7 @@ import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import { KernelTables } from './kernel-tables.ts';
-import type { MapOperation } from './operation.ts';
+import { entryCount, type MapOperation } from './operation.ts';
 import { planChanges } from './planner.ts';
 
 const LIMITS = { services: 10_000, slots: 100_000, backends: 10_000, affinityOk: 10_000 };
@@ -22,14 +22,16 @@ const wish = (n: number, ...backends: readonly number[]) => ({
 /** Too many for the service's own entry. */
 const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8];
 
-/** Does as it is told, except for what `refuses` says. */
-function recorder(refuses: (operation: MapOperation) => boolean = () => false) {
+const sumOf = (operations: readonly MapOperation[]): number => operations.reduce((sum, op) => sum + entryCount(op), 0);
+
+/** Does as it is told, except for what `refuses` says, of which it does so many entries. */
+function recorder(refuses: (operation: MapOperation) => boolean = () => false, doneOfRefused = 0) {
   const calls: string[] = [];
   const writer: MapWriter = {
     write(operations) {
       const at = operations.findIndex(refuses);
-      const done = at < 0 ? operations.length : at;
-      calls.push(`${operations[0]?.kind} ${done}/${operations.length}`);
+      const done = sumOf(at < 0 ? operations : operations.slice(0, at)) + (at < 0 ? 0 : doneOfRefused);
+      calls.push(`${operations[0]?.kind} ${done}/${sumOf(operations)}`);
       return { done, error: at < 0 ? undefined : 'it is full' };
     },
     grace: async () => void calls.push('grace'),
@@ -49,16 +51,16 @@ describe('carryOut()', () => {
 
   it('goes on past a failed operation; its change never points to a part', async () => {
     const tables = new KernelTables(LIMITS);
-    const { calls, writer } = recorder((op) => op.kind === 'put-slot' && op.service === 1 && op.slot === 1);
+    const { calls, writer } = recorder((op) => op.kind === 'put-slots' && op.service === 1, 3);
     const plan = planChanges(tables, [wish(1, ...EIGHT), wish(2, ...EIGHT)]);
     const failed = await carryOut(plan.steps, tables, writer);
     assert.deepEqual([...failed], [[0, 'it is full']]);
-    assert.deepEqual(calls.slice(1), ['put-slot 1/16', 'put-slot 8/8', 'put-service 1/1']);
+    assert.deepEqual(calls.slice(1), ['put-slots 3/16', 'put-slots 8/8', 'put-service 1/1']);
     assert.deepEqual(
       [...tables.services.values()].map((served) => served.frontend),
       [frontend(2)],
     );
-    assert.equal(tables.hasGarbage, true);
+    assert.deepEqual([tables.slotCount, tables.hasGarbage], [11, true]);
   });
 
   it('fails every change that needs a backend which could not be stored', async () => {
@@ -81,6 +83,19 @@ describe('carryOut()', () => {
     calls.length = 0;
     await carryOut(planChanges(tables, [wish(2, 1)]).steps, tables, writer);
     assert.deepEqual(calls, ['grace', 'put-service 1/1']);
+  });
+
+  it('writes a very large set in batches of about 2 ms', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { calls, writer } = recorder();
+    const backends = Array.from({ length: 5000 }, (_, n) => ({
+      address: ip(`10.0.${n >> 8}.${n & 255}`),
+      port: 80,
+      clusterId: 1,
+    }));
+    await carryOut(planChanges(tables, [{ ...wish(1), backends }]).steps, tables, writer);
+    const slots = calls.filter((call) => call.startsWith('put-slots'));
+    assert.deepEqual(slots, ['put-slots 2048/2048', 'put-slots 2048/2048', 'put-slots 904/904']);
   });
 
   it('gives the event loop its turn during long work', async () => {

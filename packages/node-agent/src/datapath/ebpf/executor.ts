@@ -4,16 +4,16 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KernelTables } from './kernel-tables.ts';
-import type { MapOperation, Operation, OperationKind, Step } from './operation.ts';
+import { entryCount, firstEntries, type MapOperation, type Operation, type Step } from './operation.ts';
 
 export interface MapWriter {
-  /** Performs operations of one kind, in order, up to the first that fails. */
+  /** Performs operations of one kind, in order, up to the first entry that fails; `done` counts entries. */
   write(operations: readonly MapOperation[]): { readonly done: number; readonly error: string | undefined };
   /** Until no program runs that began before. */
   grace(): Promise<void>;
 }
 
-/** About 2 ms of work. */
+/** Entries; about 2 ms of work. */
 const BATCH = 2048;
 
 /** Returns the changes that failed, each with the reason. */
@@ -23,8 +23,8 @@ export async function carryOut(
   writer: MapWriter,
 ): Promise<Map<number, string>> {
   const failed = new Map<number, string>();
+  let written = 0;
   for (let from = 0; from < steps.length; ) {
-    if (from > 0 && from % BATCH === 0) await nextTurn();
     const kind = steps[from]?.operation.kind;
     if (kind === 'grace') {
       const retiring = tables.beginGrace();
@@ -33,7 +33,12 @@ export async function carryOut(
       from += 1;
       continue;
     }
-    const to = endOfRun(steps, from, kind);
+    const { to, entries } = endOfRun(steps, from);
+    if (written > 0 && written + entries > BATCH) {
+      await nextTurn();
+      written = 0;
+    }
+    written += entries;
     writeRun(steps.slice(from, to), tables, writer, failed);
     from = to;
   }
@@ -41,12 +46,19 @@ export async function carryOut(
   return failed;
 }
 
-/** Runs end at multiples of `BATCH`, so that a turn is given there. */
-function endOfRun(steps: readonly Step[], from: number, kind: OperationKind | undefined): number {
-  const limit = Math.min(steps.length, (Math.floor(from / BATCH) + 1) * BATCH);
+/** A run is of one kind, and as long as one batch takes. */
+function endOfRun(steps: readonly Step[], from: number): { readonly to: number; readonly entries: number } {
+  const kind = steps[from]?.operation.kind;
+  let entries = 0;
   let to = from;
-  while (to < limit && steps[to]?.operation.kind === kind) to += 1;
-  return to;
+  for (; to < steps.length; to += 1) {
+    const operation = steps[to]?.operation;
+    if (!operation || operation.kind === 'grace' || operation.kind !== kind) break;
+    const more = entryCount(operation);
+    if (to > from && entries + more > BATCH) break;
+    entries += more;
+  }
+  return { to, entries };
 }
 
 function writeRun(run: readonly Step[], tables: KernelTables, writer: MapWriter, failed: Map<number, string>): void {
@@ -54,12 +66,27 @@ function writeRun(run: readonly Step[], tables: KernelTables, writer: MapWriter,
   while (left.length > 0) {
     const operations = left.map(({ operation }) => operation as MapOperation);
     const { done, error } = writer.write(operations);
-    for (const operation of operations.slice(0, done)) tables.record(operation);
-    const culprit = left[done];
+    const at = recordEntries(operations, done, tables);
+    const culprit = left[at];
     if (!culprit) return;
     if (culprit.change >= 0) failed.set(culprit.change, error ?? 'the kernel did not say why');
-    left = left.slice(done + 1).filter((step) => isPossible(step, tables, failed));
+    left = left.slice(at + 1).filter((step) => isPossible(step, tables, failed));
   }
+}
+
+/** Returns how many operations are done as a whole. */
+function recordEntries(operations: readonly MapOperation[], done: number, tables: KernelTables): number {
+  let left = done;
+  for (const [at, operation] of operations.entries()) {
+    const entries = entryCount(operation);
+    if (entries > left) {
+      if (left > 0) tables.record(firstEntries(operation, left));
+      return at;
+    }
+    tables.record(operation);
+    left -= entries;
+  }
+  return operations.length;
 }
 
 /** A backend that could not be stored serves many changes; each ends where it would point to it. */
@@ -71,6 +98,7 @@ function isPossible({ operation, change }: Step, tables: KernelTables, failed: M
 }
 
 function pointedTo(operation: Operation): readonly number[] {
-  if (operation.kind === 'put-slot') return [operation.backend];
+  if (operation.kind === 'put-slots') return operation.backends;
+  if (operation.kind === 'change-slot') return [operation.backend];
   return operation.kind === 'put-service' ? operation.inline : [];
 }

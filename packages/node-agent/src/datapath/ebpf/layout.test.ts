@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import {
   getAddress,
   getBackend,
-  getMember,
   getService,
   getServiceKey,
-  getSlot,
+  getSetKey,
   INLINE_BACKENDS,
   putAddress,
   putBackend,
   putService,
   putServiceKey,
   putWords,
+  TABLES,
 } from './layout.ts';
 import type { ServiceEntry } from './operation.ts';
 
@@ -66,6 +67,13 @@ describe('layout', () => {
     assert.equal(key.toString('hex'), 'fd00000000000000000000000000001200500600');
   });
 
+  it('keeps as many backends in the service itself as bpf/layout.h', () => {
+    const header = readFileSync(new URL('../../../bpf/layout.h', import.meta.url), 'utf8');
+    assert.equal(Number(/^#define INLINE_BACKENDS (\d+)$/m.exec(header)?.[1]), INLINE_BACKENDS);
+    const fields = 5; // The lock among them.
+    assert.equal(TABLES.services.valueSize, 4 * (fields + INLINE_BACKENDS));
+  });
+
   it('has backends and sets as bpf/layout.h has them', () => {
     const backend = used(20);
     putBackend(backend, 0, { address: ip('10.1.2.3'), port: 8080, clusterId: 511 });
@@ -98,8 +106,8 @@ describe('layout', () => {
         putService(buffer, 4, entry);
         assert.deepEqual(getService(buffer, 4), entry);
         putWords(buffer, 4, a, b, c);
-        assert.deepEqual(getSlot(buffer, 4), { service: a, generation: b, slot: c });
-        assert.deepEqual(getMember(buffer, 4), { service: a, generation: b, backend: c });
+        assert.deepEqual(getSetKey(buffer, 4), { service: a, generation: b });
+        assert.equal(buffer.readUInt32LE(12), c);
       }),
     );
   });

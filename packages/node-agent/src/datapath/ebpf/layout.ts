@@ -5,7 +5,7 @@
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import type { Member, ServiceEntry, Slot } from './operation.ts';
+import type { ServiceEntry, SetKey } from './operation.ts';
 
 export const LAYOUT_VERSION = 1;
 
@@ -107,18 +107,11 @@ export function getService(buffer: Buffer, at: number): ServiceEntry {
   };
 }
 
-export function getSlot(buffer: Buffer, at: number): Slot {
-  return {
-    service: buffer.readUInt32LE(at),
-    generation: buffer.readUInt32LE(at + 4),
-    slot: buffer.readUInt32LE(at + 8),
-  };
-}
-
-export function getMember(buffer: Buffer, at: number): Member {
-  const { service, generation, slot } = getSlot(buffer, at);
-  return { service, generation, backend: slot };
-}
+/** Of a slot or a member; the third word of the key is the slot's number, or the member's backend. */
+export const getSetKey = (buffer: Buffer, at: number): SetKey => ({
+  service: buffer.readUInt32LE(at),
+  generation: buffer.readUInt32LE(at + 4),
+});
 
 /** Keys of slots, members and backends, values of slots: runs of numbers. */
 export function putWords(buffer: Buffer, at: number, ...words: readonly number[]): void {

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import koffi from 'koffi';
-import { errnoName } from './syscall.ts';
+import { errnoName, withoutSignals } from './syscall.ts';
 
 export interface ObjectOptions {
   readonly path: string;
@@ -78,7 +78,7 @@ export function loadObject({ path, sizes, existing, constants: bytes }: ObjectOp
       for (const [name, fd] of existing)
         demand(lib.reuse(lib.findMap(object, name), fd), `use the existing map ${name}`);
       demand(lib.setInitialValue(lib.findMap(object, '.rodata'), bytes, bytes.length), 'set the constants');
-      const result: number = lib.load(object);
+      const result: number = withoutSignals(() => lib.load(object));
       if (result < 0) throw new Error(`Cannot load BPF object ${path}: ${tail(messages, result)}`);
     } catch (error) {
       lib.close(object);

@@ -1,19 +1,37 @@
 /**
  * For the planner's tests: the maps as plain maps, with the readers that could be at work on them. Says by an assertion
- * when an operation breaks D1 or D2 (datapath.ts), G1 or G2 (kernel-tables.ts) for any of them.
+ * when an operation breaks D1 or D2 (datapath.ts), G1 or G2 (kernel-tables.ts) for any of them. A reader looks at a
+ * service's entry, then at a slot or a member, then at a backend: after every operation each pick of each reader is
+ * tried, and what one may have picked must still be the same backend until a grace period has ended that began later.
  */
 import assert from 'node:assert/strict';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { INLINE_BACKENDS } from './layout.ts';
-import type { Operation, ServiceEntry } from './operation.ts';
+import type { Operation, ServiceEntry, SetKey } from './operation.ts';
 
 /** Somebody who has looked at a service's entry and goes on from there. */
 interface Reader {
   readonly name: string;
   readonly entry: ServiceEntry;
-  /** What it would find right then. */
-  readonly found: string;
+  /** What it would find in all slots; undefined once its set was changed where it is. */
+  found: string | undefined;
+  /** Backends of every set that the frontend was to have from then on. */
+  readonly allowed: Set<string>;
+  /** When the last such reader began. */
+  lastAt: number;
+}
+
+interface Pick {
+  readonly backend: string;
+  /** When the last reader began that could pick it. */
+  lastAt: number;
+}
+
+/** What a connection that begins now may find: whole sets, and the backends in them. */
+interface Allowed {
+  readonly sets: Set<string>;
+  readonly backends: Set<string>;
 }
 
 export class NaiveKernel {
@@ -21,101 +39,195 @@ export class NaiveKernel {
   readonly slots = new Map<string, number>();
   readonly backends = new Map<number, RouteBackend>();
   readonly members = new Set<string>();
-  /** One for each entry that could be read since the last grace period. */
   readonly #readers = new Map<string, Reader>();
-  /** What a connection to a frontend may find: sets of addresses, as text. */
-  readonly #allowed = new Map<string, Set<string>>();
-  #deletedSinceGrace = false;
+  readonly #picks = new Map<number, Pick>();
+  readonly #allowed = new Map<string, Allowed>();
+  /** Sets that are changed where they are, until the change is over. */
+  readonly #changing = new Set<string>();
+  #now = 1;
+  #deletedAt = 0;
 
   perform(operation: Operation): void {
+    this.#now += 1;
     switch (operation.kind) {
       case 'put-backend':
         assert.ok(operation.id > 0 && !this.backends.has(operation.id), 'a backend is never written over');
         this.backends.set(operation.id, operation.backend);
         return;
-      case 'put-slot':
-        this.slots.set(keyOf(operation.service, operation.generation, operation.slot), operation.backend);
+      case 'put-slots':
+        for (const [i, backend] of operation.backends.entries()) {
+          const key = keyOf(operation, operation.first + i);
+          assert.ok(!this.slots.has(key), 'a new slot is not there yet');
+          this.slots.set(key, backend);
+        }
         return;
-      case 'put-member':
-        this.members.add(keyOf(operation.service, operation.generation, operation.backend));
+      case 'change-slot':
+        assert.ok(this.slots.has(keyOf(operation, operation.slot)), 'a slot that is changed is there');
+        this.slots.set(keyOf(operation, operation.slot), operation.backend);
+        this.#noteChange(operation);
+        return;
+      case 'put-members':
+        for (const backend of operation.backends) this.members.add(keyOf(operation, backend));
+        this.#noteChange(operation);
         return;
       case 'put-service':
         this.#putService(frontendId(operation.frontend), operation);
         return;
       case 'delete-service':
         assert.ok(this.services.delete(frontendId(operation.frontend)), 'only what is there is deleted');
-        this.#deletedSinceGrace = true;
+        this.#deletedAt = this.#now;
         return;
-      case 'delete-slot':
-        assert.ok(this.slots.delete(keyOf(operation.service, operation.generation, operation.slot)));
+      case 'delete-slots':
+        for (let slot = operation.first; slot < operation.first + operation.count; slot += 1) {
+          assert.ok(this.slots.delete(keyOf(operation, slot)), 'only what is there is deleted');
+        }
         return;
-      case 'delete-member':
-        assert.ok(this.members.delete(keyOf(operation.service, operation.generation, operation.backend)));
+      case 'delete-members':
+        for (const backend of operation.backends) assert.ok(this.members.delete(keyOf(operation, backend)));
+        this.#noteChange(operation);
         return;
       case 'delete-backend':
         assert.ok(this.backends.delete(operation.id), 'only what is there is deleted');
         return;
       case 'grace':
-        this.#readers.clear();
-        this.#deletedSinceGrace = false;
+        this.endGrace(this.beginGrace());
     }
+  }
+
+  /** A grace period that begins now; to be given to `endGrace`. */
+  beginGrace(): number {
+    this.#now += 1;
+    return this.#now;
+  }
+
+  /** Whoever began before it has ended. */
+  endGrace(begun: number): void {
+    for (const [key, { lastAt }] of this.#readers) if (lastAt < begun) this.#readers.delete(key);
+    for (const [id, { lastAt }] of this.#picks) if (lastAt < begun) this.#picks.delete(id);
+    if (this.#deletedAt < begun) this.#deletedAt = 0;
   }
 
   /** From now on a connection may also find these sets. */
   allow(wanted: readonly { readonly frontend: Frontend; readonly backends: readonly RouteBackend[] }[]): void {
     for (const { frontend, backends } of wanted) {
       const name = frontendId(frontend);
-      this.#allowed.set(name, (this.#allowed.get(name) ?? new Set()).add(textOf(backends)));
+      const allowed = this.#allowed.get(name) ?? { sets: new Set(), backends: new Set() };
+      this.#allowed.set(name, allowed);
+      allowed.sets.add(setText(backends));
+      const readers = [...this.#readers.values()].filter((reader) => reader.name === name);
+      for (const to of [allowed.backends, ...readers.map((reader) => reader.allowed)]) {
+        for (const backend of backends) to.add(textOf(backend));
+      }
     }
   }
 
-  /** The change is over: who begins now finds what is served, and only that. */
-  settle(): void {
+  /** The change is over: who begins now finds what is served, and only that. `torn`: whose change failed half-way. */
+  settle(torn: ReadonlySet<string> = new Set()): void {
     this.#allowed.clear();
-    for (const [name, backends] of this.served()) this.#allowed.set(name, new Set([textOf(backends)]));
+    const kept = [...this.services].filter(([name]) => torn.has(name)).map(([, entry]) => keyOf(setOf(entry), 0));
+    for (const set of this.#changing) if (!kept.includes(set)) this.#changing.delete(set);
+    for (const [name, backends] of this.served()) {
+      this.#allowed.set(name, { sets: new Set([setText(backends)]), backends: new Set(backends.map(textOf)) });
+    }
   }
 
   /** Plays every reader: one for each service that begins now, and those that began earlier. */
   check(): void {
-    for (const [name, entry] of this.services) {
-      const key = `${entry.id} ${entry.generation}`;
-      if (this.#readers.has(key)) continue;
-      const found = textOf(this.#read(name, entry));
-      assert.ok(this.#allowed.get(name)?.has(found), 'D2: the old set or the new one');
-      this.#readers.set(key, { name, entry, found });
-    }
-    for (const { name, entry, found } of this.#readers.values()) {
-      assert.equal(textOf(this.#read(name, entry)), found, 'G1: nothing changes under a reader');
+    for (const [name, entry] of this.services) this.#begin(name, entry);
+    for (const reader of this.#readers.values()) this.#goOn(reader);
+    for (const [id, { backend }] of this.#picks) {
+      assert.equal(textOf(this.backends.get(id)), backend, 'G1: nothing changes under a reader');
     }
   }
 
-  /** What each frontend's connections can reach. */
+  /** What each frontend's connections can reach, slot by slot. */
   served(): Map<string, readonly RouteBackend[]> {
     return new Map([...this.services].map(([name, entry]) => [name, this.#read(name, entry)]));
   }
 
   #putService(name: string, entry: ServiceEntry): void {
     const before = this.services.get(name);
-    assert.ok(before || !this.#deletedSinceGrace, 'G2: no insertion after a deletion without a grace period');
+    assert.ok(before || this.#deletedAt === 0, 'G2: no insertion after a deletion without a grace period');
     assert.ok(!before || before.id === entry.id, 'a frontend keeps its id');
     assert.equal(entry.inline.length, entry.count <= INLINE_BACKENDS ? entry.count : 0);
     const { id, generation, count, affinitySeconds, inline } = entry;
     this.services.set(name, { id, generation, count, affinitySeconds, inline });
+    if (before?.generation === generation) this.#noteChange({ service: id, generation });
   }
 
-  #read(name: string, { id, generation, count, affinitySeconds, inline }: ServiceEntry): readonly RouteBackend[] {
+  /** Of the set that a service points to. */
+  #noteChange(set: SetKey): void {
+    const current = [...this.services.values()].map((entry) => keyOf(setOf(entry), 0));
+    if (!current.includes(keyOf(set, 0))) return;
+    this.#changing.add(keyOf(set, 0));
+    for (const reader of this.#readers.values()) {
+      if (keyOf(setOf(reader.entry), 0) === keyOf(set, 0)) reader.found = undefined;
+    }
+  }
+
+  #begin(name: string, entry: ServiceEntry): void {
+    const allowed = this.#allowed.get(name);
+    assert.ok(allowed, `${name} is wanted`);
+    const isChanging = this.#changing.has(keyOf(setOf(entry), 0));
+    if (!isChanging) this.#expectMembers(entry);
+    const key = `${keyOf(setOf(entry), entry.count)} ${entry.affinitySeconds}`;
+    const known = this.#readers.get(key);
+    if (known) {
+      known.lastAt = this.#now;
+      return;
+    }
+    const found = isChanging ? undefined : setText(this.#read(name, entry));
+    assert.ok(found === undefined || allowed.sets.has(found), 'D2: the old set or the new one');
+    this.#readers.set(key, { name, entry, found, allowed: new Set(allowed.backends), lastAt: this.#now });
+  }
+
+  #goOn({ name, entry, found, allowed, lastAt }: Reader): void {
+    const all = this.#read(name, entry);
+    if (found !== undefined) {
+      assert.equal(setText(all), found, 'G1: nothing changes under a reader');
+      this.#expectMembers(entry);
+    }
+    for (const backend of all) assert.ok(allowed.has(textOf(backend)), 'D2: a backend of the old set or the new one');
+    for (const id of this.#idsOf(entry)) {
+      const backend = textOf(this.backends.get(id));
+      const pick = this.#picks.get(id) ?? { backend, lastAt };
+      pick.lastAt = Math.max(pick.lastAt, lastAt);
+      this.#picks.set(id, pick);
+      assert.ok(allowed.has(backend), 'D2: affinity leads to a backend of the old set or the new one');
+    }
+  }
+
+  /** By slots and by affinity. */
+  #idsOf(entry: ServiceEntry): readonly number[] {
+    if (entry.count <= INLINE_BACKENDS) return entry.inline;
+    const inSlots = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
+    const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
+    return [...inSlots, ...members];
+  }
+
+  /** Without its members a set with affinity would lose it. */
+  #expectMembers(entry: ServiceEntry): void {
+    if (entry.affinitySeconds === 0 || entry.count <= INLINE_BACKENDS) return;
+    const ids = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
+    const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
+    assert.deepEqual(members.sort(), ids.sort(), 'a large set with affinity has its members');
+  }
+
+  #read(name: string, entry: ServiceEntry): readonly RouteBackend[] {
+    const { generation, count, inline } = entry;
+    const set = setOf(entry);
     return Array.from({ length: count }, (_, slot) => {
       const isInline = count <= INLINE_BACKENDS;
-      const backend = isInline ? inline[slot] : this.slots.get(keyOf(id, generation, slot));
+      const backend = isInline ? inline[slot] : this.slots.get(keyOf(set, slot));
       assert.ok(backend !== undefined, `D1: slot ${slot} of ${name} in generation ${generation} is there`);
       const found = this.backends.get(backend);
       assert.ok(found, `D1: backend ${backend} of ${name} is there`);
-      const isMember = this.members.has(keyOf(id, generation, backend));
-      assert.equal(isMember, !isInline && affinitySeconds > 0, 'a large set with affinity has its members');
       return found;
     });
   }
 }
 
-const keyOf = (...parts: readonly number[]): string => parts.join(' ');
-const textOf = (backends: readonly RouteBackend[]): string => backends.map(({ address }) => address).join(' ');
+const keyOf = ({ service, generation }: SetKey, third: number): string => `${service} ${generation} ${third}`;
+const setOf = ({ id, generation }: ServiceEntry): SetKey => ({ service: id, generation });
+const textOf = (backend: RouteBackend | undefined): string => `${backend?.address} ${backend?.clusterId}`;
+const setText = (backends: readonly RouteBackend[]): string => backends.map(textOf).sort().join(', ');

@@ -5,17 +5,10 @@
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 
-export interface Slot {
+/** The set that entries of `slots` and `affinity_ok` belong to. */
+export interface SetKey {
   readonly service: number;
   readonly generation: number;
-  readonly slot: number;
-}
-
-/** An entry of `affinity_ok`: this backend is in this set of a service with affinity. */
-export interface Member {
-  readonly service: number;
-  readonly generation: number;
-  readonly backend: number;
 }
 
 /** Which set a service points to. */
@@ -30,16 +23,23 @@ export interface ServiceEntry {
 
 export type Operation =
   | { readonly kind: 'put-backend'; readonly id: number; readonly backend: RouteBackend }
-  | ({ readonly kind: 'put-slot'; readonly backend: number } & Slot)
-  | ({ readonly kind: 'put-member' } & Member)
-  /** Adds a frontend, or switches it to another set. */
-  | ({ readonly kind: 'put-service'; readonly frontend: Frontend } & ServiceEntry)
+  /** Neighbouring slots, from `first` on, that are not there yet. */
+  | ({ readonly kind: 'put-slots'; readonly first: number; readonly backends: readonly number[] } & SetKey)
+  /** Writes over a slot under the eyes of its readers. */
+  | ({ readonly kind: 'change-slot'; readonly slot: number; readonly backend: number } & SetKey)
+  /** Entries of `affinity_ok`: these backends are in this set of a service with affinity. */
+  | ({ readonly kind: 'put-members'; readonly backends: readonly number[] } & SetKey)
+  /** Adds a frontend, or switches it to another set, or to other slots of its set; `sorted` is what those hold then. */
+  | ({ readonly kind: 'put-service'; readonly frontend: Frontend; readonly sorted?: SortedBackends } & ServiceEntry)
   | { readonly kind: 'delete-service'; readonly frontend: Frontend }
-  | ({ readonly kind: 'delete-slot' } & Slot)
-  | ({ readonly kind: 'delete-member' } & Member)
+  | ({ readonly kind: 'delete-slots'; readonly first: number; readonly count: number } & SetKey)
+  | ({ readonly kind: 'delete-members'; readonly backends: readonly number[] } & SetKey)
   | { readonly kind: 'delete-backend'; readonly id: number }
   /** Until no program runs that began before. */
   | { readonly kind: 'grace' };
+
+/** As `FrontendRoute.backends` are. */
+export type SortedBackends = readonly RouteBackend[];
 
 export type OperationKind = Operation['kind'];
 export type MapOperation = Exclude<Operation, { readonly kind: 'grace' }>;
@@ -48,4 +48,16 @@ export type MapOperation = Exclude<Operation, { readonly kind: 'grace' }>;
 export interface Step {
   readonly operation: Operation;
   readonly change: number;
+}
+
+/** How many entries of its map an operation writes. */
+export function entryCount(operation: MapOperation): number {
+  if (operation.kind === 'delete-slots') return operation.count;
+  return 'backends' in operation ? operation.backends.length : 1;
+}
+
+/** What an operation is that ended after some of its entries. */
+export function firstEntries(operation: MapOperation, count: number): MapOperation {
+  if (operation.kind === 'delete-slots') return { ...operation, count };
+  return 'backends' in operation ? { ...operation, backends: operation.backends.slice(0, count) } : operation;
 }

@@ -18,7 +18,8 @@ import type { MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { TableLimits } from './kernel-tables.ts';
 import { putBackend, putService, putServiceKey, putWords, TABLE_NAMES, TABLES, type TableName } from './layout.ts';
-import type { MapOperation } from './operation.ts';
+import { entryCount, type MapOperation } from './operation.ts';
+import { SlotWriter } from './slot-writer.ts';
 import { errnoName } from './syscall.ts';
 
 const PAGE = 4096;
@@ -27,12 +28,13 @@ type Descriptors = Readonly<Record<TableName, number>>;
 
 const TABLE_OF = {
   'put-backend': 'backends',
-  'put-slot': 'slots',
-  'put-member': 'affinity_ok',
+  'put-slots': 'slots',
+  'change-slot': 'slots',
+  'put-members': 'affinity_ok',
   'put-service': 'services',
   'delete-service': 'services',
-  'delete-slot': 'slots',
-  'delete-member': 'affinity_ok',
+  'delete-slots': 'slots',
+  'delete-members': 'affinity_ok',
   'delete-backend': 'backends',
 } as const satisfies Record<MapOperation['kind'], TableName>;
 
@@ -65,6 +67,8 @@ function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
 export class PinnedMaps {
   readonly limits: TableLimits;
   readonly #fds: Descriptors;
+  #slotWriter: SlotWriter | undefined;
+  #written = 0;
 
   constructor(fds: Descriptors) {
     this.#fds = fds;
@@ -78,7 +82,13 @@ export class PinnedMaps {
     };
   }
 
+  /** Entries written and deleted since these maps were opened. */
+  get written(): number {
+    return this.#written;
+  }
+
   writer(grace: GracePeriod): MapWriter {
+    this.#slotWriter ??= new SlotWriter(this.#fds.slots);
     return { write: (operations) => this.#write(operations), grace: () => grace.wait() };
   }
 
@@ -98,6 +108,7 @@ export class PinnedMaps {
   }
 
   close(): void {
+    this.#slotWriter?.close();
     for (const name of TABLE_NAMES) closeSync(this.#fds[name]);
   }
 
@@ -107,29 +118,53 @@ export class PinnedMaps {
     const name = TABLE_OF[kind];
     // A backend's place in its array is cleared, not deleted.
     const deletes = kind.startsWith('delete') && kind !== 'delete-backend';
-    const { done, errno } = deletes ? this.#delete(name, operations) : this.#put(name, operations);
+    const { done, errno } =
+      kind === 'change-slot'
+        ? this.#changeSlots(operations)
+        : deletes
+          ? this.#delete(name, operations)
+          : this.#put(name, operations);
+    this.#written += done;
     return { done, error: errno === 0 ? undefined : reasonOf(name, errno) };
   }
 
   #put(name: TableName, operations: readonly MapOperation[]): BatchResult {
     const { keySize, valueSize } = TABLES[name];
-    const keys = Buffer.alloc(operations.length * keySize);
-    const values = Buffer.alloc(operations.length * valueSize);
-    for (const [i, operation] of operations.entries()) {
-      encodeKey(operation, keys, i * keySize);
-      encodeValue(operation, values, i * valueSize);
+    const count = sumOf(operations);
+    const keys = Buffer.alloc(count * keySize);
+    const values = Buffer.alloc(count * valueSize);
+    let entry = 0;
+    for (const operation of operations) {
+      encodeKeys(operation, keys, entry * keySize);
+      encodeValues(operation, values, entry * valueSize);
+      entry += entryCount(operation);
     }
-    return updateBatch(this.#fds[name], keys, values, operations.length, name === 'services');
+    return updateBatch(this.#fds[name], keys, values, count, name === 'services');
+  }
+
+  #changeSlots(operations: readonly MapOperation[]): BatchResult {
+    for (const [done, operation] of operations.entries()) {
+      if (operation.kind !== 'change-slot') continue;
+      const { service, generation, slot, backend } = operation;
+      const errno = this.#slotWriter?.write(service, generation, slot, backend) ?? constants.errno.EBADF;
+      if (errno !== 0) return { done, errno };
+    }
+    return { done: operations.length, errno: 0 };
   }
 
   /** What is gone already counts as deleted. */
   #delete(name: TableName, operations: readonly MapOperation[]): BatchResult {
     const { keySize } = TABLES[name];
-    const keys = Buffer.alloc(operations.length * keySize);
-    for (const [i, operation] of operations.entries()) encodeKey(operation, keys, i * keySize);
+    const count = sumOf(operations);
+    const keys = Buffer.alloc(count * keySize);
+    let entry = 0;
+    for (const operation of operations) {
+      encodeKeys(operation, keys, entry * keySize);
+      entry += entryCount(operation);
+    }
     let done = 0;
-    while (done < operations.length) {
-      const result = deleteBatch(this.#fds[name], keys.subarray(done * keySize), operations.length - done);
+    while (done < count) {
+      const result = deleteBatch(this.#fds[name], keys.subarray(done * keySize), count - done);
       done += result.done;
       if (result.errno === constants.errno.ENOENT) done += 1;
       else if (result.errno !== 0) return { done, errno: result.errno };
@@ -138,44 +173,52 @@ export class PinnedMaps {
   }
 }
 
+const sumOf = (operations: readonly MapOperation[]): number =>
+  operations.reduce((sum, operation) => sum + entryCount(operation), 0);
+
 function reasonOf(name: TableName, errno: number): string {
   if (errno === constants.errno.E2BIG) return `map "${name}" is full`;
   return `cannot write map "${name}": ${errnoName(errno)}`;
 }
 
-function encodeKey(operation: MapOperation, buffer: Buffer, at: number): void {
+function encodeKeys(operation: MapOperation, buffer: Buffer, at: number): void {
   switch (operation.kind) {
     case 'put-service':
     case 'delete-service':
       putServiceKey(buffer, at, operation.frontend);
       return;
-    case 'put-slot':
-    case 'delete-slot':
-      putWords(buffer, at, operation.service, operation.generation, operation.slot);
+    case 'put-slots':
+    case 'delete-slots':
+      for (let i = 0; i < entryCount(operation); i += 1)
+        putWords(buffer, at + 12 * i, operation.service, operation.generation, operation.first + i);
       return;
-    case 'put-member':
-    case 'delete-member':
-      putWords(buffer, at, operation.service, operation.generation, operation.backend);
+    case 'put-members':
+    case 'delete-members':
+      for (const [i, backend] of operation.backends.entries())
+        putWords(buffer, at + 12 * i, operation.service, operation.generation, backend);
       return;
     case 'put-backend':
     case 'delete-backend':
       putWords(buffer, at, operation.id);
+      return;
+    default:
+      return;
   }
 }
 
-function encodeValue(operation: MapOperation, buffer: Buffer, at: number): void {
+function encodeValues(operation: MapOperation, buffer: Buffer, at: number): void {
   switch (operation.kind) {
     case 'put-service':
       putService(buffer, at, operation);
       return;
-    case 'put-slot':
-      putWords(buffer, at, operation.backend);
+    case 'put-slots':
+      putWords(buffer, at, ...operation.backends);
       return;
     case 'put-backend':
       putBackend(buffer, at, operation.backend);
       return;
-    case 'put-member':
-      buffer[at] = 1;
+    case 'put-members':
+      buffer.fill(1, at, at + operation.backends.length);
       return;
     default:
       return;

@@ -1,14 +1,21 @@
 /**
  * From what the kernel has to what it shall have: an ordered list of operations. Pure. The order is what keeps D1 and
  * D2 of datapath.ts after every single step: backends, then the slots of a new generation, then one write that makes
- * the service point to it (small sets are in that write); removals only after a grace period. A frontend that does not
- * fit is left as it is.
+ * the service point to it (small sets are in that write); removals only after a grace period. A large set that changes
+ * by little is changed where it is, slot by slot, before that write tells how many count. A frontend that does not fit
+ * is left as it is.
  */
 import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
-import { backendKey, type KernelTables, type Served } from './kernel-tables.ts';
+import { type BackendSet, backendKey, type KernelTables, type Served } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
-import type { Operation, Step } from './operation.ts';
+import type { Operation, SetKey, Step } from './operation.ts';
+import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
+
+/** Of a set that may be added or removed in place: one in so many. */
+const LITTLE = 8;
+/** Entries in one operation: about 2 ms of work. */
+const MOST_ENTRIES = 2048;
 
 export interface PlanFailure {
   readonly frontend: Frontend;
@@ -34,22 +41,27 @@ export function planChanges(
   return draft.finish();
 }
 
-/** Removes what no reader can reach any more: sets whose grace period is over, then backends that no slot names. */
+/** Removes what no reader can reach any more: slots whose grace period is over, then backends that no slot names. */
 export function planSweep(tables: KernelTables): readonly Step[] {
   const steps: Step[] = [];
   const add = (operation: Operation): void => {
     steps.push({ operation, change: -1 });
   };
   const dropped = new Map<number, number>();
-  for (const { service, generation, slots } of tables.removable) {
-    for (const [slot, backend] of slots.entries()) {
-      if (backend === 0) continue;
-      add({ kind: 'delete-slot', service, generation, slot });
-      dropped.set(backend, (dropped.get(backend) ?? 0) + 1);
+  for (const { service, generation, slots, count } of tables.removable) {
+    for (let first = count, slot = count; slot < slots.length; slot += 1) {
+      const backend = slots[slot] ?? 0;
+      if (backend !== 0) dropped.set(backend, (dropped.get(backend) ?? 0) + 1);
+      if (backend === 0) first = slot + 1;
+      else if (slot + 1 - first === MOST_ENTRIES || (slots[slot + 1] ?? 0) === 0) {
+        add({ kind: 'delete-slots', service, generation, first, count: slot + 1 - first });
+        first = slot + 1;
+      }
     }
   }
-  for (const { service, generation, members } of tables.removable) {
-    for (const backend of members.toReversed()) add({ kind: 'delete-member', service, generation, backend });
+  for (const { service, generation, members, count } of tables.removable) {
+    if (count > 0) continue;
+    for (const { part } of inParts([...members])) add({ kind: 'delete-members', service, generation, backends: part });
   }
   for (const id of tables.unreferenced) add({ kind: 'delete-backend', id });
   for (const [id, count] of dropped) {
@@ -57,6 +69,13 @@ export function planSweep(tables: KernelTables): readonly Step[] {
   }
   return steps;
 }
+
+/** A long list in lists of at most `MOST_ENTRIES`, and where each begins. */
+const inParts = (list: readonly number[]): readonly { readonly first: number; readonly part: readonly number[] }[] =>
+  Array.from({ length: Math.ceil(list.length / MOST_ENTRIES) }, (_, i) => {
+    const first = i * MOST_ENTRIES;
+    return { first, part: list.slice(first, first + MOST_ENTRIES) };
+  });
 
 type Need = Record<'services' | 'slots' | 'backends' | 'affinity_ok', number>;
 
@@ -70,21 +89,23 @@ export class PlanDraft {
   readonly #failures: PlanFailure[] = [];
   readonly #newBackends = new Map<string, number>();
   readonly #backends: Step[] = [];
-  readonly #slots: Step[] = [];
   readonly #members: Step[] = [];
+  readonly #slots: Step[] = [];
+  readonly #changedSlots: Step[] = [];
+  readonly #formerMembers: Step[] = [];
   readonly #switches: Step[] = [];
   readonly #additions: Step[] = [];
   readonly #removals: Step[] = [];
   readonly #room: Need;
   #nextService: number;
   #nextBackend: number;
-  #freeBackends: number;
+  readonly #freeBackends: Iterator<number>;
 
   constructor(tables: KernelTables) {
     this.#tables = tables;
     this.#nextService = tables.nextService;
     this.#nextBackend = tables.nextBackend;
-    this.#freeBackends = tables.freeBackends.length;
+    this.#freeBackends = tables.freeBackends.values();
     this.#room = {
       services: tables.limits.services - tables.services.size,
       slots: tables.limits.slots - tables.slotCount,
@@ -93,39 +114,87 @@ export class PlanDraft {
     };
   }
 
-  set({ frontend, backends, sessionAffinitySeconds }: FrontendRoute): void {
+  set(wanted: FrontendRoute): void {
+    const { frontend, backends, sessionAffinitySeconds } = wanted;
     const present = this.#tables.services.get(frontendId(frontend));
-    const keys = backends.map(backendKey);
-    const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);
-    if (present && this.#isInForce(present, known, sessionAffinitySeconds)) return;
+    const set = present && this.#tables.set(present.id, present.generation);
+    const held = present && this.#tables.contentOf(present);
+    const isLarge = backends.length > INLINE_BACKENDS && set?.isInline === false;
+    const difference = held && differenceOf(held, backends, isLarge ? Math.floor(held.length / LITTLE) : 0);
+    const isSame = difference && difference.added.length + difference.removed.length === 0;
+    if (isSame && present.affinitySeconds === sessionAffinitySeconds) return;
+    const keepsMembers = (present?.affinitySeconds === 0) === (sessionAffinitySeconds === 0);
+    const isInPlace = set && difference && isLarge && keepsMembers;
+    if (!isInPlace || !this.#changeSet(wanted, set, difference)) this.#addSet(wanted, present);
+  }
+
+  /** Where the set is. False when its slots are not what was thought. */
+  #changeSet(wanted: FrontendRoute, set: BackendSet, { added, removed }: Difference): boolean {
+    const { service, generation, count } = set;
+    const gone = new Set(removed.flatMap((backend) => this.#tables.backendId(backendKey(backend)) ?? []));
+    const slots = set.slots.slice(0, count);
+    const freed = slotsOf(slots, gone);
+    if (freed.length !== removed.length) return false;
+    const newCount = count + added.length - removed.length;
+    const isThere = (slot: number): boolean => (set.slots[slot] ?? 0) !== 0;
+    const appended = Array.from({ length: Math.max(0, newCount - count) }, (_, i) => count + i);
+    const hasMembers = wanted.sessionAffinitySeconds > 0;
+    const needed = { services: 0, slots: appended.filter((slot) => !isThere(slot)).length };
+    const taken = this.#takeFor(wanted, added, { ...needed, affinity_ok: hasMembers ? added.length : 0 });
+    if (!taken) return true;
+    const { change, ids } = taken;
+    for (const { slot, backend } of slotWrites(slots, freed, ids)) {
+      if (isThere(slot)) {
+        this.#changedSlots.push({ operation: { kind: 'change-slot', service, generation, slot, backend }, change });
+      } else this.#addSlots(change, { service, generation }, slot, [backend]);
+    }
+    if (hasMembers) {
+      this.#addMembers(change, { service, generation }, ids);
+      for (const { part } of inParts([...gone])) {
+        this.#formerMembers.push({
+          operation: { kind: 'delete-members', service, generation, backends: part },
+          change,
+        });
+      }
+    }
+    this.#pointTo(change, wanted, { service, generation }, []);
+    return true;
+  }
+
+  /** A set of a new generation, or one that goes into the service's entry. */
+  #addSet(wanted: FrontendRoute, present: Served | undefined): void {
+    const { backends, sessionAffinitySeconds } = wanted;
     const isInline = backends.length <= INLINE_BACKENDS;
     const hasMembers = !isInline && sessionAffinitySeconds > 0;
-    const needed: Need = {
+    const taken = this.#takeFor(wanted, backends, {
       services: present ? 0 : 1,
       slots: isInline ? 0 : backends.length,
-      backends: known.filter((id) => id === 0).length,
       affinity_ok: hasMembers ? backends.length : 0,
-    };
-    const reason = this.#take(needed);
-    if (reason !== undefined) {
-      this.#failures.push({ frontend, reason });
-      return;
-    }
-    const change = this.#changes.push(frontend) - 1;
-    const ids = known.map((id, at) => (id === 0 ? this.#addBackend(keys[at], backends[at]) : id));
+    });
+    if (!taken) return;
+    const { change, ids } = taken;
     const service = present?.id ?? this.#nextService++;
     const generation = present ? this.#tables.nextGeneration(service) : 1;
-    if (!isInline) this.#addSet(change, service, generation, ids, hasMembers);
-    const entry: Operation = {
-      kind: 'put-service',
-      frontend,
-      id: service,
-      generation,
-      count: backends.length,
-      affinitySeconds: sessionAffinitySeconds,
-      inline: isInline ? ids : [],
-    };
-    (present ? this.#switches : this.#additions).push({ operation: entry, change });
+    if (!isInline) this.#addSlots(change, { service, generation }, 0, ids);
+    if (hasMembers) this.#addMembers(change, { service, generation }, ids);
+    this.#pointTo(change, wanted, { service, generation }, isInline ? ids : [], !present);
+  }
+
+  /** Reserves the room, also for those backends that are not known; yields their ids, or notes the failure. */
+  #takeFor(
+    { frontend }: FrontendRoute,
+    backends: readonly RouteBackend[],
+    needed: Omit<Need, 'backends'>,
+  ): { readonly change: number; readonly ids: readonly number[] } | undefined {
+    const keys = backends.map(backendKey);
+    const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);
+    const reason = this.#take({ ...needed, backends: known.filter((id) => id === 0).length });
+    if (reason !== undefined) {
+      this.#failures.push({ frontend, reason });
+      return undefined;
+    }
+    const change = this.#changes.push(frontend) - 1;
+    return { change, ids: known.map((id, at) => (id === 0 ? this.#addBackend(keys[at], backends[at]) : id)) };
   }
 
   remove(frontend: Frontend): void {
@@ -137,18 +206,24 @@ export class PlanDraft {
   finish(): Plan {
     const waits = this.#additions.length > 0 && this.#tables.needsGrace;
     const grace: Step[] = waits ? [{ operation: { kind: 'grace' }, change: -1 }] : [];
-    const additions = [grace, this.#additions, this.#removals];
-    const steps = [this.#backends, this.#slots, this.#members, this.#switches, ...additions].flat();
+    const sets = [this.#members, this.#slots, this.#changedSlots, this.#formerMembers, this.#switches];
+    const steps = [this.#backends, ...sets, grace, this.#additions, this.#removals].flat();
     return { steps, changes: this.#changes, failures: this.#failures };
   }
 
-  #isInForce(present: Served, ids: readonly number[], affinitySeconds: number): boolean {
-    if (present.count !== ids.length || present.affinitySeconds !== affinitySeconds) return false;
-    const set = this.#tables.set(present.id, present.generation);
-    if (!ids.every((id, slot) => id !== 0 && set?.slots[slot] === id)) return false;
-    if (affinitySeconds === 0 || set?.isInline !== false) return true;
-    const members = new Set(set.members);
-    return ids.every((id) => members.has(id));
+  #pointTo(change: number, wanted: FrontendRoute, set: SetKey, inline: readonly number[], isNew = false): void {
+    const { frontend, backends, sessionAffinitySeconds } = wanted;
+    const operation: Operation = {
+      kind: 'put-service',
+      frontend,
+      id: set.service,
+      generation: set.generation,
+      count: backends.length,
+      affinitySeconds: sessionAffinitySeconds,
+      inline,
+      sorted: backends,
+    };
+    (isNew ? this.#additions : this.#switches).push({ operation, change });
   }
 
   #addBackend(key: string | undefined, backend: RouteBackend | undefined): number {
@@ -159,17 +234,21 @@ export class PlanDraft {
     return id;
   }
 
-  #addSet(change: number, service: number, generation: number, ids: readonly number[], hasAffinity: boolean): void {
-    for (const [slot, backend] of ids.entries()) {
-      this.#slots.push({ operation: { kind: 'put-slot', service, generation, slot, backend }, change });
-      if (hasAffinity) this.#members.push({ operation: { kind: 'put-member', service, generation, backend }, change });
+  #addSlots(change: number, set: SetKey, from: number, ids: readonly number[]): void {
+    for (const { first, part } of inParts(ids)) {
+      this.#slots.push({ operation: { kind: 'put-slots', ...set, first: from + first, backends: part }, change });
+    }
+  }
+
+  #addMembers(change: number, set: SetKey, ids: readonly number[]): void {
+    for (const { part } of inParts(ids)) {
+      this.#members.push({ operation: { kind: 'put-members', ...set, backends: part }, change });
     }
   }
 
   #takeBackendId(): number {
-    if (this.#freeBackends === 0) return this.#nextBackend++;
-    this.#freeBackends -= 1;
-    return this.#tables.freeBackends[this.#freeBackends] ?? this.#nextBackend++;
+    const { value, done } = this.#freeBackends.next();
+    return done === true ? this.#nextBackend++ : value;
   }
 
   /** Reserves the room, or says which table has not enough. */

@@ -2,25 +2,32 @@
  * From the pinned maps back to a picture of them: after a restart, and whenever somebody wants to know what the kernel
  * really has. An entry that contradicts another is kept as found; the next plan sets it right.
  */
-import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { KernelTables } from './kernel-tables.ts';
-import { getBackend, getMember, getService, getServiceKey, getSlot, isEmptyBackend } from './layout.ts';
+import { getBackend, getService, getServiceKey, getSetKey, isEmptyBackend } from './layout.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
+
+export type ReadableMaps = Pick<PinnedMaps, 'limits' | 'each'>;
 
 /**
  * Reading and recording go the way of the planner's operations, so that both build the same picture. Whoever goes on to
  * write waits for a grace period first: then whatever no service points to is free.
  */
-export async function recoverTables(maps: PinnedMaps): Promise<KernelTables> {
+export async function recoverTables(maps: ReadableMaps): Promise<KernelTables> {
   const tables = new KernelTables(maps.limits);
   let lastBackend = 0;
   await maps.each('slots', (keys, key, values, value) => {
     const backend = values.readUInt32LE(value);
     lastBackend = Math.max(lastBackend, backend);
-    tables.record({ kind: 'put-slot', ...getSlot(keys, key), backend });
+    tables.record({
+      kind: 'put-slots',
+      ...getSetKey(keys, key),
+      first: keys.readUInt32LE(key + 8),
+      backends: [backend],
+    });
   });
   await maps.each('affinity_ok', (keys, key) => {
-    tables.record({ kind: 'put-member', ...getMember(keys, key) });
+    tables.record({ kind: 'put-members', ...getSetKey(keys, key), backends: [keys.readUInt32LE(key + 8)] });
   });
   await maps.each('services', (keys, key, values, value) => {
     const service = getService(values, value);
@@ -39,13 +46,9 @@ export async function recoverTables(maps: PinnedMaps): Promise<KernelTables> {
 }
 
 export function routesOf(tables: KernelTables): readonly FrontendRoute[] {
-  return [...tables.services.values()].map(({ frontend, id, generation, count, affinitySeconds }) => {
-    const slots = tables.set(id, generation)?.slots;
-    const backends = Array.from({ length: count }, (_, slot) => tables.backends.get(slots?.[slot] ?? 0));
-    return {
-      frontend,
-      backends: backends.filter((backend): backend is RouteBackend => backend !== undefined),
-      sessionAffinitySeconds: affinitySeconds,
-    };
+  return [...tables.services.values()].map(({ frontend, id, generation, affinitySeconds }) => {
+    const set = tables.set(id, generation);
+    const backends = set ? tables.backendsOf(set) : [];
+    return { frontend, backends, sessionAffinitySeconds: affinitySeconds };
   });
 }

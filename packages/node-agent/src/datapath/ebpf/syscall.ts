@@ -52,7 +52,26 @@ export function bpf(command: number, attributes: Buffer, ...pointedTo: readonly 
   return { value, errno };
 }
 
-/** The same on a thread of its own, for calls that wait. Only tells whether it succeeded. */
+/** Of any C library; those that use less of it ignore the rest. */
+const SIGNAL_SET = 128;
+const [SIG_BLOCK, SIG_SETMASK] = [0, 2];
+
+/**
+ * Holds signals to this thread back meanwhile. The verifier gives up with EAGAIN when one arrives while it checks a
+ * program, and a profiler sends a thousand a second.
+ */
+export function withoutSignals<T>(body: () => T): T {
+  const setMask = libc().func('int pthread_sigmask(int how, const void *set, _Out_ void *previous)');
+  const previous = Buffer.alloc(SIGNAL_SET);
+  setMask(SIG_BLOCK, Buffer.alloc(SIGNAL_SET, 0xff), previous);
+  try {
+    return body();
+  } finally {
+    setMask(SIG_SETMASK, previous, null);
+  }
+}
+
+/** The same as `bpf` on a thread of its own, for calls that wait. Only tells whether it succeeded. */
 export function bpfAsync(command: number, attributes: Buffer, ...pointedTo: readonly Buffer[]): Promise<boolean> {
   pinned.add(pointedTo);
   return new Promise((resolve, reject) => {

@@ -1,0 +1,85 @@
+/** A Service with 10,000 backends, one of which changes: what that takes, and that no connection notices. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { createMap, readElement, updateBatch } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import type { EbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/ebpf-datapath.ts';
+import { putWords } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
+import { SlotWriter } from '@tombolo/node-agent/datapath/ebpf/slot-writer.ts';
+import { Rig } from './rig.ts';
+import { only, route } from './routes.ts';
+
+const MANY = 10_000;
+const HASH = 1;
+/** All of this prefix is one server's. */
+const address = (n: number): string => `10.201.${n >> 8}.${n & 255}`;
+const web = (from: number, affinity = 0) =>
+  route(
+    '10.96.0.1:80',
+    Array.from({ length: MANY }, (_, n) => `${address(from + n)}:8080`),
+    { affinity },
+  );
+
+describe('eBPF datapath: large sets', () => {
+  let rig: Rig;
+  let datapath: EbpfDatapath | undefined;
+  const ip = (...args: readonly string[]): Buffer => execFileSync('ip', ['-n', `${rig.name}-0`, ...args]);
+
+  before(async () => {
+    rig = Rig.create();
+    ip('route', 'add', 'local', '10.201.0.0/16', 'dev', 'lo');
+    await rig.serve('tcp', ['0.0.0.0:8080=1']);
+  });
+  afterEach(async () => {
+    await datapath?.destroy();
+    datapath = undefined;
+  });
+  after(() => rig?.end());
+
+  it('loses no connection while one backend after another is replaced, and uses none that is gone', async () => {
+    datapath = await rig.open();
+    assert.deepEqual((await datapath.replace(only(web(0)))).failures, []);
+    const load = rig.connectOn(['-t', '2', '10.96.0.1:80']);
+    for (let gone = 0; gone < 60; gone += 1) {
+      assert.deepEqual(await datapath.apply(only(web(gone + 1))), { changed: 1, failures: [] });
+      ip('route', 'add', 'unreachable', `${address(gone)}/32`, 'table', 'local');
+    }
+    const { connections, failures, errors } = await load.finish();
+    assert.deepEqual([failures, errors], [0, {}]);
+    assert.ok(connections > 100, `${connections} connections`);
+    assert.deepEqual((await datapath.read())[0]?.backends, web(60).backends);
+    assert.deepEqual(await datapath.replace(only(web(60))), { changed: 0, failures: [] });
+  });
+
+  for (const { affinity, writes } of [
+    { affinity: 0, writes: 3 },
+    { affinity: 60, writes: 5 },
+  ]) {
+    it(`writes ${writes} entries when one of 10,000 backends is replaced, with affinity of ${affinity} s`, async () => {
+      datapath = await rig.open({ sweepDelayMs: 60_000 });
+      await datapath.replace(only(web(100, affinity)));
+      const before = datapath.written;
+      assert.deepEqual(await datapath.apply(only(web(101, affinity))), { changed: 1, failures: [] });
+      assert.equal(datapath.written - before, writes);
+    });
+  }
+});
+
+describe('SlotWriter', () => {
+  it('writes a slot where it is, and none that is not there', () => {
+    const map = createMap({ type: HASH, keySize: 12, valueSize: 4, maxEntries: 4 });
+    const [key, value] = [Buffer.alloc(12), Buffer.alloc(4)];
+    putWords(key, 0, 7, 2, 9);
+    putWords(value, 0, 5);
+    updateBatch(map, key, value, 1);
+    const writer = new SlotWriter(map);
+    assert.equal(writer.write(7, 2, 9, 0x01020304), 0);
+    assert.equal(readElement(map, key, 4)?.readUInt32LE(), 0x01020304);
+    assert.equal(writer.write(7, 2, 8, 1), constants.errno.ENOENT);
+    putWords(key, 0, 7, 2, 8);
+    assert.equal(readElement(map, key, 4), undefined);
+    writer.close();
+    closeSync(map);
+  });
+});
