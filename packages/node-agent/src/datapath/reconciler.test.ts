@@ -91,6 +91,7 @@ interface Running extends Parts {
   readonly applied: readonly number[];
   readonly reached: (revision: number) => Promise<void>;
   readonly failed: () => Promise<void>;
+  readonly well: () => Promise<void>;
 }
 
 /** A reconciler over a table and a memory datapath, stopped after the test body. */
@@ -137,6 +138,7 @@ async function withReconciler(
       applied,
       reached: (revision) => until(() => (applied.at(-1) ?? -1) >= revision),
       failed: () => until(() => health?.kind === 'degraded'),
+      well: () => until(() => health?.kind === 'ok'),
     });
   } finally {
     stop.abort();
@@ -165,12 +167,12 @@ describe('Reconciler', () => {
 
   it('reports a frontend that fails, goes on with the others, and repairs it later', () =>
     withReconciler(
-      async ({ table, datapath, failed, reached, health }) => {
+      async ({ table, datapath, failed, reached, well }) => {
         await failed();
         table.set(route(2));
         await reached(2);
         datapath.heal(frontend(1));
-        while (health()?.kind !== 'ok') await new Promise(setImmediate);
+        await well();
         assert.equal(datapath.kernel.routes.size, 2);
       },
       ({ table, datapath }) => {
