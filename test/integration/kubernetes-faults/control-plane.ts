@@ -13,7 +13,11 @@ import {
 } from '@tombolo/real-kubernetes/run/loopback.ts';
 import type { Upstream } from './fault-proxy.ts';
 
-const READABLE = 'services,namespaces,nodes,pods,endpointslices.discovery.k8s.io';
+const READABLE = [
+  ...['services', 'namespaces', 'nodes', 'pods'],
+  'endpointslices.discovery.k8s.io',
+  'servicecidrs.networking.k8s.io',
+];
 
 export class TroubledControlPlane {
   readonly loopback: LoopbackControlPlane;
@@ -34,8 +38,17 @@ export class TroubledControlPlane {
   }
 
   async grant(): Promise<void> {
-    await this.kubectl('create', 'clusterrole', 'tombolo', '--verb=list,watch', `--resource=${READABLE}`);
-    await this.kubectl('create', 'clusterrolebinding', 'tombolo', '--clusterrole=tombolo', '--user=tombolo');
+    const role = ['clusterrole', 'tombolo', '--verb=list,watch', `--resource=${READABLE}`];
+    await this.kubectl('create', ...role);
+    const election = ['role', 'tombolo', '-n', 'kube-system', '--verb=get,create,update,delete'];
+    await this.kubectl('create', ...election, '--resource=leases.coordination.k8s.io');
+    await this.bind('tombolo', '--user=tombolo');
+  }
+
+  /** Lets somebody do what we may. */
+  async bind(name: string, subject: string): Promise<void> {
+    await this.kubectl('create', 'clusterrolebinding', name, '--clusterrole=tombolo', subject);
+    await this.kubectl('create', 'rolebinding', name, '-n', 'kube-system', '--role=tombolo', subject);
   }
 
   get controlPlane(): ControlPlane {

@@ -18,7 +18,7 @@ import { exportedIn, Programs } from './programs.ts';
 import { openShop, SOON_MS, setBackends } from './shop.ts';
 
 const NAMESPACE = 'kube-system';
-/** Three parts of the table, five of the export in this process. */
+/** Five parts of the table, five of the export in this process. */
 const FOLLOWERS = 10;
 
 describe('credentials that change', () => {
@@ -36,8 +36,7 @@ describe('credentials that change', () => {
     kubernetes = await TroubledControlPlane.start({ name: 'kfcredentials' });
     await openShop(kubernetes.api, []);
     await kubernetes.kubectl('create', 'serviceaccount', 'tombolo', '-n', NAMESPACE);
-    const subject = `--serviceaccount=${NAMESPACE}:tombolo`;
-    await kubernetes.kubectl('create', 'clusterrolebinding', 'tombolo-pod', '--clusterrole=tombolo', subject);
+    await kubernetes.bind('tombolo-pod', `--serviceaccount=${NAMESPACE}:tombolo`);
     volume = new ProjectedVolume(join(directory, 'volume'));
     ca = await readFile(kubernetes.controlPlane.credentials.pki.ca, 'utf8');
     await project(await newToken('first'));

@@ -9,8 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Asked {
   readonly path: string;
-  /** `proof`: one object, to learn how far the server has come. */
-  readonly kind: 'list' | 'proof' | 'watch';
+  /** `proof`: one object, to learn how far the server has come. `election`: anything about Leases. */
+  readonly kind: 'list' | 'proof' | 'watch' | 'election';
   /** As `performance.now()`. */
   readonly at: number;
 }
@@ -96,11 +96,12 @@ export class FaultProxy {
   }
 
   #forward(request: IncomingMessage, response: ServerResponse, asked: Asked): void {
-    const headers = { accept: request.headers.accept };
+    const { accept, 'content-type': type, 'content-length': length } = request.headers;
+    const headers = { accept, ...(type && { 'content-type': type }), ...(length && { 'content-length': length }) };
     const url = new URL(request.url ?? '', this.#upstream.server);
     if (asked.kind === 'watch' && this.watchSeconds !== undefined)
       url.searchParams.set('timeoutSeconds', `${this.watchSeconds}`);
-    const upstream = httpsRequest(url, { agent: this.#agent, headers });
+    const upstream = httpsRequest(url, { agent: this.#agent, method: request.method, headers });
     const breakOff = () => response.destroy();
     upstream.once('error', breakOff);
     upstream.once('response', (answer) => {
@@ -112,12 +113,17 @@ export class FaultProxy {
       response.once('close', () => this.#watches.delete(watch));
     });
     response.once('close', () => upstream.destroy());
-    upstream.end();
+    request.pipe(upstream);
   }
 }
 
 function askedBy(url: string): Asked {
   const { pathname, searchParams } = new URL(url, 'http://proxy');
-  const kind = searchParams.get('watch') === 'true' ? 'watch' : searchParams.get('limit') === '1' ? 'proof' : 'list';
-  return { path: pathname, kind, at: performance.now() };
+  return { path: pathname, kind: kindOf(pathname, searchParams), at: performance.now() };
+}
+
+function kindOf(path: string, query: URLSearchParams): Asked['kind'] {
+  if (path.startsWith('/apis/coordination.k8s.io/')) return 'election';
+  if (query.get('watch') === 'true') return 'watch';
+  return query.get('limit') === '1' ? 'proof' : 'list';
 }
