@@ -72,10 +72,8 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
     },
     synced: (source) => trust.complete(source),
     refused: (source) => metrics.objectRefused(source),
-    report: (source, state) => {
-      trust.report(source, state);
-      health.report(`kubernetes/${source}`, state);
-    },
+    report: (source, state) => health.report(`kubernetes/${source}`, state),
+    relistable: (source, relist) => trust.relistable(source, relist),
   };
   const stopClock = startClock(parts, publishers);
   const leadership = createLeadership(parts, client);
@@ -162,7 +160,7 @@ function createParts(config: ApiserverConfig, instance: string, log: Logger, sig
     podsWithoutIdentity: () => exports.pods.withoutIdentity.size,
     leases: () => writer.leases,
   });
-  const trust = new SourceTrust(systemClock);
+  const trust = new SourceTrust();
   return { config, instance, log, signal, health, writer, fence, trust, exports, keyspaces, complete, metrics };
 }
 
@@ -191,7 +189,7 @@ function createPublishers(parts: Parts): Readonly<Record<Kind, Publisher>> {
     };
     return new Publisher({
       ...{ kind, cluster: config.cluster.name, source, keyspace, writer, clock: systemClock, log, onComplete },
-      trusted: (signal) => trust.in(NEEDS[kind], signal),
+      trusted: (tenure) => trust.in(NEEDS[kind], tenure),
       onFlushed: kind === 'services' ? () => truncations.report(exports.services.truncated) : () => {},
     });
   });
@@ -201,7 +199,6 @@ function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
   const { config, instance, log, health, fence, trust } = parts;
   return new Leadership({
     ...{ fence, client, log, clock: systemClock, namespace: config.leaseNamespace, instance },
-    unanswered: () => trust.unanswered(),
     report: (state) => health.report('leader election', state),
     writes: (who) => {
       // A standby is ready when it could take over.

@@ -8,7 +8,7 @@
  * L3 Each etcd has a Lease of its own: replicas with an etcd each all export.
  */
 import type { Fence, FenceView } from '@tombolo/shared/etcd/write/fence.ts';
-import { ApiError, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import { KubernetesLease, type Standing } from '@tombolo/shared/kubernetes/lease.ts';
 import { type Clock, sleep } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
@@ -22,8 +22,6 @@ export interface LeadershipOptions {
   readonly instance: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Kubernetes did not answer. */
-  unanswered(): void;
   readonly report: (health: Health) => void;
   /** Who writes, as far as etcd says. */
   readonly writes: (who: FenceView['holder']) => void;
@@ -82,7 +80,7 @@ export class Leadership {
   }
 
   async #standing(clusterId: string, signal: AbortSignal): Promise<Standing | undefined> {
-    const { client, namespace, instance, clock, report, unanswered } = this.#options;
+    const { client, namespace, instance, clock, report } = this.#options;
     const name = `tombolo-exporter-${BigInt(clusterId).toString(16)}`;
     if (this.#lease?.name !== name) {
       this.#lease = new KubernetesLease(client, { namespace, name, identity: instance, clock });
@@ -94,8 +92,6 @@ export class Leadership {
       return standing;
     } catch (error) {
       if (signal.aborted) return undefined;
-      // A refusal is an answer: it says nothing about the watches.
-      if (!(error instanceof ApiError && error.status === 403)) unanswered();
       this.#tell(`Lease ${namespace}/${name}: ${reasonOf(error)}`, error);
       return undefined;
     }

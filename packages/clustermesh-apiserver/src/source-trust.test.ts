@@ -1,57 +1,45 @@
 import assert from 'node:assert/strict';
-import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
+import { setImmediate as turn } from 'node:timers/promises';
 import { SourceTrust } from './source-trust.ts';
 
 describe('SourceTrust', () => {
-  let clock: FakeClock;
   let trust: SourceTrust;
+  let relisted: string[];
+  let tenure: AbortController;
+  let done: string[];
+
   beforeEach(() => {
-    clock = new FakeClock();
-    trust = new SourceTrust(clock);
+    trust = new SourceTrust();
+    [relisted, done] = [[], []];
+    tenure = new AbortController();
+    for (const source of ['nodes', 'pods'] as const) trust.relistable(source, () => relisted.push(source));
   });
 
-  const complete = () => {
-    trust.report('nodes', { kind: 'ok' });
-    trust.complete('nodes');
+  const waitFor = async (source: 'nodes' | 'pods' | 'identities') => {
+    void trust.in([source], tenure.signal).then(() => done.push(source));
+    await turn();
   };
 
-  it('has a source that was heard completely and works', async () => {
-    trust.report('nodes', { kind: 'ok' });
-    assert.equal(trust.has(['nodes']), false);
+  it('has what was heard completely', () => {
     trust.complete('nodes');
     assert.equal(trust.has(['nodes']), true);
     assert.equal(trust.has(['nodes', 'identities']), false);
     trust.complete('identities');
     assert.equal(trust.has(['nodes', 'identities']), true);
-    trust.report('nodes', { kind: 'degraded', reason: 'gone' });
-    assert.equal(trust.has(['nodes']), false);
   });
 
-  it('does not have one whose API server left a question unanswered, until it works anew or would have noticed', async () => {
-    complete();
-    await clock.advance(1_000);
-    trust.unanswered();
-    assert.equal(trust.has(['nodes']), false);
-    await clock.advance(30_000);
-    assert.equal(trust.has(['nodes']), false);
-    await clock.advance(1);
-    assert.equal(trust.has(['nodes']), true);
-    trust.unanswered();
-    await clock.advance(1);
-    trust.report('nodes', { kind: 'ok' });
-    assert.equal(trust.has(['nodes']), true);
-  });
-
-  it('in() waits for it, or for the end', async () => {
-    const stop = new AbortController();
-    const done: string[] = [];
-    void trust.in(['nodes'], stop.signal).then(() => done.push('trusted'));
-    void trust.in(['pods'], stop.signal).then(() => done.push('ended'));
-    complete();
-    await clock.advance(0);
-    assert.deepEqual(done, ['trusted']);
-    stop.abort();
-    await clock.advance(0);
-    assert.deepEqual(done, ['trusted', 'ended']);
+  it('in() has each source listed anew, once for a tenure, and counts nothing that was heard before', async () => {
+    for (const source of ['nodes', 'pods', 'identities'] as const) trust.complete(source);
+    for (const source of ['nodes', 'pods', 'identities'] as const) await waitFor(source);
+    assert.deepEqual([done, relisted], [['identities'], ['nodes', 'pods']]);
+    trust.complete('pods');
+    await waitFor('pods');
+    assert.deepEqual(done, ['identities', 'pods', 'pods']);
+    tenure.abort();
+    tenure = new AbortController();
+    await waitFor('pods');
+    assert.deepEqual(relisted, ['nodes', 'pods', 'nodes', 'pods']);
+    assert.deepEqual(done, ['identities', 'pods', 'pods', 'nodes'], 'the end of a tenure ends the waiting');
+    tenure.abort();
   });
 });

@@ -29,6 +29,8 @@ export interface SourceTargets {
   synced(source: SourceName): void;
   refused(source: SourceName): void;
   report(source: SourceName, health: Health): void;
+  /** `relist` has the source listed anew: it is `synced` again only after a listing that began later. */
+  relistable(source: SourceName, relist: () => void): void;
 }
 
 /** Resolves when `signal` aborts; rejects on a fault of our own. */
@@ -55,7 +57,10 @@ export async function followSources(
       targets.refused(source);
     },
   });
-  const options = (source: SourceName) => ({ report: (health: Health) => targets.report(source, health) });
+  const options = (source: SourceName) => ({
+    report: (health: Health) => targets.report(source, health),
+    relistable: (relist: () => void) => targets.relistable(source, relist),
+  });
   await Promise.all([
     watchNamespaces(
       client,

@@ -104,6 +104,10 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
       throw new Error(JSON.stringify(said, undefined, 1), { cause });
     });
 
+  /** All of its Services are written. */
+  const complete = async ({ logged }: Exporter) =>
+    logged.some(({ msg, fields }) => /^All entries of the kind/.test(msg) && fields['kind'] === 'services');
+
   const has = async (name: string) => (await dump(etcd, SERVICES)).has(`${SERVICES}shop/${name}`);
 
   /** What happens to keys from now on. */
@@ -121,6 +125,9 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
     events.length = 0;
     return events;
   }
+
+  const written = (events: readonly PrefixEvent[]) =>
+    events.flatMap((event) => (event.kind === 'synced' ? [] : [`${event.kind} ${event.key.slice(SERVICES.length)}`]));
 
   async function revisions(): Promise<ReadonlyMap<string, number>> {
     const { kvs } = JSON.parse(await etcdctl(etcd, 'get', '--prefix', 'cilium/', '-w', 'json'));
@@ -161,15 +168,32 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
     await second.stop();
     await service('again');
     await until('the first again', () => has('again'), 60_000);
-    const seen = events.flatMap((event) =>
-      event.kind === 'synced' ? [] : [`${event.kind} ${event.key.slice(SERVICES.length)}`],
-    );
+    const seen = written(events);
     assert.deepEqual(
       seen,
       ['put shop/between', 'delete shop/s0', 'put shop/later', 'put shop/last', 'put shop/again'].toSorted(
         (a, b) => seen.indexOf(a) - seen.indexOf(b),
       ),
     );
+  });
+
+  it('one whose watches have fallen behind says what Kubernetes has, and not what it remembers, when it takes over', async () => {
+    await begin();
+    const first = await start('one');
+    await ready(first);
+    const second = await start('two');
+    await ready(second);
+    second.door.silenceWatches();
+    await request('DELETE', '/api/v1/namespaces/shop/services/s0');
+    await service('later');
+    await until('both written', async () => (await has('later')) && !(await has('s0')));
+    const events = await watching(SERVICES);
+    await first.stop();
+    await until('the takeover', () => complete(second), 40_000);
+    assert.deepEqual(written(events), []);
+    await service('last');
+    await until('what is new', () => has('last'));
+    assert.deepEqual(written(events), ['put shop/last']);
   });
 
   it('one that dies early leaves nothing that ends while its successor cannot reach Kubernetes', async () => {

@@ -4,6 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class TcpGate {
   #target: number;
   readonly #sockets = new Set<Socket>();
+  /** By the ends near to us, those far from us, where somebody watches Kubernetes. */
+  readonly #watches = new Map<Socket, Socket>();
   #server: Server | undefined;
   #port = 0;
 
@@ -43,8 +45,16 @@ export class TcpGate {
     await closed;
   }
 
+  /** Watches of Kubernetes under way stay open, and nothing is heard of them any more. */
+  silenceWatches(): void {
+    for (const [near, far] of this.#watches) far.unpipe(near);
+  }
+
   #join(near: Socket): void {
     const far = connect(this.#target, '127.0.0.1');
+    near.on('data', (chunk) => {
+      if (chunk.includes('watch=true')) this.#watches.set(near, far);
+    });
     for (const [one, other] of [
       [near, far],
       [far, near],
@@ -55,6 +65,7 @@ export class TcpGate {
       one.on('error', () => other.destroy());
       one.on('close', () => {
         this.#sockets.delete(one);
+        this.#watches.delete(one);
         other.destroy();
       });
     }

@@ -2,7 +2,8 @@
  * One kind of entries → etcd. The shell around `EntrySource`: hands changes on in the tick in which they were made, and
  * announces by the canary that the kind is complete.
  *
- * P1 Nothing is written, and nothing of an earlier life deleted, before all sources were heard completely.
+ * P1 Nothing is written, and nothing of an earlier life deleted, before all sources were heard completely since we may
+ *    write.
  * P2 The canary is written after everything else of its kind; when etcd loses keys, again only after they are back.
  * P3 Each announcement compares etcd with what was said, and mends what somebody, or an older backup, put there.
  * P4 What a predecessor left is kept alive from the start, and its canary from the moment in which we may write.
@@ -25,8 +26,8 @@ export interface PublisherOptions {
   readonly writer: Pick<EtcdWriter, 'get' | 'vouch' | 'retract' | 'onKeysLost'>;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Resolves when what the source is made of is complete and current, or the signal aborts. */
-  readonly trusted: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when what the source is made of was heard completely since the tenure began, or that has ended. */
+  readonly trusted: (tenure: AbortSignal) => Promise<void>;
   /** The canary was written for the first time. */
   readonly onComplete: () => void;
   /** Changes were handed to the keyspace. */
@@ -78,9 +79,10 @@ export class Publisher {
     const { keyspace, writer } = this.#options;
     try {
       keyspace.hold();
+      const trusted = this.#options.trusted(tenure);
       await this.adopt();
       await this.#keepCanary(tenure);
-      await this.#options.trusted(tenure);
+      await trusted;
       if (!tenure.aborted) await this.#write(tenure);
     } finally {
       this.#writing = false;

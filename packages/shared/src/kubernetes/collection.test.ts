@@ -93,6 +93,7 @@ describe('followCollection()', () => {
   let done: Promise<void>;
   let breakOn: string | undefined;
   let relistMs: number;
+  let relist: () => void;
 
   beforeEach(() => {
     api = new ScriptedClient();
@@ -119,6 +120,9 @@ describe('followCollection()', () => {
         now: () => Date.parse('2026-01-02T03:04:05Z'),
         report: (each) => health.push(each),
         pageSize: 2,
+        relistable: (ask) => {
+          relist = ask;
+        },
         get relistMs() {
           return relistMs;
         },
@@ -323,6 +327,31 @@ describe('followCollection()', () => {
     again.answer(list([thing('a', '1')], '8'));
     await api.next();
     assert.deepEqual(heardNow(), ['n/slipped=gone', 'synced']);
+  });
+
+  it('lists anew when it is asked to, whatever is under way: a watch, a proof, a listing', async () => {
+    await listed([thing('a', '1'), thing('slipped', '2')], '7');
+    heardNow();
+    relist();
+    const early = await api.next();
+    assert.ok(isListing(early));
+    early.answer(list([thing('a', '1')], '8'));
+    relist(); // It has been answered, and not yet heard.
+    const second = await api.next();
+    assert.ok(isListing(second));
+    second.answer(list([thing('a', '1')], '9', 'more'));
+    await api.next();
+    relist();
+    assert.deepEqual(heardNow(), [], 'what began before counts for nothing');
+    const third = await api.next();
+    assert.equal(third.url.searchParams.get('continue'), null);
+    third.answer(list([thing('a', '1')], '10'));
+    (await api.next()).end();
+    assert.deepEqual(heardNow(), ['n/slipped=gone', 'synced']);
+    assert.equal((await api.next()).url.searchParams.get('limit'), '1');
+    relist();
+    assert.ok(isListing(await api.next()));
+    assert.deepEqual(health, [{ kind: 'ok' }]);
   });
 
   it('says synced only after a complete listing', async () => {

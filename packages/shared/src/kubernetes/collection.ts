@@ -11,11 +11,13 @@
  *    Another one is listed anew, and what we knew counts for nothing.
  * C6 Whatever slips through all this is found by a new listing now and then.
  * C7 A server in trouble is asked once in a while, and not before the time that it asks for.
+ * C8 When a listing is asked for, whatever is under way is given up: the next `synced` follows a listing that began later.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoff } from '../process/backoff.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
+import { childOf } from '../process/notifier.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import type { Convert } from './conversion.ts';
 import { History, latestOf } from './history.ts';
@@ -33,6 +35,8 @@ import {
 export interface WatchOptions {
   /** Told when the API server answers (`ok`) and when it fails (`degraded`). */
   readonly report?: (health: Health) => void;
+  /** Handed what asks for a listing (C8). */
+  readonly relistable?: (relist: () => void) => void;
   /** ms since the epoch. */
   readonly now?: () => number;
   readonly random?: () => number;
@@ -100,6 +104,9 @@ class CollectionFollower<T> {
   /** The next listing is compared as if nothing of what we know were true. */
   #distrusts = false;
   #listingDueAt = 0;
+  #isListingAsked = false;
+  /** What is under way. */
+  #step = new AbortController();
   #state: { readonly kind: 'new' | 'ok' } | { readonly kind: 'failing'; readonly since: string } = { kind: 'new' };
   /** What the handler threw: our own fault, not the API server's. */
   #bug: { readonly error: unknown } | undefined;
@@ -121,26 +128,36 @@ class CollectionFollower<T> {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    this.#options.relistable?.(() => {
+      this.#isListingAsked = true;
+      this.#step.abort();
+    });
     const first = backoff({ first: 200, limit: LONGEST_WAIT_MS, random: this.#random });
     let wait = first;
     while (!signal.aborted) {
+      const step = childOf(signal);
+      this.#step = step;
+      if (this.#isListingAsked) this.#next = { kind: 'list' };
+      this.#isListingAsked = false;
       try {
-        if (this.#next.kind === 'list') await this.#list(signal);
-        else if (this.#next.after === 'interruption') await this.#proveHistory(signal);
+        if (this.#next.kind === 'list') await this.#list(step.signal);
+        else if (this.#next.after === 'interruption') await this.#proveHistory(step.signal);
         else {
-          const end = await this.#watch(this.#next.after, signal);
+          const end = await this.#watch(this.#next.after, step.signal);
           if (end === 'held') wait = first;
-          if (end === 'short') wait = await pause(wait, signal);
+          if (end === 'short' && !step.signal.aborted) wait = await pause(wait, signal);
         }
       } catch (error) {
         if (this.#bug) throw this.#bug.error;
-        if (signal.aborted) return;
+        if (step.signal.aborted) continue;
         if (this.#options.isOptional && error instanceof ApiError && error.status === 404) {
-          await this.#goWithout(signal);
+          await this.#goWithout(step.signal);
           continue;
         }
         this.#failed(error);
         wait = await pause(wait, signal, error instanceof ApiError ? error.retryAfterMs : 0);
+      } finally {
+        step.abort();
       }
     }
   }
