@@ -149,6 +149,13 @@ describe('elements as bytes', () => {
       fc.property(fc.constantFrom(...SETS), fc.uint8Array({ maxLength: 80 }), (set, junk) => {
         decodeElement('ip', set, Buffer.from(junk));
       }),
+      {
+        examples: [
+          ['services', Uint8Array.of(0, 1, 1, 0)],
+          // A verdict without a code at the very end.
+          ['choices', Uint8Array.of(8, 0, 1, 0, 4, 0, 1, 0, 16, 0, 2, 0, 12, 0, 2, 0, 4, 0, 2, 0, 4, 0, 1, 0)],
+        ],
+      },
     );
   });
 

@@ -93,7 +93,8 @@ export function decodeElement(family: Family, set: SetName, bytes: Buffer): Elem
   if (shape.value === 'chain') {
     const verdict = find(bytes, value, DATA_VERDICT);
     const [code, chain] = [find(bytes, verdict, 1), find(bytes, verdict, 2)];
-    if (chain === undefined || code === undefined || bytes.readInt32BE(code.from) !== GOTO) return undefined;
+    if (chain === undefined || code === undefined || code.to - code.from !== 4) return undefined;
+    if (bytes.readInt32BE(code.from) !== GOTO) return undefined;
     return { ...element, value: [bytes.toString('utf8', chain.from, chain.to - 1)] };
   }
   const valueData = find(bytes, value, DATA_VALUE);
@@ -110,7 +111,7 @@ function find(bytes: Buffer, within: Range | undefined, type: number): Range | u
   if (within === undefined) return undefined;
   for (let at = within.from; at + 4 <= within.to; ) {
     const length = bytes.readUInt16LE(at);
-    if (length < 4) return undefined;
+    if (length < 4 || at + length > within.to) return undefined;
     if ((bytes.readUInt16LE(at + 2) & 0x3fff) === type) return { from: at + 4, to: at + length };
     at += (length + 3) & ~3;
   }
