@@ -68,6 +68,17 @@ cilium-host-aliases:
     it(`refuses ${title}`, () => assert.equal(errorOf(text), PREFIX + reason));
   }
 
+  it('takes addresses for each of several hostnames', () => {
+    const text =
+      'endpoints: [http://a]\ncilium-host-aliases: [{hostname: a, ips: [10.0.0.1]}, {hostname: b, ips: [10.0.0.1]}]';
+    const parsed = parse(text);
+    assert.ok(parsed.ok);
+    assert.deepEqual(
+      parsed.value.hostAliases?.map(({ hostname }) => hostname),
+      ['a', 'b'],
+    );
+  });
+
   it('names the line of bad YAML without quoting it', () => {
     const error = errorOf('endpoints:\n- http://a\npassword: "topsecret\nusername: x: y');
     assert.match(error, /expected valid YAML: found an error at line [34]/);

@@ -37,12 +37,14 @@ describe('followDirectory()', () => {
   const heard: [string, string | undefined][] = [];
   const problems = new Set<string>();
   let looks = 0;
+  let told = 0;
   let ending: AbortController;
   let following: Promise<void> = Promise.resolve();
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'tbl-mesh-'));
     heard.length = 0;
+    told = 0;
     problems.clear();
     ending = new AbortController();
   });
@@ -60,6 +62,7 @@ describe('followDirectory()', () => {
         pollMs: 5_000,
         confirmMs: 1_000,
         changed: async (changes) => {
+          told++;
           heard.push(...changes);
         },
         problem: (reason) => {
@@ -84,7 +87,8 @@ describe('followDirectory()', () => {
     await writeFile(join(directory, 'west.crt'), 'certificate');
     await mkdir(join(directory, 'endpoints:'));
     start(directory);
-    await look();
+    await look(3);
+    assert.equal(told, 1, 'once, while nothing changes');
     assert.deepEqual(heard.splice(0), [['west', 'endpoints: 1']]);
     await writeFile(join(directory, 'west'), 'endpoints: 2');
     await writeFile(join(directory, 'north'), 'endpoints: 3');
@@ -151,6 +155,15 @@ describe('followDirectory()', () => {
     await rename(path, join(directory, 'away'));
     await look(3);
     assert.deepEqual(heard, [['west', 'endpoints: 1']]);
+  });
+
+  it('lookAt() reads no file that is too large for a cluster’s', async () => {
+    const text = 'endpoints: [http://a]'.padEnd(1024 * 1024);
+    await writeFile(join(directory, 'west'), text);
+    await writeFile(join(directory, 'huge'), `${text} `);
+    const seen = await lookAt(directory);
+    assert.ok(seen.kind === 'listed');
+    assert.deepEqual([[...seen.files.keys()], seen.unreadable.size], [['west'], 0]);
   });
 
   it('lookAt() gives dangling symlinks and loops as what they are', async () => {

@@ -61,6 +61,17 @@ describe('EntryStore', () => {
     assert.deepEqual(shown(), ['b bad 3']);
   });
 
+  it('knows nothing any more once it is cleared', () => {
+    const store = new EntryStore<number>({ weigh: () => 1, same: Object.is });
+    store.put('a', ok(1), 'a', 0);
+    store.put('b', fail('bad'), 'b', 0);
+    store.withdraw('a', '3');
+    store.clear();
+    assert.deepEqual([store.values.size, store.quarantined, store.withdrawn.size, store.weight], [0, [], 0, 0]);
+    store.endListing('9');
+    assert.equal(store.withdrawn.size, 0);
+  });
+
   it('holds the last good value of each key, whatever the history', () => {
     const step = fc.tuple(
       fc.constantFrom('put', 'bad', 'remove'),

@@ -3,6 +3,7 @@ import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
 import { ClusterIds } from './cluster-ids.ts';
 import { FairWork } from './fair-work.ts';
 import { FakeEtcd } from './fake-etcd.fixture.ts';
@@ -21,8 +22,13 @@ class World {
   readonly work = new FairWork({ budgetMs: Number.POSITIVE_INFINITY });
   readonly remotes: Peer[] = [];
   readonly warned: string[] = [];
+  readonly states: string[] = [];
+  touches = 0;
   readonly log: Logger = {
     ...silentLogger,
+    info: (fields, message) => {
+      if (message === 'Control plane changed') this.states.push(`${fields['control']}`);
+    },
     warn: (fields) => void this.warned.push(`${fields['reason'] ?? fields['more']}`),
   };
 
@@ -43,7 +49,9 @@ class World {
       ids: this.ids,
       work: this.work,
       listener: this.told,
-      touched: () => {},
+      touched: () => {
+        this.touches++;
+      },
       log: this.log,
       clock: this.clock,
       silentAfterMs: 2 * MINUTE,
@@ -91,10 +99,19 @@ describe('Peer', () => {
       await writer.withdraw('a/x');
       await settle();
       assert.deepEqual(world.told.take(), ['+ west a/x', 'west/2 is synced', '+ west a/y', '- west a/x']);
-      const { control, services, backends, nodes, id, endpoints, lastError } = status();
+      const { local, control, services, backends, nodes, id, endpoints, lastError } = status();
       assert.deepEqual(
-        { control, services, backends, nodes, id, endpoints, lastError },
-        { control: 'heard', services: 1, backends: 1, nodes: 1, id: 2, endpoints: CONFIG.endpoints, lastError: '' },
+        { local, control, services, backends, nodes, id, endpoints, lastError },
+        {
+          local: false,
+          control: 'heard',
+          services: 1,
+          backends: 1,
+          nodes: 1,
+          id: 2,
+          endpoints: CONFIG.endpoints,
+          lastError: '',
+        },
       );
     });
   }
@@ -198,6 +215,24 @@ describe('Peer', () => {
     assert.deepEqual(world.told.take(), ['west/2 is synced']);
     assert.equal(status().control, 'heard');
     assert.equal(status().lastError, '');
+  });
+
+  it('logs each change of what is known of the control plane, and nothing else', async () => {
+    const { writer } = await heardWest();
+    await writer.service('a/z', ['10.2.0.3']);
+    await world.clock.advance(2 * MINUTE);
+    await world.clock.advance(MINUTE);
+    await writer.heartbeat();
+    await settle();
+    assert.deepEqual(world.states, ['syncing', 'heard', 'silent', 'heard']);
+  });
+
+  it('takes no other key for its heartbeat', async () => {
+    const { etcd, status } = await heardWest();
+    await world.clock.advance(MINUTE);
+    etcd.put(`${HEARTBEAT_KEY}-of-another`, 'beat');
+    await world.clock.advance(MINUTE);
+    assert.equal(status().control, 'silent');
   });
 
   it('lets withdrawals that it heard of while silent take effect with the next heartbeat', async () => {
@@ -419,11 +454,13 @@ describe('Peer', () => {
     assert.equal(status().lastError, '');
   });
 
-  it('is stale when the canary alone vanished', async () => {
-    const { writer } = await heardWest();
+  it('is stale when the canary alone vanished, and says since when it is absent', async () => {
+    const { writer, status } = await heardWest();
+    const since = new Date(world.clock.wallTime()).toISOString();
     await writer.unsynced();
     await world.clock.advance(6_000);
     assert.deepEqual(world.told.take(), ['west/2 is stale']);
+    assert.ok(status().lastError.endsWith(`it is absent since ${since}`), status().lastError);
     await writer.synced();
     await settle();
     assert.deepEqual(world.told.take(), ['west/2 is synced']);
@@ -586,8 +623,10 @@ describe('Peer', () => {
     await remote.close();
     assert.equal(etcd.open, 0);
     assert.deepEqual(etcd.followed, []);
+    const { touches } = world;
     await writer.service('a/z', ['10.2.0.3']);
+    remote.facts.touch('state');
     await settle();
-    assert.deepEqual(world.told.take(), []);
+    assert.deepEqual([world.told.take(), world.touches - touches], [[], 0]);
   });
 });
