@@ -252,6 +252,24 @@ describe('Reconciler', () => {
       new Table(1),
     ));
 
+  it('forgets what was pending when it sets the whole table, which may have it no more', () =>
+    withReconciler(
+      async ({ table, datapath, reached }) => {
+        await reached(0);
+        datapath.beforePiece = (piece) => {
+          if (piece > 1) return;
+          table.remove(3);
+          for (let count = 1; count <= 6; count++) table.set(route(9, count));
+        };
+        table.set(route(1, 5_000), route(2, 5_000), route(3, 5_000));
+        await reached(8);
+        assert.deepEqual(datapath.calls, ['replace', 'apply', 'replace']);
+        assert.deepEqual([...datapath.kernel.routes.keys()].sort(), [idOf(1), idOf(2), idOf(9)]);
+      },
+      undefined,
+      new Table(5),
+    ));
+
   it('stops while it waits, and leaves the kernel as it is', async () => {
     let kernel = 0;
     await withReconciler(

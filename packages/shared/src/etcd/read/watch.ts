@@ -63,12 +63,12 @@ async function* batchesOf(
   answers: AsyncIterable<WatchAnswer>,
   lost: (cause: unknown) => Error,
 ): AsyncGenerator<readonly KeyEvent[], void, undefined> {
-  if (first.length > 0) yield first;
+  yield first;
   try {
     for await (const answer of answers) {
       throwIfCancelled(answer);
       session.confirm(answer.header);
-      if (answer.events.length > 0) yield answer.events;
+      yield answer.events;
     }
     throw new Error('the stream ended');
   } catch (cause) {

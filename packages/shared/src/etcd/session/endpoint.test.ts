@@ -67,6 +67,22 @@ describe('parseEndpoints()', () => {
     );
   });
 
+  it('parseEndpoints() wants addresses in each alias, and a certificate with its key, or neither', () => {
+    const problemOf = (fields: Omit<Parameters<typeof parseEndpoints>[0], 'endpoints'>): string | undefined => {
+      try {
+        parseEndpoints({ endpoints: ['https://a'], ...fields });
+        return undefined;
+      } catch (error) {
+        return error instanceof EtcdError ? error.message.split(': ').slice(1).join(': ') : String(error);
+      }
+    };
+    const empty = 'expected addresses for host alias "b": the list is empty';
+    assert.equal(problemOf({ hostAliases: [{ hostname: 'b', ips: [] }] }), empty);
+    const together = 'expected certificate and key together: only one of them is set';
+    for (const tls of [{ cert: '/a' }, { key: '/a' }]) assert.equal(problemOf({ tls }), together);
+    for (const tls of [{}, { ca: '/a' }, { cert: '/a', key: '/b' }]) assert.equal(problemOf({ tls }), undefined);
+  });
+
   it('parseEndpoints() dials each address of an alias and keeps the name for the certificate', () => {
     const endpoints = parseEndpoints({
       endpoints: ['https://east.mesh.cilium.io:2379'],
