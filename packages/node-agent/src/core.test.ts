@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { AgentCore, type CoreParts } from './core.ts';
@@ -38,7 +41,7 @@ describe('AgentCore', () => {
   let running: Promise<void> | undefined;
   let saves: number;
 
-  const newCore = (saved?: SavedState): AgentCore => {
+  const newCore = (saved?: SavedState, clock?: Clock): AgentCore => {
     const config = {
       cluster: { name: 'east' as ClusterName, id: 1 },
       nodeName: 'node-1',
@@ -47,7 +50,7 @@ describe('AgentCore', () => {
       remotePerFrontend: 100,
       remotePerCluster: 100,
     } as const;
-    return new AgentCore({ config, saved, log: silentLogger, health });
+    return new AgentCore({ config, saved, log: silentLogger, health, clock });
   };
   const run = (parts: Partial<CoreParts> = {}): void => {
     running = core.run(
@@ -93,7 +96,7 @@ describe('AgentCore', () => {
     sockets.kernel.routes.set(frontendId(FRONTEND), route('10.1.0.9', 1));
     run({ localSynced: synced.promise });
     serve('10.1.0.1');
-    for (let turns = 0; turns < 10; turns++) await new Promise((resolve) => setImmediate(resolve));
+    await turns();
     assert.deepEqual(sockets.calls, []);
     assert.equal(saves, 0);
     assert.ok(health.waitingFor.includes('table'));
@@ -130,11 +133,58 @@ describe('AgentCore', () => {
     packets.isBroken = true;
     serve('10.1.0.2');
     core.facts.servicesChanged(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
+    core.facts.viewChanged(WEST, { kind: 'synced' }, new Set());
     await core.settled(['sockets'], stop.signal);
     assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.2:8080', '10.2.0.1:8080']);
     assert.deepEqual(packets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080']);
     assert.deepEqual(health.complaints, ['datapath/packets: cannot program the kernel: no memory']);
     assert.ok((core.applied.get('packets') ?? 0) < (core.applied.get('sockets') ?? 0));
+  });
+
+  it('waits with what a cluster says until its first listing is complete, but not with local facts', async () => {
+    run();
+    serve('10.1.0.1');
+    await core.settled(['sockets'], stop.signal);
+    const cart2 = serviceKey('shop', 'cart2');
+    core.facts.servicesChanged(
+      WEST,
+      new Map([
+        [CART, sampleRemote(['10.2.0.1'])],
+        [cart2, sampleRemote(['10.2.0.2'], { key: cart2 })],
+      ]),
+    );
+    await turns();
+    assert.equal(core.table.get(cart2), undefined);
+    serve('10.1.0.2');
+    await turns();
+    assert.equal(sockets.kernel.backendsOf(FRONTEND)?.includes('10.1.0.2:8080'), true);
+    assert.equal(core.table.get(cart2), undefined);
+    core.facts.viewChanged(WEST, { kind: 'synced' }, new Set());
+    await core.settled(['sockets'], stop.signal);
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.2:8080', '10.2.0.1:8080']);
+    assert.notEqual(core.table.get(cart2), undefined);
+  });
+
+  it('does not wait for a first listing with what was known before anything was written', async () => {
+    const synced = Promise.withResolvers<void>();
+    run({ localSynced: synced.promise });
+    serve('10.1.0.1');
+    core.facts.servicesChanged(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
+    synced.resolve();
+    while (sockets.calls.length < 2) await turns();
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
+  });
+
+  it('takes a listing that does not end as it comes', async () => {
+    const clock = new FakeClock();
+    core = newCore(undefined, clock);
+    run();
+    serve('10.1.0.1');
+    await core.settled(['sockets'], stop.signal);
+    core.facts.servicesChanged(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
+    await clock.advance(1_000);
+    await core.settled(['sockets'], stop.signal);
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
   });
 
   it('knows the ids of clusters from before the start, and those of silent ones until their file is gone', () => {
@@ -155,6 +205,10 @@ describe('AgentCore', () => {
     assert.equal(told, 2);
   });
 });
+
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+};
 
 const NOBODY = {
   local: false,

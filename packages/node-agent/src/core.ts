@@ -5,7 +5,8 @@
  *
  * A1. Nothing is written, to the kernel or for the next agent, before the local sources are complete.
  * A2. The kernel is read before anything is written, so that what it has of clusters that have not spoken yet stays in use.
- * A3. Each half of the datapath has a loop of its own: what one cannot do holds up no other.
+ * A3. What the kernel has at first is whole: everything that was known by then was merged.
+ * A4. Each half of the datapath has a loop of its own: what one cannot do holds up no other.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
@@ -56,6 +57,8 @@ export class AgentCore {
   readonly #progress = new Notifier();
   /** Something was told that is not merged yet. */
   #isBehind = false;
+  /** All that was known at the start is merged. */
+  #isWhole = false;
   #saved: SavedState | undefined;
 
   constructor(options: CoreOptions) {
@@ -64,7 +67,7 @@ export class AgentCore {
     this.#saved = saved;
     this.table = new ServiceTable({ ...config, local: config.cluster, node: config.nodeName });
     this.#merging = new SlicedWork({ step: () => this.#step(), sliced: () => this.table.publish() });
-    this.facts = new MeshFacts(this.table, () => this.changed(), saved?.clusters);
+    this.facts = new MeshFacts(this.table, () => this.changed(), saved?.clusters, options.clock);
     health.expect('table');
     this.table.onChange(() => health.report('frontends', tableHealth(this.table)));
   }
@@ -92,6 +95,7 @@ export class AgentCore {
     this.facts.settle();
     this.table.open();
     while (this.#merging.slice()) await nextTurn();
+    this.#isWhole = true;
     health.report('table', { kind: 'ok' });
     await Promise.all([...halves.map((half) => this.#reconcile(half, signal)), save(signal)]);
     this.#merging.stop();
@@ -108,8 +112,9 @@ export class AgentCore {
   }
 
   #step(): boolean {
-    const more = this.table.step();
-    if (!more && this.#isBehind) {
+    const waits = this.#isWhole && this.facts.firstListings.areUnderWay;
+    const more = this.table.step(waits ? 'local' : 'all');
+    if (!more && !waits && this.#isBehind) {
       this.#isBehind = false;
       this.#progress.notify();
     }

@@ -10,6 +10,7 @@ import { type Clock, sleep, systemClock } from '@tombolo/shared/process/clock.ts
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import { inSlices } from '@tombolo/shared/process/slices.ts';
 import type { MeshFacts } from './table/mesh-facts.ts';
 import { type Author, headLine, parseState, type SavedState, serviceLine } from './table/saved-state.ts';
 import type { ServiceTable } from './table/service-table.ts';
@@ -78,7 +79,7 @@ export class StateFile {
     const { path, log } = this.#options;
     try {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(`${path}.new`, this.#text(), { mode: 0o600 });
+      await writeFile(`${path}.new`, await this.#text(), { mode: 0o600 });
       await rename(`${path}.new`, path);
       this.#complained = false;
     } catch (error) {
@@ -87,7 +88,7 @@ export class StateFile {
     }
   }
 
-  #text(): string {
+  async #text(): Promise<string> {
     const {
       table,
       author,
@@ -95,13 +96,13 @@ export class StateFile {
     } = this.#options;
     for (const key of this.#lines.keys()) if (!table.services.has(key)) this.#lines.delete(key);
     const lines = [headLine(author, clusterIds)];
-    for (const [key, facts] of table.services) {
-      if (!facts.service?.global) continue;
+    await inSlices([...table.services], ([key, facts]) => {
+      if (!facts.service?.global) return;
       const known = this.#lines.get(key);
       const line = known?.facts === facts ? known.line : serviceLine(facts, table.routes);
       if (known?.facts !== facts) this.#lines.set(key, { facts, line });
       if (line !== undefined) lines.push(line);
-    }
+    });
     return lines.join('\n');
   }
 }

@@ -6,10 +6,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterView, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { MeshListener } from '../mesh/listener.ts';
+import { FirstListings } from './first-listings.ts';
 import type { ServiceTable } from './service-table.ts';
 
 export class MeshFacts implements MeshListener {
+  readonly firstListings: FirstListings;
   readonly #table: ServiceTable;
   readonly #changed: () => void;
   readonly #listeners = new Set<() => void>();
@@ -19,23 +22,32 @@ export class MeshFacts implements MeshListener {
   #isKnown = false;
 
   /** `changed` is called after each fact that went into the table. */
-  constructor(table: ServiceTable, changed: () => void, remembered: ReadonlyMap<ClusterName, number> = new Map()) {
+  constructor(
+    table: ServiceTable,
+    changed: () => void,
+    remembered: ReadonlyMap<ClusterName, number> = new Map(),
+    clock?: Clock,
+  ) {
     this.#table = table;
     this.#changed = changed;
     this.#clusterIds = remembered;
+    this.firstListings = new FirstListings(changed, clock);
   }
 
   servicesChanged(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void {
+    this.firstListings.told(cluster);
     this.#table.setRemoteServices(cluster, changes);
     this.#changed();
   }
 
   viewChanged(cluster: ClusterIdentity, view: ClusterView, refused: ReadonlySet<ServiceKey>): void {
+    this.firstListings.complete(cluster);
     this.#table.setRemoteView(cluster, view, refused);
     this.#changed();
   }
 
   clusterRemoved(cluster: ClusterIdentity): void {
+    this.firstListings.removed(cluster);
     this.#table.removeRemote(cluster);
     this.#changed();
   }

@@ -137,12 +137,15 @@ export class ServiceTable {
     this.#open = true;
   }
 
-  /** Merges one Service; false when none is left. What comes of it is seen after `publish`. */
-  step(): boolean {
+  /**
+   * Merges one Service; false when none is left. What comes of it is seen after `publish`. With 'local', what other
+   * clusters said waits.
+   */
+  step(which: 'local' | 'all' = 'all'): boolean {
     if (!this.#open) return false;
     const { local, remote } = this.#dirty;
     if (local.size + remote.size === 0) for (const key of this.#quota.settle()) remote.add(key);
-    const [key] = local.size > 0 ? local : remote;
+    const [key] = local.size > 0 || which === 'local' ? local : remote;
     if (key === undefined) return false;
     this.#merge(key);
     return true;

@@ -54,16 +54,16 @@ export class SlicedWork {
 export async function inSlices<T>(
   items: Iterable<T>,
   work: (item: T) => void,
-  signal: AbortSignal,
+  signal?: AbortSignal,
   budgetMs = 4,
 ): Promise<void> {
   let until = performance.now() + budgetMs;
   for (const item of items) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     work(item);
     if (performance.now() < until) continue;
     await nextTurn();
     until = performance.now() + budgetMs;
   }
-  signal.throwIfAborted();
+  signal?.throwIfAborted();
 }
