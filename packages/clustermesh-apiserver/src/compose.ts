@@ -14,6 +14,7 @@ import { every, sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth } from '@tombolo/shared/process/http.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { encodeClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
 import { identityRange } from '@tombolo/shared/wire/identity.ts';
 import { clusterConfigKey, EXPORTER_KEY, HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
@@ -207,9 +208,16 @@ function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
   });
 }
 
+/** At the start, and each time before we write: another may have given numbers meanwhile. */
 async function adopt({ config, log, signal, writer, exports, trust }: Parts): Promise<void> {
-  await adoptIdentities(writer, exports.numbers, config.cluster, config.maxClusters, signal, log);
-  if (!signal.aborted) trust.complete('identities');
+  const asked = new Notifier();
+  trust.relistable('identities', () => asked.notify());
+  while (!signal.aborted) {
+    const { version } = asked;
+    await adoptIdentities(writer, exports.numbers, config.cluster, config.maxClusters, signal, log);
+    if (!signal.aborted && asked.version === version) trust.complete('identities');
+    await asked.changed(version, signal);
+  }
 }
 
 async function guard({ config, log, signal, health }: Parts): Promise<void> {

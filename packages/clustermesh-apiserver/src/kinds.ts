@@ -5,7 +5,7 @@ import type { SourceName } from './sources.ts';
 export const KINDS = ['nodes', 'services', 'identities', 'ip'] as const satisfies readonly EntryKind[];
 export type Kind = (typeof KINDS)[number];
 
-/** `identities`: those that an earlier life left in etcd. */
+/** `identities`: those that whoever wrote before left in etcd. */
 export type Need = SourceName | 'identities';
 
 /** What must have been heard completely before a kind may be written. */

@@ -13,7 +13,7 @@ export class SourceTrust {
   readonly #relist = new Map<Need, () => void>();
   #tenure: AbortSignal | undefined;
 
-  /** `relist` has it listed anew, and `complete` called only after that. Of others one look is enough. */
+  /** `relist` has it listed anew, and `complete` called only after that. */
   relistable(source: Need, relist: () => void): void {
     this.#relist.set(source, relist);
   }

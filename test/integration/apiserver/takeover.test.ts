@@ -20,6 +20,7 @@ import { dump, etcdctl } from '../etcd/etcdctl.ts';
 import { TcpGate } from '../etcd/tcp-gate.ts';
 
 const SERVICES = 'cilium/state/services/v1/east/';
+const IDENTITIES = 'cilium/state/identities/v1/id/';
 const CANARY = 'cilium/synced/east/cilium/state/services/v1';
 const GLOBAL = { 'service.cilium.io/global': 'true' };
 const MEBIBYTE = 1024 * 1024;
@@ -56,7 +57,8 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
   });
 
   async function request(method: string, path: string, body?: object): Promise<void> {
-    const about = { method, headers: { 'content-type': 'application/json' } };
+    const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    const about = { method, headers: { 'content-type': type } };
     const response = await fetch(api.url + path, { ...about, ...(body && { body: JSON.stringify(body) }) });
     assert(response.ok, `${method} ${path}: ${response.status} ${await response.text()}`);
   }
@@ -64,6 +66,14 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
   async function service(name: string): Promise<void> {
     const body = { metadata: { name, annotations: GLOBAL }, spec: { ports: [{ name: 'http', port: 80 }] } };
     await request('POST', '/api/v1/namespaces/shop/services', body);
+  }
+
+  async function pod(name: string, address: string): Promise<void> {
+    const path = '/api/v1/namespaces/shop/pods';
+    const spec = { containers: [{ name: 'c', image: 'i' }], nodeName: 'n1' };
+    await request('POST', path, { metadata: { name, labels: { app: name } }, spec });
+    const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }], hostIP: '192.168.0.1' };
+    await request('PATCH', `${path}/${name}/status`, { status });
   }
 
   async function flags(door: TcpGate, instance: string): Promise<string[]> {
@@ -104,9 +114,9 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
       throw new Error(JSON.stringify(said, undefined, 1), { cause });
     });
 
-  /** All of its Services are written. */
-  const complete = async ({ logged }: Exporter) =>
-    logged.some(({ msg, fields }) => /^All entries of the kind/.test(msg) && fields['kind'] === 'services');
+  /** All that it has of the kind is written. */
+  const complete = async ({ logged }: Exporter, kind: string) =>
+    logged.some(({ msg, fields }) => /^All entries of the kind/.test(msg) && fields['kind'] === kind);
 
   const has = async (name: string) => (await dump(etcd, SERVICES)).has(`${SERVICES}shop/${name}`);
 
@@ -189,11 +199,28 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
     await until('both written', async () => (await has('later')) && !(await has('s0')));
     const events = await watching(SERVICES);
     await first.stop();
-    await until('the takeover', () => complete(second), 40_000);
+    await until('the takeover', () => complete(second, 'services'), 40_000);
     assert.deepEqual(written(events), []);
     await service('last');
     await until('what is new', () => has('last'));
     assert.deepEqual(written(events), ['put shop/last']);
+  });
+
+  it('keeps the identity numbers that were given while it stood by', async () => {
+    await begin();
+    const first = await start('one');
+    await ready(first);
+    const second = await start('two');
+    await ready(second);
+    await pod('cart', '10.1.0.1');
+    await until('its number', async () => (await dump(etcd, IDENTITIES)).size === 1);
+    const [[key, labels] = ['', '']] = await dump(etcd, IDENTITIES);
+    // Another number than the second would choose.
+    await etcdctl(etcd, 'del', key);
+    await etcdctl(etcd, 'put', `${IDENTITIES}65999`, labels);
+    await first.stop();
+    await until('the takeover', () => complete(second, 'identities'), 40_000);
+    assert.deepEqual([...(await dump(etcd, IDENTITIES))], [[`${IDENTITIES}65999`, labels]]);
   });
 
   it('one that dies early leaves nothing that ends while its successor cannot reach Kubernetes', async () => {

@@ -1,4 +1,4 @@
-/** Takes over the identity numbers that an earlier life wrote, so that a restart gives nobody another number. */
+/** Takes over the identity numbers that whoever wrote before gave, so that a restart gives nobody another number. */
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
