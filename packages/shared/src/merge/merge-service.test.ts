@@ -7,6 +7,7 @@ import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } fro
 import type { ServiceExplanation, ServiceFacts } from '../model/service-table.ts';
 import type { MergeContext, ServiceScope } from './context.ts';
 import { explainService } from './explain-service.ts';
+import { frontendsOf } from './frontends.ts';
 import { isProgrammed, mergeRoutes } from './merge-service.ts';
 import { EAST, KEY, REMOTES } from './world.fixture.ts';
 
@@ -203,13 +204,20 @@ const CASES: readonly Case[] = [
     service: service({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }),
     endpoints: [
       sampleEndpoint('10.1.0.1', { ready: false, serving: false }),
-      sampleEndpoint('10.1.0.1', { ready: false, terminating: true }),
       sampleEndpoint('10.1.0.2', { node: 'node-2' }),
-      sampleEndpoint('10.1.0.2'),
       sampleEndpoint('10.1.0.3'),
+      sampleEndpoint('10.1.0.4', { node: 'node-2' }),
+      sampleEndpoint('10.1.0.1', { ready: false, terminating: true }),
+      sampleEndpoint('10.1.0.2'),
       sampleEndpoint('10.1.0.3', { node: 'node-2' }),
+      sampleEndpoint('10.1.0.4', { ready: false, terminating: true }),
     ],
-    expected: ['east 10.1.0.1 8080: terminating', 'east 10.1.0.2 8080: selected', 'east 10.1.0.3 8080: selected'],
+    expected: [
+      'east 10.1.0.1 8080: terminating',
+      'east 10.1.0.2 8080: selected',
+      'east 10.1.0.3 8080: selected',
+      'east 10.1.0.4 8080: traffic-policy',
+    ],
   },
   {
     name: 'orders clusters by id and then by name, whatever the order in which they were heard',
@@ -275,8 +283,13 @@ const CASES: readonly Case[] = [
     expected: ['east 10.1.0.1 8080: topology', 'east 10.1.0.2 8080: selected'],
   },
   {
-    name: 'follows no hints that a ready endpoint lacks, or that mean others only',
-    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['b'] }), sampleEndpoint('10.1.0.2')],
+    name: 'follows no hints that a ready endpoint lacks',
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }), sampleEndpoint('10.1.0.2')],
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
+  },
+  {
+    name: 'follows no hints that mean others only',
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['b'] }), sampleEndpoint('10.1.0.2', { zoneHints: ['c'] })],
     expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
   },
   {
@@ -341,6 +354,10 @@ describe('explainService()', () => {
     assert.deepEqual(reached('10.96.0.1'), ['10.96.0.1', '192.0.2.7', '198.51.100.1', '0.0.0.0']);
     assert.deepEqual(reached('fd00:96::1'), ['fd00:96::1', 'fd00:7::7', 'fd00:7::8', '::']);
     assert.deepEqual(reached(), []);
+    assert.deepEqual(
+      frontendsOf(service()).map(({ kind, address }) => [kind, address]),
+      [['ClusterIP', '10.96.0.1']],
+    );
   });
 
   it('counts an external IP that a load balancer gave, too, as the load balancer’s', () => {
@@ -424,6 +441,11 @@ describe('explainService()', () => {
       [8, 9, 10],
     ];
     assert.deepEqual(listed({ endpoints: [sampleEndpoint('10.1.0.1', { ports })] }), inOrder);
+    const { unmatched } = explainService(CONTEXT, facts({ endpoints: [sampleEndpoint('fd00::1', { ports })] }));
+    assert.deepEqual(
+      unmatched.map(({ backend }) => backend.port),
+      [8, 9, 10],
+    );
     const backends = [{ address: ip('10.2.0.1'), ports, zone: '' }];
     assert.deepEqual(listed({ remotes: [west([], { backends })] }), inOrder);
   });
