@@ -50,6 +50,7 @@ describe('RemoteContributions', () => {
   it('knows a cluster by name: with another id it begins anew', () => {
     const { remotes, touched, of } = contributions();
     remotes.setServices(WEST, say('10.2.0.1'));
+    touched();
     remotes.setServices(cluster('west', 7), say('10.2.0.2', TILL));
     assert.deepEqual([of(), of(TILL), touched()], [[], ['west=7 unknown 10.2.0.2'], [CART, TILL]]);
   });
