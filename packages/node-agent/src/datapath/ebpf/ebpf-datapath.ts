@@ -13,7 +13,7 @@ import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
-import type { KernelTables, TableLimits } from './kernel-tables.ts';
+import type { KernelTables, Retiring, TableLimits } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { PlanDraft, type PlanFailure, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
@@ -145,8 +145,7 @@ export class EbpfDatapath implements Datapath {
       await this.#parts.grace.wait();
       await this.#exclusive(async () => {
         if (this.#tables !== tables) return;
-        tables.release(retiring);
-        await carryOut(planSweep(tables), tables, this.#writer);
+        await this.#sweep(retiring);
       });
     } catch (error) {
       tables.resume(retiring);
@@ -160,7 +159,13 @@ export class EbpfDatapath implements Datapath {
   async #sweepNow(): Promise<void> {
     const retiring = this.#tables.beginGrace();
     await this.#parts.grace.wait();
-    this.#tables.release(retiring);
+    await this.#sweep(retiring);
+  }
+
+  async #sweep(retired: Retiring): Promise<void> {
+    this.#tables.release(retired);
+    await carryOut(planSweep(this.#tables), this.#tables, this.#writer);
+    // The backends that only those slots and members named.
     await carryOut(planSweep(this.#tables), this.#tables, this.#writer);
   }
 

@@ -75,6 +75,14 @@ describe('carryOut()', () => {
     );
   });
 
+  it('makes no member of a backend that could not be stored', async () => {
+    const tables = new KernelTables(LIMITS);
+    const { calls, writer } = recorder((op) => op.kind === 'put-backend');
+    const plan = planChanges(tables, [{ ...wish(1, ...EIGHT), sessionAffinitySeconds: 60 }]);
+    assert.deepEqual([...(await carryOut(plan.steps, tables, writer)).keys()], [0]);
+    assert.deepEqual(new Set(calls.map((call) => call.split(' ')[0])), new Set(['put-backend']));
+  });
+
   it('waits for a grace period before it adds a service after one was deleted', async () => {
     const tables = new KernelTables(LIMITS);
     const { calls, writer } = recorder();

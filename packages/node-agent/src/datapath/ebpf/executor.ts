@@ -98,7 +98,7 @@ function isPossible({ operation, change }: Step, tables: KernelTables, failed: M
 }
 
 function pointedTo(operation: Operation): readonly number[] {
-  if (operation.kind === 'put-slots') return operation.backends;
+  if (operation.kind === 'put-slots' || operation.kind === 'put-members') return operation.backends;
   if (operation.kind === 'change-slot') return [operation.backend];
   return operation.kind === 'put-service' ? operation.inline : [];
 }

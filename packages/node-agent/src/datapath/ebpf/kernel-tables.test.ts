@@ -42,7 +42,7 @@ describe('KernelTables', () => {
     const retiring = tables.beginGrace();
     tables.retireStrays();
     tables.release(retiring);
-    for (const { operation } of planSweep(tables)) tables.record(operation);
+    for (const _ of ['slots', 'backends']) for (const { operation } of planSweep(tables)) tables.record(operation);
     tables.release(tables.beginGrace());
     assert.equal(tables.hasGarbage, false);
   });
@@ -88,6 +88,16 @@ describe('KernelTables', () => {
       sweepOf(tables).filter(({ kind }) => kind === 'delete-slots'),
       [],
     );
+  });
+
+  it('keeps a backend that is a member, and one that was a member until the end of a grace period', () => {
+    const tables = switched([1, 2, 3, 4, 5, 6, 7, 8]);
+    tables.record({ kind: 'put-members', service: 1, generation: 1, backends: [9] });
+    assert.deepEqual([...tables.unreferenced], [10]);
+    tables.record({ kind: 'delete-members', service: 1, generation: 1, backends: [9] });
+    assert.deepEqual([...tables.unreferenced], [10]);
+    tables.release(tables.beginGrace());
+    assert.deepEqual([...tables.unreferenced], [10, 9]);
   });
 
   it('knows that a set lacks members', () => {

@@ -3,8 +3,9 @@
  * step that failed leaves no trace here. Knows what is no longer pointed to and when that may go:
  *
  * G1. What a reader may still hold (slots beyond the count of their set, all of one that was switched away from; the
- *     backends in them, and those that were in slots written over) is `retiring` until a grace period that began later
- *     has ended. Only then may slots be deleted, and backends' ids be given to others.
+ *     backends in them, and those that were in slots written over or were members of a set that is pointed to) is
+ *     `retiring` until a grace period that began later has ended. Only then may slots be deleted, and backends' ids be
+ *     given to others.
  * G2. A hash map may hand a deleted service's element to another at once, under a reader's eyes. So nothing is added to
  *     `services` after a deletion before a grace period (`needsGrace`).
  */
@@ -59,7 +60,7 @@ interface ServiceSets {
 /** What one grace period releases. */
 export interface Retiring {
   readonly tails: Tail[];
-  /** Each was in a slot that was written over, and counts as referred to until then. */
+  /** Each was in a slot that was written over, or a member, and counts as referred to until then. */
   readonly backends: number[];
   deletions: number;
 }
@@ -293,7 +294,10 @@ export class KernelTables {
 
   #putMembers(service: number, generation: number, backends: readonly number[]): void {
     const set = this.#setFor(service, generation, false);
-    for (const backend of backends) set.members.add(backend);
+    for (const backend of backends) {
+      set.members.add(backend);
+      this.#refer(backend);
+    }
     this.memberCount += backends.length;
     set.sorted = undefined;
   }
@@ -373,7 +377,12 @@ export class KernelTables {
   #deleteMembers(service: number, generation: number, backends: readonly number[]): void {
     const set = this.set(service, generation);
     if (!set) return;
-    for (const backend of backends) if (set.members.delete(backend)) this.memberCount -= 1;
+    for (const backend of backends) {
+      if (!set.members.delete(backend)) continue;
+      this.memberCount -= 1;
+      if (set.count > 0) this.#retiring.backends.push(backend);
+      else this.#unrefer(backend);
+    }
     set.sorted = undefined;
     this.#dropIfGone(set);
   }

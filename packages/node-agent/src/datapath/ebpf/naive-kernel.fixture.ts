@@ -121,12 +121,16 @@ export class NaiveKernel {
     }
   }
 
-  /** The change is over: who begins now finds what is served, and only that. `torn`: whose change failed half-way. */
+  /**
+   * The change is over: who begins now finds what is served, and only that. `torn`: whose change failed half-way; their
+   * connections may find either set until it is tried again.
+   */
   settle(torn: ReadonlySet<string> = new Set()): void {
-    this.#allowed.clear();
+    for (const name of this.#allowed.keys()) if (!torn.has(name)) this.#allowed.delete(name);
     const kept = [...this.services].filter(([name]) => torn.has(name)).map(([, entry]) => keyOf(setOf(entry), 0));
     for (const set of this.#changing) if (!kept.includes(set)) this.#changing.delete(set);
     for (const [name, backends] of this.served()) {
+      if (torn.has(name)) continue;
       this.#allowed.set(name, { sets: new Set([setText(backends)]), backends: new Set(backends.map(textOf)) });
     }
   }

@@ -41,17 +41,18 @@ export function planChanges(
   return draft.finish();
 }
 
-/** Removes what no reader can reach any more: slots whose grace period is over, then backends that no slot names. */
+/**
+ * Removes what no reader can reach any more: slots and members whose grace period is over, and backends that nothing
+ * names. What is named by those alone is left to the next sweep, which needs no grace period in between.
+ */
 export function planSweep(tables: KernelTables): readonly Step[] {
   const steps: Step[] = [];
   const add = (operation: Operation): void => {
     steps.push({ operation, change: -1 });
   };
-  const dropped = new Map<number, number>();
   for (const { service, generation, slots, count } of tables.removable) {
     for (let first = count, slot = count; slot < slots.length; slot += 1) {
       const backend = slots[slot] ?? 0;
-      if (backend !== 0) dropped.set(backend, (dropped.get(backend) ?? 0) + 1);
       if (backend === 0) first = slot + 1;
       else if (slot + 1 - first === MOST_ENTRIES || (slots[slot + 1] ?? 0) === 0) {
         add({ kind: 'delete-slots', service, generation, first, count: slot + 1 - first });
@@ -64,9 +65,6 @@ export function planSweep(tables: KernelTables): readonly Step[] {
     for (const { part } of inParts([...members])) add({ kind: 'delete-members', service, generation, backends: part });
   }
   for (const id of tables.unreferenced) add({ kind: 'delete-backend', id });
-  for (const [id, count] of dropped) {
-    if (tables.references(id) === count && tables.backends.has(id)) add({ kind: 'delete-backend', id });
-  }
   return steps;
 }
 

@@ -27,7 +27,9 @@ export async function recoverTables(maps: ReadableMaps): Promise<KernelTables> {
     });
   });
   await maps.each('affinity_ok', (keys, key) => {
-    tables.record({ kind: 'put-members', ...getSetKey(keys, key), backends: [keys.readUInt32LE(key + 8)] });
+    const backend = keys.readUInt32LE(key + 8);
+    lastBackend = Math.max(lastBackend, backend);
+    tables.record({ kind: 'put-members', ...getSetKey(keys, key), backends: [backend] });
   });
   await maps.each('services', (keys, key, values, value) => {
     const service = getService(values, value);
