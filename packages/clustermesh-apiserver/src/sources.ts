@@ -1,13 +1,7 @@
 /** The five collections of the Kubernetes API that are followed, and what is told of each change. */
 import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
-import type { ChangeHandler } from '@tombolo/shared/kubernetes/informer.ts';
-import {
-  watchEndpointSlices,
-  watchNamespaces,
-  watchNodes,
-  watchPods,
-  watchServices,
-} from '@tombolo/shared/kubernetes/watches.ts';
+import { type Collection, followCollection } from '@tombolo/shared/kubernetes/collection.ts';
+import { ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES } from '@tombolo/shared/kubernetes/collections.ts';
 import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
@@ -41,72 +35,47 @@ export async function followSources(
   log: Logger,
 ): Promise<void> {
   const { facts, services, nodes, pods } = targets;
-  const handler = <T>(
+  const follow = <T>(
     source: SourceName,
+    collection: Collection<T>,
     changed: (key: string, value: T | undefined) => void,
     refused: (key: string) => void = () => {},
-  ): ChangeHandler<T> => ({
-    changed: (key, value) => {
-      changed(key, value);
-      targets.touched(source);
-    },
-    synced: () => targets.synced(source),
-    refused: (key, reason) => {
-      log.warn({ source, object: key, reason }, 'Object is refused; what was known of it stays in force');
-      refused(key);
-      targets.refused(source);
-    },
-  });
-  const options = (source: SourceName) => ({
-    report: (health: Health) => targets.report(source, health),
-    relistable: (relist: () => void) => targets.relistable(source, relist),
-  });
+  ): Promise<void> => {
+    const handler = {
+      changed: (key: string, value: T | undefined) => {
+        changed(key, value);
+        targets.touched(source);
+      },
+      synced: () => targets.synced(source),
+      refused: (key: string, reason: string) => {
+        log.warn({ source, object: key, reason }, 'Object is refused; what was known of it stays in force');
+        refused(key);
+        targets.refused(source);
+      },
+    };
+    return followCollection(client, collection, handler, signal, log, {
+      report: (health) => targets.report(source, health),
+      relistable: (relist) => targets.relistable(source, relist),
+    });
+  };
   await Promise.all([
-    watchNamespaces(
-      client,
-      handler('namespaces', (key, value) => facts.setNamespace(key, value)),
-      signal,
-      log,
-      options('namespaces'),
+    follow('namespaces', NAMESPACES, (key, value) => facts.setNamespace(key, value)),
+    follow(
+      'services',
+      SERVICES,
+      (key, value) => {
+        services.serviceHeard(key as ServiceKey);
+        facts.setService(key as ServiceKey, value);
+      },
+      (key) => services.serviceRefused(key as ServiceKey),
     ),
-    watchServices(
-      client,
-      handler(
-        'services',
-        (key, value) => {
-          services.serviceHeard(key as ServiceKey);
-          facts.setService(key as ServiceKey, value);
-        },
-        (key) => services.serviceRefused(key as ServiceKey),
-      ),
-      signal,
-      log,
-      options('services'),
+    follow('endpointslices', ENDPOINT_SLICES, (key, value) => facts.setSlice(key, value)),
+    follow(
+      'nodes',
+      NODES,
+      (key, value) => nodes.nodeChanged(key, value),
+      (key) => nodes.nodeRefused(key),
     ),
-    watchEndpointSlices(
-      client,
-      handler('endpointslices', (key, value) => facts.setSlice(key, value)),
-      signal,
-      log,
-      options('endpointslices'),
-    ),
-    watchNodes(
-      client,
-      handler(
-        'nodes',
-        (key, value) => nodes.nodeChanged(key, value),
-        (key) => nodes.nodeRefused(key),
-      ),
-      signal,
-      log,
-      options('nodes'),
-    ),
-    watchPods(
-      client,
-      handler('pods', (key, value) => pods.podChanged(key, value)),
-      signal,
-      log,
-      options('pods'),
-    ),
+    follow('pods', PODS, (key, value) => pods.podChanged(key, value)),
   ]);
 }

@@ -40,4 +40,6 @@ async function main(): Promise<number> {
   return run(parsed.value);
 }
 
+// What waits to try again keeps no process alive; and there may be nothing else that does.
+setInterval(() => {}, 3_600_000);
 process.exit(await main());

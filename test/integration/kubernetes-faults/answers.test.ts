@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
-import { watchServices } from '@tombolo/shared/kubernetes/watches.ts';
+import { followCollection } from '@tombolo/shared/kubernetes/collection.ts';
+import { SERVICES } from '@tombolo/shared/kubernetes/collections.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { TroubledControlPlane } from './control-plane.ts';
@@ -168,7 +169,9 @@ describe('an API server behind a proxy', () => {
         refused: () => {},
       };
       const options = { idleMs: IDLE_MS, report: (each: Health) => void health.push(each) };
-      done = watchServices(client, handler, stop.signal, silentLogger, options).finally(() => client.close());
+      done = followCollection(client, SERVICES, handler, stop.signal, silentLogger, options).finally(() =>
+        client.close(),
+      );
       await waitUntil('it to be followed', () => heard.has('shop/web') && proxy.watches === FOLLOWERS + 1);
     });
     afterEach(async () => {

@@ -64,7 +64,6 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
       addresses: [],
       podCidrs: ['10.1.0.0/24'],
       typedAddresses,
-      annotations: {},
       bootId: '',
       leaving: false,
     };

@@ -3,15 +3,15 @@
  * ranges of cluster IPs, straight from the Kubernetes API. Knows when all of them have been listed completely.
  */
 import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
-import type { ChangeHandler } from '@tombolo/shared/kubernetes/informer.ts';
-import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
+import { type Collection, followCollection } from '@tombolo/shared/kubernetes/collection.ts';
 import {
-  watchEndpointSlices,
-  watchNamespaces,
-  watchNodes,
-  watchServiceCidrs,
-  watchServices,
-} from '@tombolo/shared/kubernetes/watches.ts';
+  ENDPOINT_SLICES,
+  NAMESPACES,
+  nodeNamed,
+  SERVICE_CIDRS,
+  SERVICES,
+} from '@tombolo/shared/kubernetes/collections.ts';
+import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Health, HealthTree } from '@tombolo/shared/process/health.ts';
@@ -53,66 +53,41 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
     waiting.delete(source);
     if (waiting.size === 0) allSynced();
   };
-  const handler = <T>(source: Source, set: (key: string, value: T | undefined) => void): ChangeHandler<T> => ({
-    changed: (key, value) => {
-      set(key, value);
-      options.changed();
-    },
-    synced: () => listed(source),
-    refused: (key, reason) => log.warn({ source, key, reason }, 'Refused an object of the local cluster'),
-  });
-  const serviceRanges = new Map<string, readonly Cidr[]>();
-  const watchOptions = (source: Source) => ({
-    report: (state: Health) => {
+  const follow = <T>(
+    source: Source,
+    collection: Collection<T>,
+    set: (key: string, value: T | undefined) => void,
+  ): Promise<void> => {
+    const handler = {
+      changed: (key: string, value: T | undefined) => {
+        set(key, value);
+        options.changed();
+      },
+      synced: () => listed(source),
+      refused: (key: string, reason: string) =>
+        log.warn({ source, key, reason }, 'Refused an object of the local cluster'),
+    };
+    const report = (state: Health): void => {
       health.report(partOf(source), state);
       // They only say what must not be served besides: the agent can do without.
       if (source === 'servicecidrs') listed(source);
-    },
-  });
-
+    };
+    return followCollection(client, collection, handler, signal, log, { report });
+  };
+  const serviceRanges = new Map<string, readonly Cidr[]>();
   const watches = [
-    watchServices(
-      client,
-      handler('services', (key, service) => table.local.setService(key as ServiceKey, service)),
-      signal,
-      log,
-      watchOptions('services'),
-    ),
-    watchEndpointSlices(
-      client,
-      handler('endpointslices', (key, slice) => table.local.setSlice(key, slice)),
-      signal,
-      log,
-      watchOptions('endpointslices'),
-    ),
-    watchNamespaces(
-      client,
-      handler('namespaces', (name, namespace) => table.local.setNamespace(name, namespace)),
-      signal,
-      log,
-      watchOptions('namespaces'),
-    ),
-    watchServiceCidrs(
-      client,
-      handler<readonly Cidr[]>('servicecidrs', (name, ranges) => {
-        if (ranges) serviceRanges.set(name, ranges);
-        else serviceRanges.delete(name);
-        table.setServiceRanges([...serviceRanges.values()].flat());
-      }),
-      signal,
-      log,
-      watchOptions('servicecidrs'),
-    ),
-    watchNodes(
-      client,
-      handler<KubernetesNode>('node', (_, node) => {
-        if (node) table.setNode(node);
-        options.nodeChanged(node);
-      }),
-      signal,
-      log,
-      { ...watchOptions('node'), name: nodeName },
-    ),
+    follow('services', SERVICES, (key, service) => table.local.setService(key as ServiceKey, service)),
+    follow('endpointslices', ENDPOINT_SLICES, (key, slice) => table.local.setSlice(key, slice)),
+    follow('namespaces', NAMESPACES, (name, namespace) => table.local.setNamespace(name, namespace)),
+    follow('servicecidrs', SERVICE_CIDRS, (name, ranges) => {
+      if (ranges) serviceRanges.set(name, ranges);
+      else serviceRanges.delete(name);
+      table.setServiceRanges([...serviceRanges.values()].flat());
+    }),
+    follow('node', nodeNamed(nodeName), (_, node) => {
+      if (node) table.setNode(node);
+      options.nodeChanged(node);
+    }),
   ];
   return { synced, ended: Promise.all(watches).then(() => {}) };
 }

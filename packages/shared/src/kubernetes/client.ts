@@ -7,7 +7,7 @@
  * K1 Credentials are asked for anew on each request, so rotated tokens and certificates are taken up; what the library
  *    keeps of them is given up as soon as the server refuses it, or we its certificate.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { Agent as HttpAgent, request as httpRequest } from '../process/node-http.ts';
@@ -61,24 +61,19 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
   const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000 };
   const agent = base.protocol === 'http:' ? new HttpAgent(agentOptions) : new HttpsAgent(agentOptions);
 
-  async function optionsOf(signal: AbortSignal): Promise<RequestOptions> {
-    const options: RequestOptions = { headers: { accept: 'application/json', 'user-agent': 'tombolo' }, signal };
+  async function open(path: string, signal: AbortSignal, method = 'GET', body?: string): Promise<IncomingMessage> {
+    // Node adds no length to the body of a DELETE.
+    const about = body !== undefined && {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    };
+    const headers: OutgoingHttpHeaders = { accept: 'application/json', 'user-agent': 'tombolo', ...about };
+    const options: RequestOptions = { method, headers, signal };
     await config.applyToHTTPSOptions(options);
     // The library's agent would pin the first certificate it saw; only its proxy agents are needed.
     if (config.getCurrentCluster()?.proxyUrl === undefined) options.agent = agent;
-    const authorization = (options.headers as Record<string, unknown>)['Authorization'];
-    if (typeof authorization === 'string')
-      options.headers = { ...options.headers, Authorization: authorization.trim() };
-    return options;
-  }
-
-  async function open(path: string, signal: AbortSignal, method = 'GET', body?: string): Promise<IncomingMessage> {
-    const options = { ...(await optionsOf(signal)), method };
-    if (body !== undefined) {
-      // Node adds no length to the body of a DELETE.
-      const about = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-      options.headers = { ...options.headers, ...about };
-    }
+    const { Authorization: token } = headers;
+    if (typeof token === 'string') headers['Authorization'] = token.trim();
     const url = new URL(base.pathname.replace(/\/$/, '') + path, base);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = (base.protocol === 'http:' ? httpRequest : httpsRequest)(url, options, resolve);
@@ -86,9 +81,9 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
       request.setTimeout(answerMs, () => request.destroy(new Error(`no answer within ${answerMs / 1000} s`)));
       request.end(body);
     });
-    const { statusCode = 0, headers } = response;
+    const { statusCode = 0 } = response;
     if (statusCode >= 200 && statusCode < 300) return response;
-    throw new ApiError(statusCode, statusMessage(await text(response)), retryAfterMs(headers['retry-after']));
+    throw new ApiError(statusCode, statusMessage(await text(response)), retryAfterMs(response.headers['retry-after']));
   }
 
   /** K1. The server's address stays that of the start. */

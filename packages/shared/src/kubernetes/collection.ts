@@ -13,16 +13,15 @@
  * C7 A server in trouble is asked once in a while, and not before the time that it asks for.
  * C8 When a listing is asked for, whatever is under way is given up: the next `synced` follows a listing that began later.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type Backoff, backoff } from '../process/backoff.ts';
+import { sleep, systemClock } from '../process/clock.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { childOf } from '../process/notifier.ts';
+import { AGAIN, reasonOf, retry } from '../process/retry.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import type { Convert } from './conversion.ts';
 import { History, latestOf } from './history.ts';
-import type { ChangeHandler } from './informer.ts';
-import { Listing, ObjectCache } from './object-cache.ts';
+import { type ChangeHandler, type Listing, ObjectCache } from './object-cache.ts';
 import {
   decodeListPage,
   decodeWatchEvent,
@@ -46,8 +45,6 @@ export interface WatchOptions {
   readonly idleMs?: number;
   /** A complete listing older than this is made anew when the watch that follows it ends. */
   readonly relistMs?: number;
-  /** Not every API server has such objects: 404 is no failure. */
-  readonly isOptional?: boolean;
 }
 
 export interface Collection<T> {
@@ -56,12 +53,12 @@ export interface Collection<T> {
   /** Selectors, as query parameters. */
   readonly selectors?: Readonly<Record<string, string>>;
   readonly convert: Convert<T>;
+  /** Not every API server has such objects: 404 is no failure. */
+  readonly isOptional?: boolean;
 }
 
-/** After an interruption the server may be another one than we know (C5). */
-type Next =
-  | { readonly kind: 'list' }
-  | { readonly kind: 'watch'; readonly after: 'listing' | 'proof' | 'interruption' };
+/** What to do next. After an interruption the server may be another one than we know (C5): it is to prove its history. */
+type Step = 'list' | 'watch what was listed' | 'prove history' | 'watch on';
 
 /** A watch that held for so long was good, even if it brought nothing. */
 const HELD_MS = 5000;
@@ -88,24 +85,23 @@ export function followCollection<T>(
   log: Logger,
   options: WatchOptions = {},
 ): Promise<void> {
-  return new CollectionFollower(client, collection, handler, log, options).run(signal);
+  return new CollectionFollower(client, collection, handler, childOf(signal), log, options).run();
 }
 
 class CollectionFollower<T> {
   readonly #client: KubernetesClient;
   readonly #collection: Collection<T>;
   readonly #cache: ObjectCache<T>;
+  readonly #running: AbortController;
   readonly #log: Logger;
   readonly #options: WatchOptions;
   readonly #random: () => number;
   readonly #now: () => number;
-  readonly #history = new History();
-  #next: Next = { kind: 'list' };
-  /** The next listing is compared as if nothing of what we know were true. */
-  #distrusts = false;
+  #history = new History();
+  #next: Step = 'list';
   #listingDueAt = 0;
   #isListingAsked = false;
-  /** What is under way. */
+  /** Ends the step that is under way. */
   #step = new AbortController();
   #state: { readonly kind: 'new' | 'ok' } | { readonly kind: 'failing'; readonly since: string } = { kind: 'new' };
   /** What the handler threw: our own fault, not the API server's. */
@@ -115,11 +111,13 @@ class CollectionFollower<T> {
     client: KubernetesClient,
     collection: Collection<T>,
     handler: ChangeHandler<T>,
+    running: AbortController,
     log: Logger,
     options: WatchOptions,
   ) {
     this.#client = client;
     this.#collection = collection;
+    this.#running = running;
     this.#log = log.child({ path: collection.path });
     this.#now = options.now ?? Date.now;
     this.#cache = new ObjectCache(collection.convert, handler, this.#log, this.#now);
@@ -127,75 +125,96 @@ class CollectionFollower<T> {
     this.#random = options.random ?? Math.random;
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(): Promise<void> {
+    const { signal } = this.#running;
     this.#options.relistable?.(() => {
       this.#isListingAsked = true;
       this.#step.abort();
     });
-    const first = backoff({ first: 200, limit: LONGEST_WAIT_MS, random: this.#random });
-    let wait = first;
+    while (!signal.aborted) {
+      await retry(() => this.#untilHeld(signal), {
+        signal,
+        first: 200,
+        limit: LONGEST_WAIT_MS,
+        random: this.#random,
+        failed: (error) => {
+          if (error !== undefined) this.#failed(error);
+        },
+        atLeast: (error) => (error instanceof ApiError ? Math.min(error.retryAfterMs, LONGEST_RETRY_AFTER_MS) : 0),
+      });
+    }
+    if (this.#bug) throw this.#bug.error;
+  }
+
+  /** Goes from step to step until a watch has held. Asks to be tried again after one that was short. */
+  async #untilHeld(signal: AbortSignal): Promise<typeof AGAIN | undefined> {
     while (!signal.aborted) {
       const step = childOf(signal);
       this.#step = step;
-      if (this.#isListingAsked) this.#next = { kind: 'list' };
+      if (this.#isListingAsked) this.#next = 'list';
       this.#isListingAsked = false;
       try {
-        if (this.#next.kind === 'list') await this.#list(step.signal);
-        else if (this.#next.after === 'interruption') await this.#proveHistory(step.signal);
-        else {
-          const end = await this.#watch(this.#next.after, step.signal);
-          if (end === 'held') wait = first;
-          if (end === 'short' && !step.signal.aborted) wait = await pause(wait, signal);
-        }
+        const end = await this.#take(this.#next, step.signal);
+        if (end === 'held') return undefined;
+        if (end === 'short' && !step.signal.aborted) return AGAIN;
       } catch (error) {
-        if (this.#bug) throw this.#bug.error;
         if (step.signal.aborted) continue;
-        if (this.#options.isOptional && error instanceof ApiError && error.status === 404) {
-          await this.#goWithout(step.signal);
-          continue;
-        }
-        this.#failed(error);
-        wait = await pause(wait, signal, error instanceof ApiError ? error.retryAfterMs : 0);
+        if (!this.#collection.isOptional || statusOf(error) !== 404) throw error;
+        await this.#goWithout(step.signal);
       } finally {
         step.abort();
       }
+    }
+    return undefined;
+  }
+
+  async #take(step: Step, signal: AbortSignal): Promise<'held' | 'short' | undefined> {
+    switch (step) {
+      case 'list':
+        await this.#list(signal);
+        return undefined;
+      case 'prove history':
+        await this.#proveHistory(signal);
+        return undefined;
+      default:
+        return this.#watch(step === 'watch on', signal);
     }
   }
 
   /** The server says that it has no such collection: that is a listing of nothing. */
   async #goWithout(signal: AbortSignal): Promise<void> {
-    this.#deliver(() => this.#cache.replace(new Listing()));
-    this.#next = { kind: 'list' };
+    this.#deliver(() => this.#cache.replace(new Map()));
+    this.#next = 'list';
     this.#works();
-    await sleep(ABSENT_MS, undefined, { signal }).catch(() => {});
+    await sleep(systemClock, ABSENT_MS, signal);
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    let listing = new Listing<T>();
-    let pageSize = this.#options.pageSize ?? FIRST_PAGE;
-    let page: ListPage | undefined;
+    try {
+      await this.#listInPages(this.#options.pageSize ?? FIRST_PAGE, signal);
+    } catch (error) {
+      if (statusOf(error) !== 410) throw error;
+      // It took longer than the server keeps its revision: once more, in one piece.
+      await this.#listInPages(0, signal);
+    }
+  }
+
+  /** `limit`: objects on the first page; 0 for all there are. */
+  async #listInPages(limit: number, signal: AbortSignal): Promise<void> {
+    const listing: Listing<T> = new Map();
     let latest: RawObject | undefined;
-    do {
-      const received = await this.#page(pageSize, page?.next ?? '', signal);
+    let page = await this.#page(limit, '', signal);
+    for (;;) {
       if (signal.aborted) return;
-      if (received === 'expired') {
-        // The listing took longer than the server keeps its revision: begin again, in one piece.
-        pageSize = 0;
-        page = latest = undefined;
-        listing = new Listing();
-        continue;
-      }
-      page = received;
       if (this.#history.isAhead(page.resourceVersion)) this.#rewound(page.resourceVersion);
-      if (this.#distrusts) this.#cache.distrust();
-      latest = latestOf([latest, ...received.items]);
-      this.#cache.collect(listing, received.items);
-      pageSize = this.#options.pageSize ?? nextPageSize(received);
-    } while (page?.next !== '');
+      latest = latestOf([latest, ...page.items]);
+      this.#cache.collect(listing, page.items);
+      if (page.next === '') break;
+      page = await this.#page(this.#options.pageSize ?? nextPageSize(page), page.next, signal);
+    }
     this.#deliver(() => this.#cache.replace(listing));
-    this.#distrusts = false;
     this.#history.begin(page.resourceVersion, latest);
-    this.#next = { kind: 'watch', after: 'listing' };
+    this.#next = 'watch what was listed';
     this.#listingDueAt = performance.now() + (this.#options.relistMs ?? RELIST_MS) * (0.75 + 0.5 * this.#random());
     this.#works();
   }
@@ -203,37 +222,26 @@ class CollectionFollower<T> {
   /** The object that changed last is asked for (C5). */
   async #proveHistory(signal: AbortSignal): Promise<void> {
     const page = await this.#page(1, '', signal, this.#history.witness);
-    const verdict = page === 'expired' ? 'unclear' : this.#history.judge(page);
-    if (page !== 'expired' && verdict === 'another') this.#rewound(page.resourceVersion);
-    this.#next = verdict === 'same' ? { kind: 'watch', after: 'proof' } : { kind: 'list' };
+    const verdict = this.#history.judge(page);
+    if (verdict === 'another') this.#rewound(page.resourceVersion);
+    this.#next = verdict === 'same' ? 'watch on' : 'list';
   }
 
-  /** Equal revisions of an object mean an equal object in one history only. */
+  /** Equal revisions of an object mean an equal object in one history only: nothing of the old one counts. */
   #rewound(now: string): void {
-    if (!this.#distrusts)
-      this.#log.warn(
-        { reached: this.#history.reached, now },
-        'The history of the Kubernetes API went backwards; listing anew',
-      );
-    this.#distrusts = true;
+    const { reached } = this.#history;
+    this.#log.warn({ reached, now }, 'The history of the Kubernetes API went backwards; listing anew');
+    this.#history = new History();
+    this.#cache.distrust();
   }
 
-  async #page(
-    limit: number,
-    token: string,
-    signal: AbortSignal,
-    fields: readonly string[] = [],
-  ): Promise<ListPage | 'expired'> {
-    const query = { ...(limit > 0 && { limit: `${limit}` }), ...(token !== '' && { continue: token }) };
-    try {
-      return decodeListPage(await this.#client.get(this.#path(query, fields), signal));
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 410 && token !== '') return 'expired';
-      throw error;
-    }
+  async #page(limit: number, next: string, signal: AbortSignal, fields: readonly string[] = []): Promise<ListPage> {
+    const query = { ...(limit > 0 && { limit: `${limit}` }), ...(next !== '' && { continue: next }) };
+    return decodeListPage(await this.#client.get(this.#path(query, fields), signal));
   }
 
-  async #watch(after: 'listing' | 'proof', signal: AbortSignal): Promise<'held' | 'short' | 'lost track'> {
+  /** `resumes`: what was before has ended, and the server has proved its history since. */
+  async #watch(resumes: boolean, signal: AbortSignal): Promise<'held' | 'short' | undefined> {
     let openedAt = Number.POSITIVE_INFINITY;
     let events = 0;
     const handler = {
@@ -254,46 +262,35 @@ class CollectionFollower<T> {
       resourceVersion: this.#history.reached,
       timeoutSeconds: `${300 + Math.floor(300 * this.#random())}`,
     };
-    this.#next = { kind: 'watch', after: 'interruption' };
+    this.#next = 'prove history';
     try {
       await this.#client.stream(this.#path(query), handler, signal, this.#options.idleMs ?? IDLE_MS);
     } catch (error) {
-      if (needsListing(error)) this.#next = { kind: 'list' };
+      if (needsListing(error)) this.#next = 'list';
       // An API server that was started again does not remember what came before.
-      if (needsListing(error) && after === 'proof') return 'lost track';
-      if (this.#bug || error instanceof ApiError || (events === 0 && !held())) throw error;
+      if (needsListing(error) && resumes) return undefined;
+      if (error instanceof ApiError || (events === 0 && !held())) throw error;
       this.#log.debug({ error }, 'Watch broke off; going on');
     }
-    if (performance.now() >= this.#listingDueAt) this.#next = { kind: 'list' };
+    if (performance.now() >= this.#listingDueAt) this.#next = 'list';
     return held() ? 'held' : 'short';
   }
 
   /** How far we have come is noted after the fact was handed on. */
   #event(event: WatchEvent): void {
-    switch (event.kind) {
-      case 'present':
-        this.#expectProgress(event.raw.resourceVersion);
-        this.#deliver(() => this.#cache.present(event.raw));
-        this.#history.event(event.raw, false);
-        break;
-      case 'gone':
-        this.#expectProgress(event.raw.resourceVersion);
-        this.#deliver(() => this.#cache.gone(event.raw.key));
-        this.#history.event(event.raw, true);
-        break;
-      case 'bookmark':
-        this.#expectProgress(event.resourceVersion);
-        this.#history.bookmark(event.resourceVersion);
-        break;
-      case 'error':
-        throw event.code === 410 ? new LostTrack(event.message) : new ApiError(event.code, event.message);
+    if (event.kind === 'error') {
+      throw event.code === 410 ? new LostTrack(event.message) : new ApiError(event.code, event.message);
     }
-  }
-
-  #expectProgress(revision: string): void {
-    if (!this.#history.isAhead(revision)) return;
-    this.#rewound(revision);
-    throw new LostTrack(`Watch went backwards, from revision ${this.#history.reached} to ${revision}`);
+    const { kind, raw } = event;
+    const { reached } = this.#history;
+    if (this.#history.isAhead(raw.resourceVersion)) {
+      this.#rewound(raw.resourceVersion);
+      throw new LostTrack(`Watch went backwards, from revision ${reached} to ${raw.resourceVersion}`);
+    }
+    if (kind === 'present') this.#deliver(() => this.#cache.present(raw));
+    if (kind === 'gone') this.#deliver(() => this.#cache.gone(raw.key));
+    if (kind === 'bookmark') this.#history.bookmark(raw.resourceVersion);
+    else this.#history.event(raw, kind === 'gone');
   }
 
   #deliver(act: () => void): void {
@@ -301,6 +298,7 @@ class CollectionFollower<T> {
       act();
     } catch (error) {
       this.#bug = { error };
+      this.#running.abort();
       throw error;
     }
   }
@@ -310,8 +308,7 @@ class CollectionFollower<T> {
     const { path, selectors } = this.#collection;
     const fieldSelector = [selectors?.['fieldSelector'] ?? [], fields].flat().join(',');
     const all = { ...selectors, ...query, ...(fieldSelector !== '' && { fieldSelector }) };
-    const text = new URLSearchParams(all).toString();
-    return text === '' ? path : `${path}?${text}`;
+    return `${path}?${new URLSearchParams(all)}`;
   }
 
   #works(): void {
@@ -323,17 +320,16 @@ class CollectionFollower<T> {
   }
 
   #failed(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const { server } = this.#client;
     const wasFailing = this.#state.kind === 'failing';
     const since = this.#state.kind === 'failing' ? this.#state.since : new Date(this.#now()).toISOString();
-    this.#log[wasFailing ? 'debug' : 'warn'](
-      { server: this.#client.server, error },
-      'Cannot follow the Kubernetes API; trying again',
-    );
+    this.#log[wasFailing ? 'debug' : 'warn']({ server, error }, 'Cannot follow the Kubernetes API; trying again');
     this.#state = { kind: 'failing', since };
-    this.#options.report?.({ kind: 'degraded', reason: `${this.#client.server}: ${reason} (since ${since})` });
+    this.#options.report?.({ kind: 'degraded', reason: `${server}: ${reasonOf(error)} (since ${since})` });
   }
 }
+
+const statusOf = (error: unknown): number | undefined => (error instanceof ApiError ? error.status : undefined);
 
 function nextPageSize({ items, size }: ListPage): number {
   const fitting = Math.round((PAGE_CHARACTERS * items.length) / size);
@@ -345,10 +341,4 @@ function needsListing(error: unknown): boolean {
   if (!(error instanceof ApiError)) return error instanceof LostTrack;
   if (/resource ?version/i.test(error.message)) return true;
   return ![401, 403, 429].includes(error.status) && error.status < 500;
-}
-
-async function pause(wait: Backoff, signal: AbortSignal, atLeastMs = 0): Promise<Backoff> {
-  const delay = Math.max(wait.delay, Math.min(atLeastMs, LONGEST_RETRY_AFTER_MS));
-  await sleep(delay, undefined, { signal }).catch(() => {});
-  return wait.next();
 }

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { KubeConfig as Config, User } from '@kubernetes/client-node';
 import { load } from 'js-yaml';
+import { reasonOf } from '../process/retry.ts';
 import { KubeConfig } from './kubeconfig-library.ts';
 
 export interface ConnectOptions {
@@ -39,8 +40,8 @@ function fileConfig(path: string, context: string | undefined): Config {
     readFileSync(path);
     loaded.loadFromFile(path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw cannot(cause instanceof TypeError ? 'expected a document with clusters, contexts and users' : reason, cause);
+    const isNoDocument = cause instanceof TypeError;
+    throw cannot(isNoDocument ? 'expected a document with clusters, contexts and users' : reasonOf(cause), cause);
   }
   const name = context ?? loaded.getCurrentContext();
   const known = (loaded.getContexts() ?? []).map((each) => each.name);

@@ -7,103 +7,71 @@ import {
   serviceKey,
 } from '../model/service.ts';
 import type { Conversion } from './conversion.ts';
-import {
-  addressesAmong,
-  converting,
-  type Fields,
-  fieldsOf,
-  flagOf,
-  isPort,
-  listOf,
-  recordsOf,
-  textOf,
-  textsOf,
-} from './fields.ts';
+import { addressesAmong, converting, type Fields, originOf, portOf, type Warn } from './fields.ts';
+import type { Json } from './json.ts';
 import { oneCopy } from './one-copy.ts';
-import { protocolOf } from './protocol.ts';
-
-type Warn = (sentence: string) => void;
 
 /** Slices that a mesh made of remote endpoints: to take them for local ones would send the mesh's own words back. */
 const MESH_CONTROLLER = 'endpointslice-mesh-controller.cilium.io';
 
-export function convertEndpointSlice(object: Fields, at: number): Conversion<LocalEndpointSlice> {
-  return converting((warn) => {
-    const metadata = fieldsOf(object, 'metadata');
-    const labels = textsOf(metadata, 'labels', 'metadata.labels');
+export function convertEndpointSlice(json: Json, at: number): Conversion<LocalEndpointSlice> {
+  return converting(json, (object, warn) => {
+    const metadata = object.object('metadata');
+    const labels = metadata.texts('labels');
     const service = labels['kubernetes.io/service-name'] ?? '';
     if (service === '' || 'service.kubernetes.io/service-proxy-name' in labels) return undefined;
     if (labels['endpointslice.kubernetes.io/managed-by'] === MESH_CONTROLLER) return undefined;
-    const family = textOf(object, 'addressType');
-    if (family !== 'IPv4' && family !== 'IPv6') return undefined;
-    const namespace = textOf(metadata, 'namespace', 'metadata.namespace');
-    const origin: Origin = {
-      source: 'kubernetes',
-      revision: textOf(metadata, 'resourceVersion', 'metadata.resourceVersion'),
-      at,
-    };
+    if (!['IPv4', 'IPv6'].includes(object.text('addressType'))) return undefined;
+    const namespace = metadata.text('namespace');
+    const origin = originOf(metadata, at);
     const slicePorts = ports(object, warn);
     return {
-      key: `${namespace}/${textOf(metadata, 'name', 'metadata.name')}`,
+      key: `${namespace}/${metadata.text('name')}`,
       service: serviceKey(namespace, service),
       headless: 'service.kubernetes.io/headless' in labels,
-      endpoints: recordsOf(object, 'endpoints').flatMap((each, i) =>
-        endpoints(each, `endpoints[${i}]`, slicePorts, origin, warn),
-      ),
+      endpoints: object.objects('endpoints').flatMap((each) => endpoints(each, slicePorts, origin, warn)),
     };
   });
 }
 
+/** One for each address. */
 function endpoints(
   endpoint: Fields,
-  path: string,
   ports: readonly BackendPort[],
   origin: Origin,
   warn: Warn,
 ): readonly LocalEndpoint[] {
-  const conditions = fieldsOf(endpoint, 'conditions', `${path}.conditions`);
-  const hints = fieldsOf(endpoint, 'hints', `${path}.hints`);
-  const ready = flagOf(conditions, 'ready', true, `${path}.conditions.ready`);
+  const conditions = endpoint.object('conditions');
+  const hints = endpoint.object('hints');
+  const ready = conditions.flag('ready', true);
   const shared = {
     ports,
     ready,
-    serving: flagOf(conditions, 'serving', ready, `${path}.conditions.serving`),
-    terminating: flagOf(conditions, 'terminating', false, `${path}.conditions.terminating`),
-    node: oneCopy(textOf(endpoint, 'nodeName', `${path}.nodeName`)),
-    zone: oneCopy(zoneOf(endpoint, path)),
-    zoneHints: namesOf(hints, 'forZones', `${path}.hints.forZones`),
-    nodeHints: namesOf(hints, 'forNodes', `${path}.hints.forNodes`),
-    hostname: textOf(endpoint, 'hostname', `${path}.hostname`),
+    serving: conditions.flag('serving', ready),
+    terminating: conditions.flag('terminating', false),
+    node: oneCopy(endpoint.text('nodeName')),
+    zone: oneCopy(zoneOf(endpoint)),
+    zoneHints: namesOf(hints, 'forZones'),
+    nodeHints: namesOf(hints, 'forNodes'),
+    hostname: endpoint.text('hostname'),
     origin,
   };
-  return addressesAmong(listOf(endpoint, 'addresses', `${path}.addresses`), `${path}.addresses`, warn).map(
-    (address) => ({ address, ...shared }),
-  );
+  const addresses = addressesAmong(endpoint.list('addresses'), endpoint.pathOf('addresses'), warn);
+  return addresses.map((address) => ({ address, ...shared }));
 }
 
 const NONE: readonly string[] = [];
 
-function namesOf(hints: Fields, list: string, path: string): readonly string[] {
-  const records = recordsOf(hints, list, path);
-  return records.length === 0 ? NONE : records.map((each) => oneCopy(textOf(each, 'name')));
+function namesOf(hints: Fields, list: string): readonly string[] {
+  const objects = hints.objects(list);
+  return objects.length === 0 ? NONE : objects.map((each) => oneCopy(each.text('name')));
 }
 
-function zoneOf(endpoint: Fields, path: string): string {
-  const zone = textOf(endpoint, 'zone', `${path}.zone`);
-  if (zone !== '') return zone;
-  return textsOf(endpoint, 'deprecatedTopology', `${path}.deprecatedTopology`)['topology.kubernetes.io/zone'] ?? '';
-}
+const zoneOf = (endpoint: Fields): string =>
+  endpoint.text('zone') || (endpoint.texts('deprecatedTopology')['topology.kubernetes.io/zone'] ?? '');
 
-function ports(object: Fields, warn: Warn): readonly BackendPort[] {
-  return recordsOf(object, 'ports').flatMap((each, i) => {
-    const path = `ports[${i}]`;
-    const port = each['port'] ?? undefined;
-    // No number means every port, which nothing here can balance.
-    if (port === undefined) return [];
-    const protocol = protocolOf(each, path, warn);
-    if (!isPort(port)) warn(`${path} left out: port must be 1-65535: current value is ${JSON.stringify(port)}`);
-    return protocol === undefined || !isPort(port)
-      ? []
-      : [{ name: textOf(each, 'name', `${path}.name`), protocol, port }];
-  });
+function ports(slice: Fields, warn: Warn): readonly BackendPort[] {
+  // No number means every port, which nothing here can balance.
+  const numbered = slice.objects('ports').filter(({ json }) => (json['port'] ?? undefined) !== undefined);
+  return numbered.map((each) => portOf(each, warn)).filter((port) => port !== undefined);
 }

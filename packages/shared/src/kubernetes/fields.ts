@@ -3,22 +3,22 @@
  * sentence: `Malformed` ends the conversion of the whole object, warnings accompany one that can be used in part.
  */
 import { type IpAddress, parseIp } from '../model/ip.ts';
+import type { BackendPort, Origin, Protocol } from '../model/service.ts';
 import type { Conversion } from './conversion.ts';
+import { isJson, type Json } from './json.ts';
 
-export type Fields = Readonly<Record<string, unknown>>;
 export type Texts = Readonly<Record<string, string>>;
+export type Warn = (sentence: string) => void;
 
 class Malformed extends Error {}
 
-const describe = (value: unknown): string => (JSON.stringify(value) ?? 'absent').slice(0, 100);
-export const malformed = (path: string, expected: string, value: unknown) =>
-  new Malformed(`${path} must be ${expected}: current value is ${describe(value)}`);
+const describe = (value: unknown): string => `${JSON.stringify(value)}`.slice(0, 100);
 
 /** Collects warnings, and turns a malformed field into a refusal. */
-export function converting<T>(make: (warn: (sentence: string) => void) => T | undefined): Conversion<T> {
+export function converting<T>(json: Json, make: (object: Fields, warn: Warn) => T | undefined): Conversion<T> {
   const warnings: string[] = [];
   try {
-    const value = make((sentence) => warnings.push(sentence));
+    const value = make(new Fields(json), (sentence) => warnings.push(sentence));
     return value === undefined ? { kind: 'ignored' } : { kind: 'value', value, warnings };
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
@@ -26,54 +26,73 @@ export function converting<T>(make: (warn: (sentence: string) => void) => T | un
   }
 }
 
-export function fieldsOf(parent: Fields, name: string, path = name): Fields {
-  const value = parent[name] ?? {};
-  if (typeof value !== 'object' || Array.isArray(value)) throw malformed(path, 'an object', value);
-  return value as Fields;
-}
+/** One object, and where it stands in the whole one. */
+export class Fields {
+  readonly json: Json;
+  /** Empty for the whole one. */
+  readonly path: string;
 
-export function listOf(parent: Fields, name: string, path = name): readonly unknown[] {
-  const value = parent[name] ?? [];
-  if (!Array.isArray(value)) throw malformed(path, 'an array', value);
-  return value;
-}
-
-/** The objects of an array. */
-export function recordsOf(parent: Fields, name: string, path = name): readonly Fields[] {
-  return listOf(parent, name, path).map((value, i) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw malformed(`${path}[${i}]`, 'an object', value);
-    }
-    return value as Fields;
-  });
-}
-
-export function textOf(parent: Fields, name: string, path = name): string {
-  const value = parent[name] ?? '';
-  if (typeof value !== 'string') throw malformed(path, 'a string', value);
-  return value;
-}
-
-export function flagOf(parent: Fields, name: string, fallback: boolean, path = name): boolean {
-  const value = parent[name] ?? fallback;
-  if (typeof value !== 'boolean') throw malformed(path, 'true or false', value);
-  return value;
-}
-
-export function textsOf(parent: Fields, name: string, path = name): Texts {
-  const fields = fieldsOf(parent, name, path);
-  for (const [key, value] of Object.entries(fields)) {
-    if (typeof value !== 'string') throw malformed(`${path}[${JSON.stringify(key)}]`, 'a string', value);
+  constructor(json: Json, path = '') {
+    this.json = json;
+    this.path = path;
   }
-  return fields as Texts;
+
+  pathOf(name: string): string {
+    return this.path === '' ? name : `${this.path}.${name}`;
+  }
+
+  text(name: string): string {
+    const value = this.json[name] ?? '';
+    if (typeof value !== 'string') throw malformed(this.pathOf(name), 'a string', value);
+    return value;
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.json[name] ?? fallback;
+    if (typeof value !== 'boolean') throw malformed(this.pathOf(name), 'true or false', value);
+    return value;
+  }
+
+  object(name: string): Fields {
+    return fieldsOf(this.json[name] ?? {}, this.pathOf(name));
+  }
+
+  list(name: string): readonly unknown[] {
+    const value = this.json[name] ?? [];
+    if (!Array.isArray(value)) throw malformed(this.pathOf(name), 'an array', value);
+    return value;
+  }
+
+  /** A list of objects. */
+  objects(name: string): readonly Fields[] {
+    const path = this.pathOf(name);
+    return this.list(name).map((value, i) => fieldsOf(value, `${path}[${i}]`));
+  }
+
+  /** A map of texts, such as labels. */
+  texts(name: string): Texts {
+    const { json, path } = this.object(name);
+    for (const [key, value] of Object.entries(json)) {
+      if (typeof value !== 'string') throw malformed(`${path}[${JSON.stringify(key)}]`, 'a string', value);
+    }
+    return json as Texts;
+  }
 }
+
+function fieldsOf(value: unknown, path: string): Fields {
+  if (!isJson(value)) throw malformed(path, 'an object', value);
+  return new Fields(value, path);
+}
+
+export const malformed = (path: string, expected: string, value: unknown): Error =>
+  new Malformed(`${path} must be ${expected}: current value is ${describe(value)}`);
+
+/** Of something that was single once: the list, or the single one where that is empty; nothing that is empty. */
+export const severalOf = (list: readonly unknown[], single: string): readonly unknown[] =>
+  (list.length > 0 ? list : [single]).filter((each) => each !== '');
 
 /** The addresses among `values`, without repetitions; what is none is warned of. */
-export function addressesAmong(
-  values: readonly unknown[],
-  path: string,
-  warn: (sentence: string) => void,
-): readonly IpAddress[] {
+export function addressesAmong(values: readonly unknown[], path: string, warn: Warn): readonly IpAddress[] {
   const found = new Set<IpAddress>();
   for (const value of values) {
     const parsed = parseIp(typeof value === 'string' ? value : '');
@@ -85,3 +104,22 @@ export function addressesAmong(
 
 export const isPort = (value: unknown): value is number =>
   typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65535;
+
+/** One of the `ports` of a Service or an EndpointSlice; undefined, with a warning, when it cannot be used. */
+export function portOf(fields: Fields, warn: Warn): BackendPort | undefined {
+  const { path, json } = fields;
+  const { port } = json;
+  const protocol = json['protocol'] ?? 'TCP';
+  const known = isProtocol(protocol);
+  if (!known) warn(`${path} left out: protocol must be TCP, UDP or SCTP: current value is ${describe(protocol)}`);
+  if (!isPort(port)) warn(`${path} left out: port must be 1-65535: current value is ${describe(port)}`);
+  return known && isPort(port) ? { name: fields.text('name'), protocol, port } : undefined;
+}
+
+const isProtocol = (value: unknown): value is Protocol => value === 'TCP' || value === 'UDP' || value === 'SCTP';
+
+export const originOf = (metadata: Fields, at: number): Origin => ({
+  source: 'kubernetes',
+  revision: metadata.text('resourceVersion'),
+  at,
+});

@@ -6,7 +6,7 @@
 import type { Clock } from '../process/clock.ts';
 import { childOf } from '../process/notifier.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
-import { type Fields, fieldsOf, textOf } from './fields.ts';
+import { Fields } from './fields.ts';
 
 /** What the holder says; two that are equal are the same renewal. */
 export interface LeaseClaim {
@@ -54,25 +54,22 @@ export class KubernetesLease {
   }
 
   /** Takes or renews it, if that may be: `leader` was true after the call was made. Rejects when nobody answers, and so. */
-  async step(signal: AbortSignal): Promise<Standing> {
+  step(signal: AbortSignal): Promise<Standing> {
     return this.#within(signal, async (within) => {
       const { identity, clock } = this.#options;
       const object = await this.#read(within);
-      if (!object) {
-        return this.#write('POST', {}, claimOf(undefined, identity, clock.wallTime()), within);
-      }
-      this.#seen = seenClaim(this.#seen, readClaim(object), clock.now());
-      if (!mayHold(this.#seen, identity, clock.now())) return 'standby';
-      return this.#write('PUT', object, claimOf(this.#seen.claim, identity, clock.wallTime()), within);
+      this.#seen = object && seenClaim(this.#seen, readClaim(object), clock.now());
+      if (this.#seen && !mayHold(this.#seen, identity, clock.now())) return 'standby';
+      return this.#write(object, claimOf(this.#seen?.claim, identity, clock.wallTime()), within);
     });
   }
 
   /** Leaves it to others at once, if it is ours. */
-  async release(signal: AbortSignal): Promise<void> {
-    await this.#within(signal, async (within) => {
+  release(signal: AbortSignal): Promise<void> {
+    return this.#within(signal, async (within) => {
       const object = await this.#read(within);
       if (!object || readClaim(object).holder !== this.#options.identity) return;
-      const preconditions = { resourceVersion: textOf(fieldsOf(object, 'metadata'), 'resourceVersion') };
+      const preconditions = { resourceVersion: object.object('metadata').text('resourceVersion') };
       await this.#client.send('DELETE', this.#path, { kind: 'DeleteOptions', apiVersion: 'v1', preconditions }, within);
     });
   }
@@ -94,7 +91,7 @@ export class KubernetesLease {
 
   async #read(signal: AbortSignal): Promise<Fields | undefined> {
     try {
-      return JSON.parse(await this.#client.get(this.#path, signal)) as Fields;
+      return new Fields(JSON.parse(await this.#client.get(this.#path, signal)));
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;
@@ -102,16 +99,15 @@ export class KubernetesLease {
   }
 
   /** A conflict is an answer, too: somebody else was faster. */
-  async #write(method: 'POST' | 'PUT', old: Fields, claim: LeaseClaim, signal: AbortSignal): Promise<Standing> {
-    const { name } = this.#options;
+  async #write(old: Fields | undefined, claim: LeaseClaim, signal: AbortSignal): Promise<Standing> {
     const body = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { ...fieldsOf(old, 'metadata'), name },
-      spec: { ...fieldsOf(old, 'spec'), ...specOf(claim) },
+      metadata: { ...old?.object('metadata').json, name: this.#options.name },
+      spec: { ...old?.object('spec').json, ...specOf(claim) },
     };
     try {
-      await this.#client.send(method, method === 'POST' ? this.#collection : this.#path, body, signal);
+      await this.#client.send(old ? 'PUT' : 'POST', old ? this.#path : this.#collection, body, signal);
       return 'leader';
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) return 'standby';
@@ -151,13 +147,13 @@ const specOf = ({ holder, durationSeconds, acquiredAt, renewedAt, transitions }:
 });
 
 function readClaim(object: Fields): LeaseClaim {
-  const spec = fieldsOf(object, 'spec');
-  const number = (name: string, fallback: number) => (typeof spec[name] === 'number' ? spec[name] : fallback);
+  const spec = object.object('spec');
+  const number = (name: string, fallback: number) => (typeof spec.json[name] === 'number' ? spec.json[name] : fallback);
   return {
-    holder: textOf(spec, 'holderIdentity'),
+    holder: spec.text('holderIdentity'),
     durationSeconds: number('leaseDurationSeconds', DURATION_SECONDS),
-    acquiredAt: textOf(spec, 'acquireTime'),
-    renewedAt: textOf(spec, 'renewTime'),
+    acquiredAt: spec.text('acquireTime'),
+    renewedAt: spec.text('renewTime'),
     transitions: number('leaseTransitions', 0),
   };
 }

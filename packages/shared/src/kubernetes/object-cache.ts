@@ -4,19 +4,25 @@
  */
 import type { Logger } from '../process/logger.ts';
 import type { Conversion, Convert } from './conversion.ts';
-import type { ChangeHandler } from './informer.ts';
 import type { RawObject } from './watch-event.ts';
+
+/** Absolute facts about the objects of one collection. A broken API server removes nothing. */
+export interface ChangeHandler<T> {
+  /** The object under `key` now; `undefined` when a delete event or a complete new listing said that it is gone. */
+  changed(key: string, value: T | undefined): void;
+  /** After the first complete listing was handed over, and again after each relisting. */
+  synced(): void;
+  /** An object that cannot be used, with the reason. The last good value, if any, stays in force. */
+  refused(key: string, reason: string): void;
+}
 
 interface Read<T> {
   readonly resourceVersion: string;
   readonly conversion: Conversion<T>;
 }
 
-/** A listing under way. */
-export class Listing<T> {
-  readonly keys = new Set<string>();
-  readonly news = new Map<string, Read<T> | undefined>();
-}
+/** A listing under way: what is new of each of its keys, undefined where nothing is. */
+export type Listing<T> = Map<string, Read<T> | undefined>;
 
 export class ObjectCache<T> {
   readonly #convert: Convert<T>;
@@ -44,20 +50,17 @@ export class ObjectCache<T> {
     this.#apply(raw.key, this.#read(raw));
   }
 
-  /** Takes over a complete listing in one go, so that nobody sees an endpoint between two of its slices. */
-  replace(listing: Listing<T>): void {
-    for (const [key, read] of listing.news) this.#apply(key, read);
-    // An object without a name could be any of those that seem to have vanished.
-    if (!listing.keys.has('')) for (const key of [...this.#known.keys()]) if (!listing.keys.has(key)) this.gone(key);
-    this.#handler.synced();
-  }
-
   /** Adds one page. Converts at once, so that not the whole listing has to be held in its raw form. */
   collect(listing: Listing<T>, items: readonly RawObject[]): void {
-    for (const raw of items) {
-      listing.keys.add(raw.key);
-      listing.news.set(raw.key, this.#read(raw));
-    }
+    for (const raw of items) listing.set(raw.key, this.#read(raw));
+  }
+
+  /** Takes over a complete listing in one go, so that nobody sees an endpoint between two of its slices. */
+  replace(listing: Listing<T>): void {
+    for (const [key, read] of listing) this.#apply(key, read);
+    // An object without a name could be any of those that seem to have vanished.
+    if (!listing.has('')) for (const key of [...this.#known.keys()]) if (!listing.has(key)) this.gone(key);
+    this.#handler.synced();
   }
 
   gone(key: string): void {

@@ -6,7 +6,7 @@ import { convertPod } from './pod-object.ts';
 describe('convertNode()', () => {
   it('takes everything over and leaves out what cannot be used', () => {
     const conversion = convertNode({
-      metadata: { name: 'n1', labels: { 'topology.kubernetes.io/zone': 'z1' }, annotations: { a: 'b' } },
+      metadata: { name: 'n1', labels: { 'topology.kubernetes.io/zone': 'z1' } },
       spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:1::/64', '10.1.0.1/24'] },
       status: {
         addresses: [
@@ -30,7 +30,6 @@ describe('convertNode()', () => {
           { type: 'ExternalIP', address: 'fd00::1' },
         ],
         labels: { 'topology.kubernetes.io/zone': 'z1' },
-        annotations: { a: 'b' },
         bootId: 'b',
         leaving: false,
       },

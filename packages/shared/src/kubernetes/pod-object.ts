@@ -1,7 +1,8 @@
 /** Pods: who has which address. Pods in the host's network, without an address, or at their end are left out. */
 import type { IpAddress } from '../model/ip.ts';
 import type { Conversion } from './conversion.ts';
-import { addressesAmong, converting, type Fields, fieldsOf, recordsOf, type Texts, textOf, textsOf } from './fields.ts';
+import { addressesAmong, converting, type Fields, severalOf, type Texts, type Warn } from './fields.ts';
+import type { Json } from './json.ts';
 
 export interface KubernetesPod {
   readonly namespace: string;
@@ -16,40 +17,29 @@ export interface KubernetesPod {
   readonly uid: string;
 }
 
-export function convertPod(object: Fields): Conversion<KubernetesPod> {
-  return converting((warn) => {
-    const metadata = fieldsOf(object, 'metadata');
-    const spec = fieldsOf(object, 'spec');
-    const status = fieldsOf(object, 'status');
-    if (spec['hostNetwork'] === true || status['phase'] !== 'Running') return undefined;
-    const addresses = severalOf(status, 'podIPs', 'podIP', warn);
+export function convertPod(json: Json): Conversion<KubernetesPod> {
+  return converting(json, (object, warn) => {
+    const metadata = object.object('metadata');
+    const spec = object.object('spec');
+    const status = object.object('status');
+    if (spec.json['hostNetwork'] === true || status.json['phase'] !== 'Running') return undefined;
+    const addresses = ips(status, 'podIPs', 'podIP', warn);
     if (addresses.length === 0) return undefined;
     return {
-      namespace: textOf(metadata, 'namespace', 'metadata.namespace'),
-      name: textOf(metadata, 'name', 'metadata.name'),
-      serviceAccount: textOf(spec, 'serviceAccountName', 'spec.serviceAccountName') || 'default',
-      labels: textsOf(metadata, 'labels', 'metadata.labels'),
+      namespace: metadata.text('namespace'),
+      name: metadata.text('name'),
+      serviceAccount: spec.text('serviceAccountName') || 'default',
+      labels: metadata.texts('labels'),
       addresses,
-      hostAddresses: severalOf(status, 'hostIPs', 'hostIP', warn),
-      createdAt: textOf(metadata, 'creationTimestamp', 'metadata.creationTimestamp'),
-      uid: textOf(metadata, 'uid', 'metadata.uid'),
+      hostAddresses: ips(status, 'hostIPs', 'hostIP', warn),
+      createdAt: metadata.text('creationTimestamp'),
+      uid: metadata.text('uid'),
     };
   });
 }
 
 /** `podIPs: [{ip}]`, or the older `podIP`. */
-function severalOf(
-  status: Fields,
-  several: string,
-  single: string,
-  warn: (sentence: string) => void,
-): readonly IpAddress[] {
-  const path = `status.${several}`;
-  const texts = recordsOf(status, several, path).map((each) => textOf(each, 'ip', `${path}.ip`));
-  const all = texts.length > 0 ? texts : [textOf(status, single, `status.${single}`)];
-  return addressesAmong(
-    all.filter((text) => text !== ''),
-    path,
-    warn,
-  );
+function ips(status: Fields, several: string, single: string, warn: Warn): readonly IpAddress[] {
+  const texts = status.objects(several).map((each) => each.text('ip'));
+  return addressesAmong(severalOf(texts, status.text(single)), status.pathOf(several), warn);
 }

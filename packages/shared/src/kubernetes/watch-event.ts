@@ -1,6 +1,5 @@
 /** What a list and a watch answer, decoded. Pure. Objects without a name are kept apart; converters check the rest. */
-
-type Json = Readonly<Record<string, unknown>>;
+import { isJson, type Json } from './json.ts';
 
 export interface RawObject {
   /** `namespace/name`, or the name where there is no namespace. Empty when the object has no name. */
@@ -11,9 +10,8 @@ export interface RawObject {
 }
 
 export type WatchEvent =
-  | { readonly kind: 'present'; readonly raw: RawObject }
-  | { readonly kind: 'gone'; readonly raw: RawObject }
-  | { readonly kind: 'bookmark'; readonly resourceVersion: string }
+  /** A bookmark has a `resourceVersion` only. */
+  | { readonly kind: 'present' | 'gone' | 'bookmark'; readonly raw: RawObject }
   /** The server ends the watch; 410 says that its history no longer reaches back to where we are. */
   | { readonly kind: 'error'; readonly code: number; readonly message: string };
 
@@ -29,7 +27,6 @@ export interface ListPage {
 /** Events may have been lost: only a new listing helps. */
 export class LostTrack extends Error {}
 
-const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** Throws `LostTrack`. */
@@ -44,7 +41,7 @@ export function decodeWatchEvent(line: string): WatchEvent {
     case 'DELETED':
       return { kind: 'gone', raw: rawObject(object) };
     case 'BOOKMARK':
-      return { kind: 'bookmark', resourceVersion: rawObject(object).resourceVersion };
+      return { kind: 'bookmark', raw: rawObject(object) };
     case 'ERROR':
       return { kind: 'error', code: Number(object['code']) || 0, message: textOf(object['message']) };
     default:

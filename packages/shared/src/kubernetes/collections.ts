@@ -1,0 +1,49 @@
+/** The collections that Tombolo follows. */
+import type { Cidr } from '../model/ip.ts';
+import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
+import type { Collection } from './collection.ts';
+import { convertEndpointSlice } from './endpoint-slice-object.ts';
+import { convertNamespace } from './namespace-object.ts';
+import { convertNode, type KubernetesNode } from './node-object.ts';
+import { convertPod, type KubernetesPod } from './pod-object.ts';
+import { convertServiceCidr } from './service-cidr-object.ts';
+import { convertService } from './service-object.ts';
+
+/** The server leaves out what another proxy serves and what a mesh controller made; the converters check again. */
+const NOT_PROXIED = '!service.kubernetes.io/service-proxy-name';
+const NOT_MESH = 'endpointslice.kubernetes.io/managed-by!=endpointslice-mesh-controller.cilium.io';
+
+export const SERVICES: Collection<LocalService> = {
+  path: '/api/v1/services',
+  selectors: { labelSelector: NOT_PROXIED },
+  convert: convertService,
+};
+
+export const ENDPOINT_SLICES: Collection<LocalEndpointSlice> = {
+  path: '/apis/discovery.k8s.io/v1/endpointslices',
+  selectors: { labelSelector: `${NOT_PROXIED},${NOT_MESH}` },
+  convert: convertEndpointSlice,
+};
+
+export const NAMESPACES: Collection<LocalNamespace> = { path: '/api/v1/namespaces', convert: convertNamespace };
+
+export const NODES: Collection<KubernetesNode> = { path: '/api/v1/nodes', convert: convertNode };
+
+export const nodeNamed = (name: string): Collection<KubernetesNode> => ({
+  ...NODES,
+  selectors: { fieldSelector: `metadata.name=${name}` },
+});
+
+/** Kubernetes before 1.33 has none: then nothing is known of them. */
+export const SERVICE_CIDRS: Collection<readonly Cidr[]> = {
+  path: '/apis/networking.k8s.io/v1/servicecidrs',
+  convert: convertServiceCidr,
+  isOptional: true,
+};
+
+/** Pods at their end have no claim to an address any more: the server leaves them out. */
+export const PODS: Collection<KubernetesPod> = {
+  path: '/api/v1/pods',
+  selectors: { fieldSelector: 'status.phase=Running' },
+  convert: convertPod,
+};
