@@ -6,8 +6,6 @@ import type { RequestListener } from 'node:http';
 import { connectReader } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
-import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
-import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
@@ -50,30 +48,27 @@ interface Parts {
 export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const claim = await claimNode();
   const parts = await openParts(config, log);
+  const { datapath } = parts;
   const work = new AbortController();
   const working = runCore(parts, work.signal);
+  const stopWorking = async (): Promise<void> => {
+    work.abort();
+    await Promise.allSettled([working]);
+  };
   const lifecycle = new Lifecycle();
   lifecycle.add({ name: 'claim', stop: () => claim.close() });
-  for (const half of parts.datapath.halves) lifecycle.add({ name: half.name, stop: () => half.close() });
-  lifecycle.add({
-    name: 'table',
-    stop: async () => {
-      work.abort();
-      await Promise.allSettled([working]);
-    },
-  });
+  for (const half of datapath.halves) lifecycle.add({ name: half.name, stop: () => half.close() });
+  lifecycle.add({ name: 'table', stop: stopWorking });
   for (const hook of servers(parts)) lifecycle.add(hook);
+  // A signal does not break off the start: nothing in it waits for others, and what is there can be stopped.
+  const started = lifecycle.start().then(() => {
+    log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: datapath.name }, 'Agent started');
+  });
   try {
-    await Promise.all([start(lifecycle, parts), Promise.race([aborted(signal), working])]);
+    await Promise.all([started, Promise.race([aborted(signal), working])]);
   } finally {
     await lifecycle.stop();
   }
-}
-
-/** A signal does not break it off: nothing in it waits for others, and what is there can be stopped. */
-async function start(lifecycle: Lifecycle, { config, log, datapath }: Parts): Promise<void> {
-  await lifecycle.start();
-  log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: datapath.name }, 'Agent started');
 }
 
 const authorOf = ({ cluster, nodeName: node }: AgentConfig): Author => ({ cluster, node });
@@ -116,16 +111,16 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
 
 /** The mesh, the API and the health servers: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
-  const { config, log, health } = parts;
+  const { config, log, health, core } = parts;
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, parts.core.applied));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core.applied));
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;
   return [
-    meshHook(parts),
+    hook('mesh', () => openMesh(parts)),
     server(parts, 'api', () => serveApi({ address: config.apiAddress, source, log })),
     server(parts, 'http', () => serveHealth({ host, port, health, metrics })),
     ...(config.scope === 'all' ? proxyServers(parts) : []),
@@ -134,72 +129,56 @@ function servers(parts: Parts): readonly Hook[] {
 
 /** What kube-proxy serves for load balancers; beside it, it does so itself. */
 function proxyServers(parts: Parts): readonly Hook[] {
-  const { config, datapath, proxy } = parts;
-  const { proxyHealthPort, proxyStatusPort } = config;
+  const { config, log, health, datapath, core, proxy } = parts;
+  const { nodeName: node, scope, proxyHealthPort, proxyStatusPort } = config;
   const answer: RequestListener = ({ url = '/' }, response) =>
     send(response, answerProxy(url.split('?')[0] ?? '', proxy, datapath.name, Date.now()));
   const proxyServer = (name: string, where: Parameters<typeof serveHttp>[1]): readonly Hook[] =>
     where.port === 0 ? [] : [server(parts, name, () => serveHttp(name, where, answer), LONGEST_WAIT_MS)];
+  const report = (state: Health): void => health.report('health-checks', state);
   return [
-    healthChecksHook(parts),
+    hook('health-checks', () =>
+      serveHealthChecks({ table: core.table, here: { node, scope }, healthy: () => proxy.healthy, log, report }),
+    ),
     ...proxyServer('proxy-health', { port: proxyHealthPort }),
     ...proxyServer('proxy-status', { host: '127.0.0.1', port: proxyStatusPort }),
   ];
 }
 
-function healthChecksHook({ config, log, health, core, proxy }: Parts): Hook {
-  const here = { node: config.nodeName, scope: config.scope };
-  const report = (state: Health): void => health.report('health-checks', state);
-  let checks: Closable | undefined;
-  return {
-    name: 'health-checks',
-    start: async () => {
-      checks = serveHealthChecks({ table: core.table, here, healthy: () => proxy.healthy, log, report });
-    },
-    stop: async () => checks?.close(),
-  };
-}
+const server = ({ log, health }: Parts, name: string, open: () => Promise<Closable>, longestWaitMs?: number): Hook =>
+  hook(name, () => persist(open, { log, report: (state) => health.report(name, state), longestWaitMs }));
 
-function server({ log, health }: Parts, name: string, open: () => Promise<Closable>, longestWaitMs?: number): Hook {
-  let closable: Closable | undefined;
+/** What is opened at the start is closed at the end. */
+function hook(name: string, open: () => Promise<Closable> | Closable | undefined): Hook {
+  let opened: Closable | undefined;
   return {
     name,
     start: async () => {
-      closable = await persist(open, { log, report: (state) => health.report(name, state), longestWaitMs });
+      opened = await open();
     },
-    stop: async () => closable?.close(),
+    stop: async () => opened?.close(),
   };
 }
 
-function meshHook({ config, log, health, core }: Parts): Hook {
+function openMesh({ config, log, health, core: { facts } }: Parts): Closable | undefined {
   const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
+  if (directory === undefined) {
+    facts.statusChanged(new Map());
+    return undefined;
+  }
   const report = (state: Health): void => health.report('mesh', state);
-  let mesh: Closable | undefined;
-  return {
-    name: 'mesh',
-    start: async () => {
-      const { facts: listener } = core;
-      const remembered = listener.clusterIds;
-      if (directory === undefined) listener.statusChanged(new Map());
-      else
-        mesh = startMesh({ directory, local, maxClusters, remembered, listener, connect: connectReader, log, report });
-    },
-    stop: async () => mesh?.close(),
-  };
+  const remembered = facts.clusterIds;
+  return startMesh({
+    ...{ directory, local, maxClusters, remembered, log, report },
+    listener: facts,
+    connect: connectReader,
+  });
 }
 
 function apiSource({ config, startedAt, health, datapath, core: { table, facts } }: Parts): ApiSource {
   return {
-    get revision() {
-      return table.revision;
-    },
-    counts: table.counts,
-    get: (key) => table.get(key),
-    explain: (known) => table.explain(known),
-    snapshot: () => table.snapshot(),
-    changesSince: (revision) => table.changesSince(revision),
-    onTableChange: (listener) => table.onChange(listener),
-    clusters: (): ReadonlyMap<ClusterName, ClusterStatus> =>
+    table,
+    clusters: () =>
       new Map([[config.cluster.name, localStatus(config.cluster, startedAt, table.counts)], ...facts.statuses]),
     onClustersChange: (listener) => facts.onChange(listener),
     status: () => ({

@@ -2,10 +2,9 @@
  * For servers that people ask: a busy port must not keep the agent from its work. Tries until it works, says each reason
  * once, and lets go at the end.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { reasonOf, retry } from '@tombolo/shared/process/retry.ts';
 
 export interface Closable {
   close(): Promise<void>;
@@ -24,33 +23,27 @@ export interface PersistOptions {
 export async function persist(open: () => Promise<Closable>, options: PersistOptions): Promise<Closable> {
   const { log, report, firstWaitMs = 1_000, longestWaitMs = 30_000 } = options;
   const stop = new AbortController();
-  let opened: Closable | undefined;
-  let said = '';
-  const attempt = async (): Promise<boolean> => {
-    try {
-      opened = await open();
-      report({ kind: 'ok' });
-      return true;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== said) log.warn({ reason }, 'Cannot listen; trying again while everything else goes on');
-      said = reason;
-      report({ kind: 'degraded', reason });
-      return false;
-    }
+  const tried = Promise.withResolvers<void>();
+  let logged = '';
+  const attempt = async (): Promise<Closable> => {
+    const opened = await open();
+    report({ kind: 'ok' });
+    tried.resolve();
+    return opened;
   };
-  const persevere = async (): Promise<void> => {
-    for (let wait = backoff({ first: firstWaitMs, limit: longestWaitMs }); !stop.signal.aborted; wait = wait.next()) {
-      await sleep(wait.delay, undefined, { signal: stop.signal }).catch(() => {});
-      if (stop.signal.aborted || (await attempt())) return;
-    }
+  const failed = (error: unknown): void => {
+    const reason = reasonOf(error);
+    if (reason !== logged) log.warn({ reason }, 'Cannot listen; trying again while everything else goes on');
+    logged = reason;
+    report({ kind: 'degraded', reason });
+    tried.resolve();
   };
-  const later = (await attempt()) ? Promise.resolve() : persevere();
+  const opening = retry(attempt, { signal: stop.signal, first: firstWaitMs, limit: longestWaitMs, failed });
+  await tried.promise;
   return {
     close: async () => {
       stop.abort();
-      await later;
-      await opened?.close();
+      await (await opening)?.close();
     },
   };
 }

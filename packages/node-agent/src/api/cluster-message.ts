@@ -1,26 +1,21 @@
 /** Clusters and the agent's own status as the API's messages. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
-import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
+import type { ClusterStatus, TableReader } from '@tombolo/shared/model/service-table.ts';
 import { CONTROL_STATES, HEALTH_STATES } from './enum-names.ts';
 import { cut } from './service-message.ts';
-import type { AgentStatus, ApiSource } from './source.ts';
+import type { AgentStatus } from './source.ts';
 
 const MAX_QUARANTINED = 500;
 
 export function clusterMessage(status: ClusterStatus): api.Cluster {
   return {
-    name: status.name,
+    ...status,
     id: status.id ?? 0,
-    local: status.local,
     control: CONTROL_STATES[status.control],
     since: timestampFromMs(status.since),
     heardAt: timestampFromMs(status.heardAt),
     endpoints: status.endpoints.map(cut),
-    services: status.services,
-    backends: status.backends,
-    nodes: status.nodes,
-    failures: status.failures,
     lastError: cut(status.lastError),
     warnings: status.warnings.map(cut),
     quarantined: status.quarantined
@@ -38,7 +33,7 @@ export function sortClusters(clusters: Iterable<ClusterStatus>): readonly Cluste
 
 export function statusMessage(
   status: AgentStatus,
-  table: Pick<ApiSource, 'revision' | 'counts'>,
+  table: Pick<TableReader, 'revision' | 'counts'>,
   clusters: readonly ClusterStatus[],
 ): api.GetStatusResponse {
   const parts = [...status.parts].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -58,7 +53,7 @@ export function statusMessage(
     parts: parts.map(([name, health]) => ({
       name,
       state: HEALTH_STATES[health.kind],
-      reason: health.kind === 'degraded' ? cut(health.reason) : '',
+      reason: 'reason' in health ? cut(health.reason) : '',
     })),
   };
 }

@@ -1,13 +1,19 @@
 /** The model's words and the API's, side by side. A word that is missing on either side is a type error. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import type { IpFamily } from '@tombolo/shared/model/ip.ts';
-import type { Origin } from '@tombolo/shared/model/service.ts';
+import type { Affinity, Origin } from '@tombolo/shared/model/service.ts';
 import type { BackendState, ControlState, Decision, FrontendKind } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 
 type Names<Model extends string | number, Api> = Readonly<Record<Model, Api>>;
 
 export const IP_FAMILIES: Names<IpFamily, api.IpFamily> = { 4: 'IP_FAMILY_IPV4', 6: 'IP_FAMILY_IPV6' };
+
+export const AFFINITIES: Names<Affinity, api.Affinity> = {
+  none: 'AFFINITY_NONE',
+  local: 'AFFINITY_LOCAL',
+  remote: 'AFFINITY_REMOTE',
+};
 
 export const FRONTEND_KINDS: Names<FrontendKind, api.FrontendKind> = {
   ClusterIP: 'FRONTEND_KIND_CLUSTER_IP',

@@ -107,13 +107,18 @@ export class FakeSource implements ApiSource {
     return { revision: this.#revision, changed: new Map(keys.map((key) => [key, this.#services.get(key)])) };
   }
 
-  onTableChange(listener: () => void): () => void {
+  /** The table that this is a source of. */
+  get table(): this {
+    return this;
+  }
+
+  onChange(listener: () => void): () => void {
     this.tableListeners.add(listener);
     return () => this.tableListeners.delete(listener);
   }
 
   clusters(): ReadonlyMap<ClusterName, ClusterStatus> {
-    return this.#clusters;
+    return new Map(this.#clusters);
   }
 
   onClustersChange(listener: () => void): () => void {

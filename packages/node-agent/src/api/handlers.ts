@@ -2,12 +2,11 @@
 import { type handleServerStreamingCall, type handleUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { AgentMethods } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
-import { Bell } from './bell.ts';
 import { clusterMessage, sortClusters, statusMessage } from './cluster-message.ts';
 import { listServices } from './list-services.ts';
 import type { OpenStreams } from './open-streams.ts';
 import { type Refusal, resolveBackend } from './resolve.ts';
-import { parseFilter } from './service-filter.ts';
+import { EVERYTHING } from './service-filter.ts';
 import { backendMessage, serviceParts, servicePortMessage } from './service-message.ts';
 import type { ApiSource } from './source.ts';
 import { watchClusters } from './watch-clusters.ts';
@@ -20,50 +19,44 @@ type Handler<Method extends AgentMethods[keyof AgentMethods]> = Method['stream']
 export type AgentHandlers = { readonly [Name in keyof AgentMethods]: Handler<AgentMethods[Name]> };
 
 export function agentHandlers(source: ApiSource, streams: OpenStreams, random: () => number): AgentHandlers {
+  const { table } = source;
   return {
     getStatus: (_call, callback) =>
-      callback(null, statusMessage(source.status(), source, [...source.clusters().values()])),
+      callback(null, statusMessage(source.status(), table, [...source.clusters().values()])),
 
-    listServices: (call) =>
-      void streams.run(call, () => ({ messages: listServices(source, parseFilter(call.request.filter)) })),
+    listServices: (call) => void streams.run(call, () => listServices(table, call.request.filter ?? EVERYTHING)),
 
     getService: ({ request: { namespace, name } }, callback) => {
       if (namespace === '' || name === '') return refuseUnnamed(callback);
-      const facts = source.get(serviceKey(namespace, name));
+      const facts = table.get(serviceKey(namespace, name));
       if (!facts) return refuse(callback, status.NOT_FOUND, `Service ${namespace}/${name} is not known to any cluster`);
-      const [part] = serviceParts(source.explain(facts));
-      callback(null, { revision: source.revision, service: part?.service ?? null });
+      const [part] = serviceParts(table.explain(facts));
+      callback(null, { revision: table.revision, service: part?.service ?? null });
     },
 
-    watchServices: (call) =>
-      void streams.run(call, () => {
-        const bell = new Bell((listener) => source.onTableChange(listener));
-        const { filter, resumeToken } = call.request;
-        return { messages: watchServices(source, parseFilter(filter), resumeToken, bell), close: () => bell.close() };
-      }),
+    watchServices: (call) => {
+      const { filter, resumeToken } = call.request;
+      void streams.run(call, (over) => watchServices(source, filter ?? EVERYTHING, resumeToken, over));
+    },
 
     listClusters: (call) =>
-      void streams.run(call, () => ({
-        messages: sortClusters(source.clusters().values()).map((cluster) => ({ cluster: clusterMessage(cluster) })),
-      })),
+      void streams.run(call, () =>
+        sortClusters(source.clusters().values()).map((cluster) => ({ cluster: clusterMessage(cluster) })),
+      ),
 
-    watchClusters: (call) =>
-      void streams.run(call, () => {
-        const bell = new Bell((listener) => source.onClustersChange(listener));
-        return { messages: watchClusters(source, bell), close: () => bell.close() };
-      }),
+    watchClusters: (call) => void streams.run(call, (over) => watchClusters(source, over)),
 
     resolveBackend: ({ request }, callback) => {
       if (request.namespace === '' || request.name === '') return refuseUnnamed(callback);
-      const facts = source.get(serviceKey(request.namespace, request.name));
-      const found = resolveBackend(facts && source.explain(facts), request, {
+      const facts = table.get(serviceKey(request.namespace, request.name));
+      const found = resolveBackend(facts && table.explain(facts), request, {
         cluster: source.status().cluster.name,
         random,
       });
       if (found.kind !== 'found') return refuse(callback, REFUSALS[found.kind], found.message);
       const { decision, port, reason, alternatives } = found;
       callback(null, {
-        revision: source.revision,
+        revision: table.revision,
         backend: backendMessage(decision),
         port: servicePortMessage(port),
         reason,

@@ -3,10 +3,10 @@
  * SERVING once every part of the agent has started; `liveness` is as long as calls are answered. `grpc-health-check`
  * gives the definition; its implementation is not used, because it cannot end its watches when the agent shuts down.
  */
-import { type handleServerStreamingCall, type handleUnaryCall, type ServerWritableStream, status } from '@grpc/grpc-js';
+import { type handleServerStreamingCall, type handleUnaryCall, status } from '@grpc/grpc-js';
 import { AGENT_SERVICE } from '@tombolo/proto/definition.ts';
+import { sleep, systemClock } from '@tombolo/shared/process/clock.ts';
 import { service } from 'grpc-health-check';
-import { Bell } from './bell.ts';
 import type { OpenStreams } from './open-streams.ts';
 
 /** How often watchers look; a check always gives the latest. */
@@ -47,29 +47,16 @@ export function healthHandlers(isReady: () => boolean, streams: OpenStreams): He
     },
     list: (_call, callback) =>
       callback(null, { statuses: Object.fromEntries([...READINESS, LIVENESS].map((name) => [name, healthOf(name)])) }),
-    watch: (call) => void watch(call, () => healthOf(call.request.service), streams),
+    watch: (call) => void streams.run(call, (over) => healthChanges(() => healthOf(call.request.service), over)),
   };
 }
 
-function watch(
-  call: ServerWritableStream<HealthRequest, HealthResponse>,
-  read: () => HealthResponse,
-  streams: OpenStreams,
-): Promise<void> {
-  return streams.run(call, () => {
-    const bell = new Bell((listener) => {
-      const timer = setInterval(listener, REFRESH_MS);
-      return () => clearInterval(timer);
-    });
-    return { messages: healthChanges(read, bell), close: () => bell.close() };
-  });
-}
-
-async function* healthChanges(read: () => HealthResponse, bell: Bell): AsyncGenerator<HealthResponse> {
+async function* healthChanges(read: () => HealthResponse, signal: AbortSignal): AsyncGenerator<HealthResponse> {
   let sent: HealthResponse | undefined;
-  do {
+  while (!signal.aborted) {
     const health = read();
     if (health.status !== sent?.status) yield health;
     sent = health;
-  } while (await bell.next());
+    await sleep(systemClock, REFRESH_MS, signal);
+  }
 }

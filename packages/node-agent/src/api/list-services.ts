@@ -1,24 +1,16 @@
 /** One picture of the table as a sequence of bounded messages. Made while they are sent, so only one is in memory. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { filteredServices, type ServiceFilter } from './service-filter.ts';
-import { MESSAGE_BYTES, serviceParts } from './service-message.ts';
-import type { ApiSource } from './source.ts';
+import type { TableReader } from '@tombolo/shared/model/service-table.ts';
+import { chunked } from './chunks.ts';
+import { filteredServices } from './service-filter.ts';
+import { MESSAGE_BYTES, type ServicePart, serviceParts } from './service-message.ts';
 
-export function* listServices(source: ApiSource, filter: ServiceFilter): Generator<api.ListServicesResponse> {
-  const table = source.snapshot();
-  const { revision } = table;
-  let services: api.Service[] = [];
-  let bytes = 0;
-  for (const facts of filteredServices(filter, table)) {
-    for (const part of serviceParts(source.explain(facts))) {
-      if (bytes + part.bytes > MESSAGE_BYTES && services.length > 0) {
-        yield { revision, services };
-        services = [];
-        bytes = 0;
-      }
-      services.push(part.service);
-      bytes += part.bytes;
-    }
+export function* listServices(table: TableReader, filter: api.ServiceFilter): Generator<api.ListServicesResponse> {
+  const snapshot = table.snapshot();
+  function* parts(): Generator<ServicePart> {
+    for (const facts of filteredServices(filter, snapshot)) yield* serviceParts(table.explain(facts));
   }
-  yield { revision, services };
+  for (const { items } of chunked(parts(), ({ bytes }) => bytes, MESSAGE_BYTES)) {
+    yield { revision: snapshot.revision, services: items.map(({ service }) => service) };
+  }
 }

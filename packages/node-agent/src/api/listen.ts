@@ -8,6 +8,7 @@ import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type ListenOptions, type Server } from 'node:net';
 import path from 'node:path';
 import { type ApiAddress, formatApiAddress } from '@tombolo/proto/address.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
 
 const SOCKET_MODE = 0o660;
 
@@ -20,69 +21,61 @@ export interface Listening {
 }
 
 export async function listen(address: ApiAddress): Promise<Listening> {
-  return address.kind === 'tcp' ? listenTcp(address) : listenUnix(address.path);
+  try {
+    return await (address.kind === 'tcp' ? listenTcp(address) : listenUnix(address.path));
+  } catch (cause) {
+    throw new Error(`Cannot serve the API on ${formatApiAddress(address)}: ${describeFailure(cause)}`, { cause });
+  }
 }
 
-const failure = (address: ApiAddress, reason: string, cause?: unknown): Error =>
-  new Error(`Cannot serve the API on ${formatApiAddress(address)}: ${reason}`, { cause });
-
 async function listenTcp(address: ApiAddress & { kind: 'tcp' }): Promise<Listening> {
-  const server = await open({ host: address.host, port: address.port }, address);
+  const server = await open({ host: address.host, port: address.port });
   const { port } = server.address() as AddressInfo;
   return { server, address: formatApiAddress({ ...address, port }), unlink: async () => {} };
 }
 
 async function listenUnix(socketPath: string): Promise<Listening> {
-  const address: ApiAddress = { kind: 'unix', path: socketPath };
   // Short, and in the same folder: `rename` puts it in place at once. Both paths must fit into a socket address.
   const fresh = path.join(path.dirname(socketPath), `.${randomBytes(3).toString('hex')}`);
-  try {
-    await mkdir(path.dirname(socketPath), { recursive: true, mode: 0o755 });
-    await refuseIfTaken(address);
-    const server = await open({ path: fresh }, address);
-    await chmod(fresh, SOCKET_MODE);
-    const { ino } = await lstat(fresh);
-    await rename(fresh, socketPath);
-    return { server, address: formatApiAddress(address), unlink: () => unlinkOwn(socketPath, ino) };
-  } catch (error) {
-    throw error instanceof Error && error.message.startsWith('Cannot serve')
-      ? error
-      : failure(address, error instanceof Error ? error.message : String(error), error);
-  }
+  await mkdir(path.dirname(socketPath), { recursive: true, mode: 0o755 });
+  await refuseIfTaken(socketPath);
+  const server = await open({ path: fresh });
+  await chmod(fresh, SOCKET_MODE);
+  const { ino } = await lstat(fresh);
+  await rename(fresh, socketPath);
+  const address = formatApiAddress({ kind: 'unix', path: socketPath });
+  return { server, address, unlink: () => unlinkOwn(socketPath, ino) };
 }
 
-async function refuseIfTaken(address: ApiAddress & { kind: 'unix' }): Promise<void> {
-  const found = await lstat(address.path).catch(() => undefined);
+async function refuseIfTaken(socketPath: string): Promise<void> {
+  const found = await lstat(socketPath).catch(() => undefined);
   if (!found) return;
-  if (!found.isSocket()) throw failure(address, 'the path exists and is not a socket');
-  const probe = connect(address.path);
-  try {
-    await once(probe, 'connect');
-  } catch {
-    return;
-  } finally {
-    probe.destroy();
-  }
-  throw failure(address, 'another process serves there; is another agent running on this node?');
+  if (!found.isSocket()) throw new Error('the path exists and is not a socket');
+  const probe = connect(socketPath);
+  const answers = await once(probe, 'connect').then(
+    () => true,
+    () => false,
+  );
+  probe.destroy();
+  if (answers) throw new Error('another process serves there; is another agent running on this node?');
 }
 
-async function open(options: ListenOptions, address: ApiAddress): Promise<Server> {
+async function open(options: ListenOptions): Promise<Server> {
   const server = createServer();
   server.listen(options);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw failure(address, describeListenError(error), error);
-  }
+  await once(server, 'listening');
   return server;
 }
 
-function describeListenError(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'EADDRINUSE') return 'another process uses this port';
-  if (code === 'EADDRNOTAVAIL') return 'this machine does not have this address';
-  if (code === 'EACCES') return 'not permitted';
-  return message;
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process uses this port',
+  EADDRNOTAVAIL: 'this machine does not have this address',
+  EACCES: 'not permitted',
+};
+
+function describeFailure(error: unknown): string {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  return (syscall === 'listen' && LISTEN_FAILURES[code]) || reasonOf(error);
 }
 
 async function unlinkOwn(socketPath: string, inode: number): Promise<void> {

@@ -2,18 +2,12 @@
  * The server streams that are open. Each runs until its messages end, its caller leaves, or the agent shuts down; then
  * callers are told UNAVAILABLE, which clients take as "connect again".
  */
+import { once } from 'node:events';
 import { type ServerWritableStream, status } from '@grpc/grpc-js';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import { sendStream } from './send-stream.ts';
 
 type Call<Message> = ServerWritableStream<unknown, Message>;
 type Messages<Message> = AsyncIterable<Message> | Iterable<Message>;
-
-export interface StreamBody<Message> {
-  readonly messages: Messages<Message>;
-  /** Called once, when the stream is over for whatever reason; must make `messages` end. */
-  close?(): void;
-}
 
 export class OpenStreams {
   readonly #log: Logger;
@@ -24,21 +18,18 @@ export class OpenStreams {
     this.#log = log;
   }
 
-  get size(): number {
-    return this.#running.size;
-  }
-
-  /** Opens the body and sends it. Never rejects: what goes wrong ends the call with a status. */
-  async run<Message>(call: Call<Message>, open: () => StreamBody<Message>): Promise<void> {
+  /**
+   * Sends the messages. They get a signal which aborts when the stream is over for whatever reason, and must end then.
+   * Never rejects: what goes wrong ends the call with a status.
+   */
+  async run<Message>(call: Call<Message>, messagesUntil: (over: AbortSignal) => Messages<Message>): Promise<void> {
     if (this.#draining) return refuse(call, status.UNAVAILABLE, SHUTTING_DOWN);
     const over = new AbortController();
-    const body = open();
-    over.signal.addEventListener('abort', () => body.close?.(), { once: true });
     const leave = (): void => over.abort();
     call.on('cancelled', leave);
     this.#running.add(over);
     try {
-      await sendStream(call, body.messages, over.signal);
+      await send(call, messagesUntil(over.signal), over.signal);
       if (this.#draining && over.signal.aborted) refuse(call, status.UNAVAILABLE, SHUTTING_DOWN);
       else call.end();
     } catch (error) {
@@ -55,6 +46,14 @@ export class OpenStreams {
   drain(): void {
     this.#draining = true;
     for (const over of this.#running) over.abort();
+  }
+}
+
+/** At the reader's pace: the next message is asked for only while the stream takes more. */
+async function send<Message>(call: Call<Message>, messages: Messages<Message>, over: AbortSignal): Promise<void> {
+  for await (const message of messages) {
+    if (over.aborted) return;
+    if (!call.write(message)) await once(call, 'drain', { signal: over }).catch(() => {});
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import type { Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
+import { compareText } from '@tombolo/shared/model/order.ts';
+import type { ServicePort } from '@tombolo/shared/model/service.ts';
 import type { Decision, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 import { IP_FAMILIES } from './enum-names.ts';
 
@@ -91,10 +92,7 @@ function pickAny(selected: readonly Decision[], random: () => number): Decision 
 
 function pickFor(selected: readonly Decision[], clientKey: string): Decision | undefined {
   const scored = selected.map((decision) => ({ decision, score: scoreOf(clientKey, decision) }));
-  return scored.reduce<(typeof scored)[number] | undefined>(
-    (best, next) => (best && best.score >= next.score ? best : next),
-    undefined,
-  )?.decision;
+  return scored.sort((a, b) => compareText(b.score, a.score))[0]?.decision;
 }
 
 function scoreOf(clientKey: string, { backend }: Decision): string {
@@ -115,23 +113,18 @@ const listPorts = (ports: readonly ServicePort[]): string =>
   `${ports.length === 1 ? 'port' : 'ports'} ${ports.map(describePort).join(', ')}`;
 
 function describeWanted(request: api.ResolveBackendRequest): string {
-  const port = request.port === 'portName' ? JSON.stringify(request.portName) : '';
-  const number = request.port === 'portNumber' ? `${request.portNumber}` : '';
-  const protocols: Readonly<Record<api.Protocol, Protocol | ''>> = {
-    PROTOCOL_UNSPECIFIED: '',
-    PROTOCOL_TCP: 'TCP',
-    PROTOCOL_UDP: 'UDP',
-    PROTOCOL_SCTP: 'SCTP',
-  };
-  const families = { IP_FAMILY_UNSPECIFIED: '', IP_FAMILY_IPV4: 'over IPv4', IP_FAMILY_IPV6: 'over IPv6' };
-  const protocol = protocols[request.protocol];
-  return ['port', port || number, protocol && `for ${protocol}`, families[request.family]].filter(Boolean).join(' ');
+  const { protocol, family } = request;
+  const words = ['port'];
+  if (request.port === 'portName') words.push(JSON.stringify(request.portName));
+  if (request.port === 'portNumber') words.push(`${request.portNumber}`);
+  if (protocol !== 'PROTOCOL_UNSPECIFIED') words.push(`for ${protocol.replace('PROTOCOL_', '')}`);
+  if (family !== 'IP_FAMILY_UNSPECIFIED') words.push(family === 'IP_FAMILY_IPV4' ? 'over IPv4' : 'over IPv6');
+  return words.join(' ');
 }
 
 function describeUnusable({ decisions }: FrontendGroup): string {
   if (decisions.length === 0) return 'no backends';
-  const byVerdict = new Map<string, number>();
-  for (const { verdict } of decisions) byVerdict.set(verdict, (byVerdict.get(verdict) ?? 0) + 1);
-  const parts = [...byVerdict].map(([verdict, n]) => `${n} ${verdict}`).join(', ');
+  const byVerdict = Map.groupBy(decisions, ({ verdict }) => verdict);
+  const parts = [...byVerdict].map(([verdict, same]) => `${same.length} ${verdict}`).join(', ');
   return `no usable backend among ${decisions.length}: ${parts}`;
 }

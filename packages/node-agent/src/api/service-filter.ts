@@ -1,24 +1,13 @@
 /** Which Services a caller asked for. Pure. */
-import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import type { ServiceFilter } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { type ServiceKey, serviceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
 
-export interface ServiceFilter {
-  /** Empty: any. */
-  readonly namespace: string;
-  readonly name: string;
-  readonly globalOnly: boolean;
-}
-
-export const parseFilter = (filter: api.ServiceFilter | null): ServiceFilter => ({
-  namespace: filter?.namespace ?? '',
-  name: filter?.name ?? '',
-  globalOnly: filter?.globalOnly ?? false,
-});
+/** What a request without a filter asks for. */
+export const EVERYTHING: ServiceFilter = { namespace: '', name: '', globalOnly: false };
 
 /** Whether the filter can ever let this Service through, whatever becomes of it. */
 export function matchesKey({ namespace, name }: ServiceFilter, key: ServiceKey): boolean {
-  if (namespace === '' && name === '') return true;
   const parts = splitServiceKey(key);
   return (namespace === '' || parts.namespace === namespace) && (name === '' || parts.name === name);
 }

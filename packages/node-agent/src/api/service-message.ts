@@ -4,10 +4,11 @@
  */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { timestampFromMs } from '@tombolo/proto/timestamp.ts';
-import type { Affinity, Origin, Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
+import type { Origin, Protocol, ServicePort } from '@tombolo/shared/model/service.ts';
 import { splitServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Decision, Frontend, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
-import { BACKEND_STATES, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
+import { chunked } from './chunks.ts';
+import { AFFINITIES, BACKEND_STATES, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
 
 /** Far below gRPC's 4 MiB, so that neither other alphabets nor an estimate that is off can reach it. */
 export const MESSAGE_BYTES = 256 * 1024;
@@ -22,34 +23,25 @@ export interface ServicePart {
   readonly bytes: number;
 }
 
-type Slot = { readonly backends: api.Backend[] };
-
 /** All but the last have `moreBackends` set. */
 export function* serviceParts(entry: ServiceExplanation, limit: number = MESSAGE_BYTES): Generator<ServicePart> {
   const header = serviceHeader(entry);
   const headerBytes = FIXED_BYTES + header.groups.length * FIXED_BYTES * 2;
-  const lists = [...entry.groups.map((group) => group.decisions), entry.unmatched];
-  let slots: readonly Slot[] = lists.map(() => ({ backends: [] }));
-  let bytes = headerBytes;
-  for (const [i, decisions] of lists.entries()) {
-    for (const decision of decisions) {
-      const backend = backendMessage(decision);
-      const size = backendBytes(backend);
-      if (bytes + size > limit && bytes > headerBytes) {
-        yield { service: fill(header, slots, true), bytes };
-        slots = lists.map(() => ({ backends: [] }));
-        bytes = headerBytes;
-      }
-      slots[i]?.backends.push(backend);
-      bytes += size;
-    }
+  const chunks = chunked(listedBackends(entry), ({ backend }) => backendBytes(backend), limit - headerBytes);
+  for (const { items, bytes, isLast } of chunks) {
+    const ofList = (list: number) => items.filter((item) => item.list === list).map(({ backend }) => backend);
+    const groups = header.groups.map((group, i) => ({ ...group, backends: ofList(i) }));
+    const unmatchedBackends = ofList(groups.length);
+    yield { service: { ...header, groups, unmatchedBackends, moreBackends: !isLast }, bytes: headerBytes + bytes };
   }
-  yield { service: fill(header, slots, false), bytes };
 }
 
-function fill(header: api.Service, slots: readonly Slot[], moreBackends: boolean): api.Service {
-  const groups = header.groups.map((group, i) => ({ ...group, backends: slots[i]?.backends ?? [] }));
-  return { ...header, groups, unmatchedBackends: slots.at(-1)?.backends ?? [], moreBackends };
+/** The backends of the groups, by their number, and then the unmatched ones. */
+function* listedBackends({ groups, unmatched }: ServiceExplanation) {
+  const lists = [...groups.map(({ decisions }) => decisions), unmatched];
+  for (const [list, decisions] of lists.entries()) {
+    for (const decision of decisions) yield { list, backend: backendMessage(decision) };
+  }
 }
 
 function serviceHeader({ key, service, programmed, affinity, groups, unmatched }: ServiceExplanation): api.Service {
@@ -59,7 +51,7 @@ function serviceHeader({ key, service, programmed, affinity, groups, unmatched }
     local: service !== undefined,
     global: service?.global ?? false,
     shared: service?.shared ?? false,
-    affinity: affinityMessage(affinity),
+    affinity: AFFINITIES[affinity],
     sessionAffinitySeconds: service?.sessionAffinitySeconds ?? 0,
     origin: service ? originMessage(service.origin) : null,
     groups: groups.map(groupHeader),
@@ -79,24 +71,20 @@ const groupHeader = (group: FrontendGroup): api.FrontendGroup => ({
   backends: [],
 });
 
-export const servicePortMessage = ({ name, protocol, port, nodePort }: ServicePort): api.ServicePort => ({
-  name,
-  protocol: protocolMessage(protocol),
-  port,
-  nodePort,
+export const servicePortMessage = (port: ServicePort): api.ServicePort => ({
+  ...port,
+  protocol: protocolMessage(port.protocol),
 });
 
-const frontendMessage = ({ kind, address, port, protocol }: Frontend): api.Frontend => ({
-  kind: FRONTEND_KINDS[kind],
-  address,
-  port,
-  protocol: protocolMessage(protocol),
+const frontendMessage = (frontend: Frontend): api.Frontend => ({
+  ...frontend,
+  kind: FRONTEND_KINDS[frontend.kind],
+  protocol: protocolMessage(frontend.protocol),
 });
 
 export function backendMessage({ backend, verdict, detail }: Decision): api.Backend {
   return {
-    address: backend.address,
-    port: backend.port,
+    ...backend,
     protocol: protocolMessage(backend.protocol),
     portNames: backend.portNames.slice(0, MAX_PORT_NAMES).map(cut),
     cluster: backend.cluster.name,
@@ -104,7 +92,6 @@ export function backendMessage({ backend, verdict, detail }: Decision): api.Back
     node: cut(backend.node),
     zone: cut(backend.zone),
     state: BACKEND_STATES[backend.state],
-    stale: backend.stale,
     origin: originMessage(backend.origin),
     verdict: VERDICTS[verdict],
     reason: cut(detail),
@@ -125,8 +112,3 @@ const originMessage = ({ source, revision, at }: Origin): api.Origin => ({
 });
 
 const protocolMessage = (protocol: Protocol): api.Protocol => `PROTOCOL_${protocol}`;
-
-function affinityMessage(affinity: Affinity): api.Affinity {
-  const names = { none: 'AFFINITY_NONE', local: 'AFFINITY_LOCAL', remote: 'AFFINITY_REMOTE' } as const;
-  return names[affinity];
-}

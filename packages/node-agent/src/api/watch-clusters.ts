@@ -6,24 +6,27 @@ import { isDeepStrictEqual } from 'node:util';
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
-import type { Bell } from './bell.ts';
 import { clusterMessage, sortClusters } from './cluster-message.ts';
+import { rounds } from './rounds.ts';
 import type { ApiSource } from './source.ts';
 
 type Clusters = ReadonlyMap<ClusterName, ClusterStatus>;
 
-/** Ends when the bell is closed. */
-export async function* watchClusters(source: ApiSource, bell: Bell): AsyncGenerator<api.WatchClustersResponse> {
-  let sent: Clusters = new Map(source.clusters());
-  yield { event: 'snapshotBegin', snapshotBegin: {} };
-  for (const status of sortClusters(sent.values())) yield { event: 'cluster', cluster: clusterMessage(status) };
-  yield { event: 'snapshotEnd', snapshotEnd: { resumeToken: '' } };
-  while (await bell.next()) {
-    const now: Clusters = new Map(source.clusters());
-    const events = [...clusterEvents(sent, now)];
+/** Ends when the signal aborts. */
+export async function* watchClusters(
+  source: ApiSource,
+  signal: AbortSignal,
+): AsyncGenerator<api.WatchClustersResponse> {
+  let sent: Clusters | undefined;
+  for await (const _ of rounds((listener) => source.onClustersChange(listener), signal)) {
+    const isFirst = sent === undefined;
+    const now = source.clusters();
+    const events = [...clusterEvents(sent ?? new Map(), now)];
     sent = now;
+    if (isFirst) yield { event: 'snapshotBegin', snapshotBegin: {} };
     yield* events;
-    if (events.length > 0) yield { event: 'bookmark', bookmark: { resumeToken: '' } };
+    if (isFirst) yield { event: 'snapshotEnd', snapshotEnd: { resumeToken: '' } };
+    else if (events.length > 0) yield { event: 'bookmark', bookmark: { resumeToken: '' } };
   }
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import type { ServiceName, WatchServicesResponse } from '@tombolo/proto/generated/tombolo-v1.ts';
+import type { ServiceFilter, ServiceName, WatchServicesResponse } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { type ServiceKey, serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
-import { Bell } from './bell.ts';
 import { FakeSource, sampleBackend, sampleEntry, sampleGroup, selected } from './fake-source.fixture.ts';
-import { filteredServices, type ServiceFilter } from './service-filter.ts';
+import { rounds } from './rounds.ts';
+import { filteredServices } from './service-filter.ts';
 import { parseResumeToken, watchServices } from './watch-services.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -31,22 +31,21 @@ class Reader {
   readonly #source: FakeSource;
   readonly #filter: ServiceFilter;
   #token = '';
-  #bell: Bell;
+  #reading = new AbortController();
   #events: Events;
   #pending: Next | undefined;
 
   constructor(source: FakeSource, filter: ServiceFilter) {
     this.#source = source;
     this.#filter = filter;
-    this.#bell = new Bell((listener) => source.onTableChange(listener));
-    this.#events = watchServices(source, filter, '', this.#bell);
+    this.#events = watchServices(source, filter, '', this.#reading.signal);
   }
 
   reconnect(): void {
-    this.#bell.close();
+    this.#reading.abort();
     this.#pending = undefined;
-    this.#bell = new Bell((listener) => this.#source.onTableChange(listener));
-    this.#events = watchServices(this.#source, this.#filter, this.#token, this.#bell);
+    this.#reading = new AbortController();
+    this.#events = watchServices(this.#source, this.#filter, this.#token, this.#reading.signal);
   }
 
   /** Takes one event, if there is one at once. */
@@ -66,7 +65,7 @@ class Reader {
   }
 
   close(): void {
-    this.#bell.close();
+    this.#reading.abort();
   }
 
   #apply(event: WatchServicesResponse): void {
@@ -107,12 +106,13 @@ describe('watchServices()', () => {
     const source = new FakeSource();
     const backends = Array.from({ length: 5_000 }, (_, i) => selected(sampleBackend(`10.0.${i >> 8}.${i & 255}`)));
     source.set(sampleEntry('big', [sampleGroup(backends)]), sampleEntry('small', []));
-    const bell = new Bell((listener) => source.onTableChange(listener));
+    const reading = new AbortController();
     const names: string[] = [];
-    for await (const event of watchServices(source, { namespace: '', name: '', globalOnly: false }, '', bell)) {
+    const all = { namespace: '', name: '', globalOnly: false };
+    for await (const event of watchServices(source, all, '', reading.signal)) {
       if (event.event === 'service')
         names.push(`${event.service.name} ${event.service.moreBackends ? 'more' : 'whole'}`);
-      if (event.event === 'snapshotEnd') bell.close();
+      if (event.event === 'snapshotEnd') reading.abort();
     }
     assert.ok(names.length >= 3);
     assert.deepEqual(names, [...names.slice(2).map(() => 'big more'), 'big whole', 'small whole']);
@@ -132,26 +132,29 @@ describe('parseResumeToken()', () => {
   for (const { name, token, want } of cases) it(name, () => assert.equal(parseResumeToken(token, 'e', 10), want));
 });
 
-describe('Bell', () => {
-  it('makes one of any number of rings, and none is lost between two waits', async () => {
+describe('rounds()', () => {
+  it('makes one of any number of changes, loses none between two rounds, and leaves no listener behind', async () => {
     const listeners = new Set<() => void>();
-    const bell = new Bell((listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    });
-    const ring = () => {
+    const change = () => {
       for (const listener of listeners) listener();
     };
-    ring();
-    ring();
-    assert.equal(await bell.next(), true);
-    const waiting = bell.next();
-    ring();
-    assert.equal(await waiting, true);
-    const last = bell.next();
-    bell.close();
-    assert.equal(await last, false);
-    assert.equal(await bell.next(), false);
+    const reading = new AbortController();
+    const events = rounds((listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    }, reading.signal);
+    const hasNext = async (next: ReturnType<typeof events.next>) => !(await next).done;
+    assert.equal(await hasNext(events.next()), true);
+    change();
+    change();
+    assert.equal(await hasNext(events.next()), true);
+    const waiting = events.next();
+    change();
+    assert.equal(await hasNext(waiting), true);
+    const last = events.next();
+    reading.abort();
+    assert.equal(await hasNext(last), false);
+    assert.equal(await hasNext(events.next()), false);
     assert.equal(listeners.size, 0);
   });
 });

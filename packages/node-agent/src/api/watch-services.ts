@@ -7,85 +7,67 @@
  */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
-import type { ServiceFacts, TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
-import type { Bell } from './bell.ts';
-import { filteredServices, matchesFacts, matchesKey, type ServiceFilter } from './service-filter.ts';
+import type { ServiceFacts, TableReader } from '@tombolo/shared/model/service-table.ts';
+import { rounds } from './rounds.ts';
+import { filteredServices, matchesFacts, matchesKey } from './service-filter.ts';
 import { serviceParts } from './service-message.ts';
 import type { ApiSource } from './source.ts';
 
-type Events = Generator<api.WatchServicesResponse>;
-
-/** Ends when the bell is closed. */
+/** Ends when the signal aborts. */
 export async function* watchServices(
   source: ApiSource,
-  filter: ServiceFilter,
+  filter: api.ServiceFilter,
   resumeToken: string,
-  bell: Bell,
+  signal: AbortSignal,
 ): AsyncGenerator<api.WatchServicesResponse> {
+  const { table } = source;
   const epoch = source.status().startedAt.toString(36);
-  const round = new Round(source, filter, epoch);
-  let revision = parseResumeToken(resumeToken, epoch, source.revision);
-  let resumed = revision !== undefined;
-  do {
-    const changes = revision === undefined ? 'compacted' : source.changesSince(revision);
+  const bookmark = (revision: number): api.Bookmark => ({ resumeToken: `${epoch}.${revision}` });
+  /** With `globalOnly`: what the reader has. Unknown after a resumption, and not needed without. */
+  let shown: Set<ServiceKey> | undefined;
+  let known = parseResumeToken(resumeToken, epoch, table.revision);
+  let isResumed = known !== undefined;
+  for await (const _ of rounds((listener) => table.onChange(listener), signal)) {
+    const changes = known === undefined ? 'compacted' : table.changesSince(known);
     if (changes === 'compacted') {
-      const table = source.snapshot();
-      yield* round.snapshot(table);
-      revision = table.revision;
+      const snapshot = table.snapshot();
+      const { revision } = snapshot;
+      shown = filter.globalOnly ? new Set() : undefined;
+      yield { revision, event: 'snapshotBegin', snapshotBegin: {} };
+      for (const facts of filteredServices(filter, snapshot)) {
+        shown?.add(facts.key);
+        yield* serviceEvents(table, revision, facts);
+      }
+      yield { revision, event: 'snapshotEnd', snapshotEnd: bookmark(revision) };
+      known = revision;
     } else {
-      yield* round.changes(changes, resumed);
-      revision = changes.revision;
+      const { revision, changed } = changes;
+      let isNews = isResumed;
+      for (const [key, facts] of changed) {
+        if (!matchesKey(filter, key)) continue;
+        if (facts && matchesFacts(filter, facts)) {
+          shown?.add(key);
+          yield* serviceEvents(table, revision, facts);
+        } else if (shown === undefined || shown.delete(key)) {
+          yield { revision, event: 'removed', removed: splitServiceKey(key) };
+        } else {
+          continue;
+        }
+        isNews = true;
+      }
+      if (isNews) yield { revision, event: 'bookmark', bookmark: bookmark(revision) };
+      known = revision;
     }
-    resumed = false;
-  } while (await bell.next());
+    isResumed = false;
+  }
 }
 
-/** Makes the events of one round, and remembers what it must to know whether `removed` means something to the reader. */
-class Round {
-  readonly #source: ApiSource;
-  readonly #filter: ServiceFilter;
-  readonly #epoch: string;
-  /** With `globalOnly`: what the reader has. Unknown after a resumption, and not needed without. */
-  #shown: Set<ServiceKey> | undefined;
-
-  constructor(source: ApiSource, filter: ServiceFilter, epoch: string) {
-    this.#source = source;
-    this.#filter = filter;
-    this.#epoch = epoch;
-  }
-
-  *snapshot(table: TableSnapshot): Events {
-    const { revision } = table;
-    this.#shown = this.#filter.globalOnly ? new Set() : undefined;
-    yield { revision, event: 'snapshotBegin', snapshotBegin: {} };
-    for (const facts of filteredServices(this.#filter, table)) yield* this.#service(revision, facts);
-    yield { revision, event: 'snapshotEnd', snapshotEnd: this.#bookmark(revision) };
-  }
-
-  *changes({ revision, changed }: TableChanges, alwaysBookmark: boolean): Events {
-    let sent = alwaysBookmark;
-    for (const [key, facts] of changed) {
-      if (!matchesKey(this.#filter, key)) continue;
-      if (facts && matchesFacts(this.#filter, facts)) {
-        yield* this.#service(revision, facts);
-      } else if (this.#shown === undefined || this.#shown.delete(key)) {
-        yield { revision, event: 'removed', removed: splitServiceKey(key) };
-      } else {
-        continue;
-      }
-      sent = true;
-    }
-    if (sent) yield { revision, event: 'bookmark', bookmark: this.#bookmark(revision) };
-  }
-
-  *#service(revision: number, facts: ServiceFacts): Events {
-    this.#shown?.add(facts.key);
-    for (const { service } of serviceParts(this.#source.explain(facts))) yield { revision, event: 'service', service };
-  }
-
-  #bookmark(revision: number): api.Bookmark {
-    return { resumeToken: `${this.#epoch}.${revision}` };
-  }
+function* serviceEvents(
+  table: TableReader,
+  revision: number,
+  facts: ServiceFacts,
+): Generator<api.WatchServicesResponse> {
+  for (const { service } of serviceParts(table.explain(facts))) yield { revision, event: 'service', service };
 }
 
 /** The revision to go on from; undefined when only a snapshot will do. */

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv4 } from 'node:net';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { TableChanges, TableSnapshot } from '@tombolo/shared/model/service-table.ts';
+import type { TableReader } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { serveHttp } from '@tombolo/shared/process/http.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -14,11 +14,7 @@ import { type Answer, answerCheck } from './answers.ts';
 import { checksByPort, type HealthCheck, type Here, healthCheckOf } from './checks.ts';
 
 export interface CheckPortsOptions {
-  readonly table: {
-    snapshot(): TableSnapshot;
-    changesSince(revision: number): TableChanges | 'compacted';
-    onChange(listener: () => void): () => void;
-  };
+  readonly table: Pick<TableReader, 'snapshot' | 'changesSince' | 'onChange'>;
   readonly here: Here;
   readonly healthy: () => boolean;
   readonly log: Logger;

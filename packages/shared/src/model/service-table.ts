@@ -135,6 +135,20 @@ export interface TableChanges {
   readonly changed: ReadonlyMap<ServiceKey, ServiceFacts | undefined>;
 }
 
+/** The table as others read it. */
+export interface TableReader {
+  readonly revision: number;
+  readonly counts: TableCounts;
+  get(key: ServiceKey): ServiceFacts | undefined;
+  /** What is decided about a Service; worked out here, so ask for what is shown. */
+  explain(facts: ServiceFacts): ServiceExplanation;
+  snapshot(): TableSnapshot;
+  /** `compacted` when the table no longer knows what changed since then. */
+  changesSince(revision: number): TableChanges | 'compacted';
+  /** The listener is called after each change, synchronously and cheaply; the answer takes it off again. */
+  onChange(listener: () => void): () => void;
+}
+
 /** Can the cluster's control plane be heard. Whether its nodes can be reached is a different question. */
 export type ControlState = 'connecting' | 'syncing' | 'heard' | 'silent' | 'failed';
 
