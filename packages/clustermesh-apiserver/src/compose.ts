@@ -4,8 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { connectWriter } from '@tombolo/shared/etcd/connect.ts';
-import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
-import { openKeyspace } from '@tombolo/shared/etcd/keyspace/open-keyspace.ts';
+import { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
 import type { Fence } from '@tombolo/shared/etcd/write/fence.ts';
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
@@ -146,7 +145,10 @@ function createParts(config: ApiserverConfig, instance: string, log: Logger, sig
   const { fence } = writer;
   if (!fence) throw new Error('Cannot export: expected a fence: there is none');
   const exports = createExports(config);
-  const keyspaces = { ...mapKinds(() => openKeyspace(writer, { logger })), control: openKeyspace(writer, { logger }) };
+  const keyspaces = {
+    ...mapKinds(() => new Keyspace(writer, { logger })),
+    control: new Keyspace(writer, { logger }),
+  };
   const complete = new Set<Kind>();
   const metrics = new ApiserverMetrics(new Registry(), {
     cluster: config.cluster.name,

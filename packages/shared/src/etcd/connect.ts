@@ -1,5 +1,5 @@
 /** The door of the etcd room: opens readers and writers. Nothing is dialled before the first call. */
-import { type Clock, systemClock } from '../process/clock.ts';
+import { systemClock } from '../process/clock.ts';
 import type { Health } from '../process/health.ts';
 import { type Logger, silentLogger } from '../process/logger.ts';
 import type { EtcdConfig } from './config.ts';
@@ -19,19 +19,11 @@ export interface ReaderOptions {
   readonly pageBytes?: number;
   /** 0..1, for jitter and the order of endpoints. */
   readonly random?: () => number;
-  /** Default: the system's. */
-  readonly clock?: Clock;
-  /** Default: with etcd3. */
-  readonly dial?: Dial;
-  /** How soon a silent etcd is asked again, in ms; default 50, and up to 10,000, or 1,000 by a writer. */
-  readonly askAgain?: { readonly first: number; readonly limit: number };
 }
 
 export interface WriterOptions extends ReaderOptions {
   /** Default 900. */
   readonly leaseTtlSeconds?: number;
-  /** Default 1,000: etcd slows down with many keys on one lease. */
-  readonly keysPerLease?: number;
   /** Deadline of one request; default 10,000. */
   readonly timeoutMs?: number;
   /** Of several writers to one etcd only the one that holds the fence writes. Without it every one does. */
@@ -39,6 +31,11 @@ export interface WriterOptions extends ReaderOptions {
   /** Told when etcd takes no writes for want of space, and when it does again. */
   readonly reportSpace?: (health: Health) => void;
 }
+
+/** etcd slows down with many keys on one lease. */
+const KEYS_PER_LEASE = 1_000;
+/** How soon a writer asks a silent etcd again, in ms. */
+const WRITER_ASKS_AGAIN = { first: 50, limit: 1_000 };
 
 /** Throws an `EtcdError` of kind `config` at once for settings that cannot work. */
 export function connectReader(config: EtcdConfig, options: ReaderOptions = {}): EtcdReader {
@@ -49,21 +46,17 @@ export function connectReader(config: EtcdConfig, options: ReaderOptions = {}): 
 /** As `connectReader`. An etcd that was replaced by another is no fault here: what it lacks is reported as lost. */
 export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): EtcdWriter {
   const settings = withDefaults(options);
-  const askAgain = options.askAgain ?? { first: 50, limit: 1_000 };
-  return new LeasedWriter(new Session(config, { ...settings, askAgain, pinned: false }), {
+  return new LeasedWriter(new Session(config, { ...settings, askAgain: WRITER_ASKS_AGAIN, pinned: false }), {
+    ...{ leaseTtlSeconds: 900, timeoutMs: 10_000, fence: undefined, reportSpace: () => {} },
     ...settings,
-    leaseTtlSeconds: options.leaseTtlSeconds ?? 900,
-    keysPerLease: options.keysPerLease ?? 1_000,
-    timeoutMs: options.timeoutMs ?? 10_000,
+    keysPerLease: KEYS_PER_LEASE,
     clock: systemClock,
-    fence: options.fence,
-    reportSpace: options.reportSpace ?? (() => {}),
   });
 }
 
 /** See `restrictAccess`; on a connection of its own, since the certificate must be that of root. */
-export async function restrictEtcd(config: EtcdConfig, access: ReadAccess, options: ReaderOptions = {}): Promise<void> {
-  const session = new Session(config, { ...withDefaults(options), pinned: false });
+export async function restrictEtcd(config: EtcdConfig, access: ReadAccess): Promise<void> {
+  const session = new Session(config, { ...withDefaults({}), pinned: false });
   try {
     await restrictAccess(session, access);
   } finally {
@@ -71,16 +64,10 @@ export async function restrictEtcd(config: EtcdConfig, access: ReadAccess, optio
   }
 }
 
-function withDefaults(options: ReaderOptions) {
-  return {
-    logger: silentLogger,
-    report: () => {},
-    pageBytes: 1024 * 1024,
-    random: Math.random,
-    dial: dialWithEtcd3,
-    ...options,
-  };
-}
+const withDefaults = <T extends ReaderOptions>(options: T) => ({
+  ...{ logger: silentLogger, report: () => {}, pageBytes: 1024 * 1024, random: Math.random, dial: dialWithEtcd3 },
+  ...options,
+});
 
 /** The library is loaded with the first dial: who has no remote cluster never needs it. */
 const dialWithEtcd3: Dial = async (endpoint, tls) => {

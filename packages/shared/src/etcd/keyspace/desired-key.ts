@@ -16,7 +16,6 @@ export class DesiredKey {
   held: Held = UNKNOWN;
   /** Revision of our last write. */
   revision = 0n;
-  enforced = false;
   busy = false;
   refused = false;
   retry: Backoff | undefined;

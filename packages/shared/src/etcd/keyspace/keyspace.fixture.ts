@@ -4,8 +4,8 @@ import { FakeClock } from '../../process/clock.fixture.ts';
 import { type Clock, sleep } from '../../process/clock.ts';
 import type { PrefixEvent } from '../read/reader.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
-import type { EtcdWriter, Listing } from '../write/writer.ts';
-import { openKeyspace } from './open-keyspace.ts';
+import type { EtcdWriter, LeasedEntries } from '../write/writer.ts';
+import { Keyspace } from './keyspace.ts';
 
 /** An etcd in memory: counts, fails on demand, loses leases, lets others interfere. */
 export class FakeWriter implements EtcdWriter {
@@ -72,12 +72,12 @@ export class FakeWriter implements EtcdWriter {
     if (kind) throw new EtcdError(kind, `Cannot write "${key}": ${kind}`);
   }
 
-  async list(prefix: string): Promise<Listing> {
+  async list(prefix: string): Promise<LeasedEntries> {
     const kind = this.fail(prefix);
     if (kind) throw new EtcdError(kind, `Cannot list "${prefix}": ${kind}`);
     const found = [...this.store].filter(([key]) => key.startsWith(prefix));
     const entries = new Map(found.map(([key, v]) => [key, Buffer.from(v)]));
-    return { revision: String(this.#revision), entries, foreign: this.foreign };
+    return { entries, foreign: this.foreign };
   }
 
   follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
@@ -91,7 +91,7 @@ export class FakeWriter implements EtcdWriter {
   }
 
   /** What is foreign has no lease here. */
-  adopt(prefix: string): Promise<Listing> {
+  adopt(prefix: string): Promise<LeasedEntries> {
     return this.list(prefix);
   }
 
@@ -123,6 +123,6 @@ export async function pass(clock: FakeClock, ms: number): Promise<void> {
 export function open(parallel = 4) {
   const clock = new FakeClock();
   const writer = new FakeWriter(clock);
-  const keyspace = openKeyspace(writer, { parallel, clock, random: () => 0.5 });
+  const keyspace = new Keyspace(writer, { parallel, clock, random: () => 0.5 });
   return { writer, clock, keyspace };
 }

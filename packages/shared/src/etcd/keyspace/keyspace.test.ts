@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { silentLogger } from '../../process/logger.ts';
 import { EtcdError } from '../session/errors.ts';
 import { open, pass, settled } from './keyspace.fixture.ts';
-import { openKeyspace } from './open-keyspace.ts';
+import { Keyspace } from './keyspace.ts';
 
 describe('Keyspace', () => {
   it('set() writes once, and not again what is written already', async () => {
@@ -318,7 +318,7 @@ describe('Keyspace', () => {
     const logger = { ...silentLogger, warn: (fields: object) => void warned.push(fields) };
     const { writer, clock } = open();
     writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
-    const keyspace = openKeyspace(writer, { logger, clock });
+    const keyspace = new Keyspace(writer, { logger, clock });
     keyspace.enforce('config', 'ours');
     await pass(clock, 60_000);
     assert.equal(warned.length, 1);

@@ -1,24 +1,34 @@
 /**
- * The engine of a keyspace. One write per key at a time, some keys at a time, newest value wins. Two kinds of failure are
- * kept apart: when etcd takes no writes at all, everything waits until the writer says that one is worth trying; when
- * etcd refuses a key, only that key waits.
+ * Desired state of our part of an etcd. Callers say what should be there; the keyspace writes the difference, retries,
+ * and writes again what etcd lost. It removes only what it was told to remove, and leftovers only in `prune`.
+ *
+ * One write per key at a time, some keys at a time, newest value wins. Two kinds of failure are kept apart: when etcd
+ * takes no writes at all, everything waits until the writer says that one is worth trying; when etcd refuses a key, only
+ * that key waits.
  */
-import { type Backoff, backoff } from '../../process/backoff.ts';
-import type { Clock } from '../../process/clock.ts';
-import type { Logger } from '../../process/logger.ts';
+import { backoff } from '../../process/backoff.ts';
+import { type Clock, systemClock } from '../../process/clock.ts';
+import { type Logger, silentLogger } from '../../process/logger.ts';
 import { reasonOf, retry } from '../../process/retry.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
-import type { EtcdWriter, Listing } from '../write/writer.ts';
+import type { EtcdWriter, LeasedEntries } from '../write/writer.ts';
 import { DesiredKey } from './desired-key.ts';
 import { Enforcer } from './enforcer.ts';
-import type { FailingKey, Keyspace } from './keyspace.ts';
 import { PendingSet } from './pending-set.ts';
 
-export interface KeyspaceLoopOptions {
-  readonly logger: Logger;
-  readonly parallel: number;
-  readonly random: () => number;
-  readonly clock: Clock;
+export interface FailingKey {
+  readonly reason: string;
+  readonly attempts: number;
+  /** It will not be tried again until it is set to another value (it is above etcd's size limit). */
+  readonly refused: boolean;
+}
+
+export interface KeyspaceOptions {
+  readonly logger?: Logger;
+  /** Writes in flight; default 64. */
+  readonly parallel?: number;
+  readonly random?: () => number;
+  readonly clock?: Clock;
 }
 
 const FIRST_RETRY_MS = 5;
@@ -26,24 +36,23 @@ const LONGEST_RETRY_MS = 60_000;
 const LONGEST_LISTING_RETRY_MS = 2_000;
 const STOPS_ALL: ReadonlySet<EtcdErrorKind | undefined> = new Set(['unavailable', 'no-space', 'fenced']);
 
-export class KeyspaceLoop implements Keyspace {
+export class Keyspace {
   readonly #writer: EtcdWriter;
-  readonly #options: KeyspaceLoopOptions;
+  readonly #options: Required<KeyspaceOptions>;
   readonly #keys = new Map<string, DesiredKey>();
   /** Taken over, and not yet known to be desired. */
   readonly #found = new Map<string, Buffer>();
   readonly #ready = new Set<DesiredKey>();
   readonly #pending = new PendingSet();
   readonly #failing = new Map<string, FailingKey>();
-  readonly #enforcer: Enforcer;
+  readonly #enforcers = new Map<string, Enforcer>();
   readonly #closing = new AbortController();
   #busy = 0;
   #state: 'writing' | 'waiting' | 'trying' | 'held' = 'writing';
 
-  constructor(writer: EtcdWriter, options: KeyspaceLoopOptions) {
+  constructor(writer: EtcdWriter, options: KeyspaceOptions = {}) {
     this.#writer = writer;
-    this.#options = options;
-    this.#enforcer = new Enforcer(writer, options, (item) => this.#rewrite(item));
+    this.#options = { logger: silentLogger, parallel: 64, random: Math.random, clock: systemClock, ...options };
     writer.onKeysLost((keys) => {
       for (const key of keys) {
         this.#found.delete(key);
@@ -53,6 +62,7 @@ export class KeyspaceLoop implements Keyspace {
     });
   }
 
+  /** Writes and deletions that are not in etcd yet, refused ones aside. */
   get pending(): number {
     return this.#pending.size;
   }
@@ -61,24 +71,43 @@ export class KeyspaceLoop implements Keyspace {
     return this.#failing;
   }
 
+  /** The key shall have this value. Setting the value that is already written does nothing. */
   set(key: string, value: Buffer | string): void {
     this.#want(key, Buffer.from(value));
   }
 
+  /** As `set`, and written again at once when somebody else changes or deletes it. */
   enforce(key: string, value: Buffer | string): void {
-    this.#enforcer.watch(this.#want(key, Buffer.from(value)));
+    const item = this.#want(key, Buffer.from(value));
+    if (this.#enforcers.has(key)) return;
+    const [{ signal }, rewrite] = [this.#closing, () => this.#rewrite(item)];
+    this.#enforcers.set(key, new Enforcer(item, this.#writer, { ...this.#options, signal, rewrite }));
   }
 
+  /** The key shall not be there. */
   remove(key: string): void {
-    this.#enforcer.forget(this.#want(key, undefined));
+    this.#want(key, undefined);
+    this.#enforcers.get(key)?.stop();
+    this.#enforcers.delete(key);
   }
 
+  /**
+   * Takes over what is in etcd under the prefix: leases are kept alive, and what is found there as it shall be, now or
+   * once it is set, is not written. Deletes nothing. Goes on until done; resolves with what was found; rejects only
+   * after `close`.
+   */
   async adopt(prefix: string): Promise<ReadonlyMap<string, Buffer>> {
     const { entries, foreign } = await this.#compare(prefix, () => this.#writer.adopt(prefix));
     for (const [key, value] of entries) if (!foreign.has(key) && !this.#keys.has(key)) this.#found.set(key, value);
     return entries;
   }
 
+  /**
+   * Deletes what is under the prefix and neither desired nor in `keep`: leftovers of an earlier life, of ours or of
+   * etcd's. Writes again what somebody changed or deleted, or wrote under a lease of his own, with which it would go.
+   * Call it only after the first complete listing of the source. Goes on until done; resolves with how many were
+   * deleted; rejects only after `close`.
+   */
   async prune(prefix: string, keep: ReadonlySet<string> = new Set()): Promise<number> {
     const ticket = Symbol(`prune ${prefix}`);
     this.#pending.add(ticket);
@@ -96,10 +125,15 @@ export class KeyspaceLoop implements Keyspace {
     }
   }
 
+  /**
+   * Resolves when everything queued so far, prunes included, is in etcd; refused keys (too large) are not waited for.
+   * Rejects after `close`.
+   */
   whenWritten(): Promise<void> {
     return this.#pending.whenDone();
   }
 
+  /** Writes nothing until `release`; what is to be written is remembered. */
   hold(): void {
     this.#state = 'held';
   }
@@ -109,11 +143,11 @@ export class KeyspaceLoop implements Keyspace {
     this.#pump();
   }
 
+  /** Stops writing. What is in etcd stays there, and the writer stays open. */
   close(): void {
     if (this.#closed) return;
     const reason = new EtcdError('closed', 'The keyspace was closed');
     this.#closing.abort(reason);
-    this.#enforcer.close();
     for (const item of this.#keys.values()) item.cancelRetry?.();
     this.#pending.close(reason);
   }
@@ -123,36 +157,35 @@ export class KeyspaceLoop implements Keyspace {
   }
 
   /** Lists, and corrects what we think that etcd holds, unless we wrote meanwhile. Also gives what was thought wrongly. */
-  async #compare(prefix: string, list: () => Promise<Listing>) {
+  async #compare(prefix: string, list: () => Promise<LeasedEntries>) {
     const before = new Map(
       [...this.#keys.values()]
         .filter(({ key, busy }) => !busy && key.startsWith(prefix))
         .map((item) => [item, item.epoch]),
     );
-    const listing = await this.#listForSure(list);
+    const listed = await this.#listForSure(list);
     const drifted: string[] = [];
     for (const [item, epoch] of before) {
       if (item.epoch !== epoch || item.refused || this.#keys.get(item.key) !== item) continue;
       const believed = item.settled;
-      if (listing.foreign.has(item.key)) item.forget();
-      else item.found(listing.entries.get(item.key));
+      if (listed.foreign.has(item.key)) item.forget();
+      else item.found(listed.entries.get(item.key));
       if (item.settled === believed) continue;
       if (believed) drifted.push(item.key);
       this.#enqueue(item);
     }
-    return { ...listing, drifted };
+    return { ...listed, drifted };
   }
 
-  async #listForSure(list: () => Promise<Listing>): Promise<Listing> {
+  async #listForSure(list: () => Promise<LeasedEntries>): Promise<LeasedEntries> {
     const { clock, random, logger } = this.#options;
     const { signal } = this.#closing;
-    const listing = await retry(list, {
+    const found = await retry(list, {
       ...{ signal, clock, random, first: FIRST_RETRY_MS, limit: LONGEST_LISTING_RETRY_MS },
       failed: (error) => logger.debug({ error }, 'listing of our own keys failed'),
     });
-    signal.throwIfAborted();
-    if (!listing) throw new Error('Cannot go on without a listing: expected one: there is none');
-    return listing;
+    if (!found) throw signal.reason;
+    return found;
   }
 
   #want(key: string, value: Buffer | undefined): DesiredKey {
@@ -224,7 +257,7 @@ export class KeyspaceLoop implements Keyspace {
       return;
     }
     this.#settle(item);
-    if (item.enforced) this.#enforcer.check(item);
+    this.#enforcers.get(item.key)?.check();
   }
 
   #failed(item: DesiredKey, tried: Buffer | undefined, error: unknown): void {
@@ -246,7 +279,7 @@ export class KeyspaceLoop implements Keyspace {
 
   #retryLater(item: DesiredKey): void {
     const { clock, random } = this.#options;
-    const wait: Backoff = item.retry ?? backoff({ first: FIRST_RETRY_MS, limit: LONGEST_RETRY_MS, random });
+    const wait = item.retry ?? backoff({ first: FIRST_RETRY_MS, limit: LONGEST_RETRY_MS, random });
     item.retry = wait.next();
     item.cancelRetry = clock.after(wait.delay, () => this.#enqueue(item));
   }
@@ -271,7 +304,6 @@ export class KeyspaceLoop implements Keyspace {
     this.#failing.set(item.key, {
       reason,
       attempts: (before?.attempts ?? 0) + 1,
-      since: before?.since ?? this.#options.clock.now(),
       refused: item.refused,
     });
     // What stops all is told of by the writer, and of many keys one will do.

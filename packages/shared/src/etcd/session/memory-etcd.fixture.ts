@@ -1,6 +1,6 @@
 /**
  * An etcd in memory, for tests: implements `Dial` and `Connection`, the seam below a session, so that all of this room
- * runs on it: `connectReader(config, { dial: etcd.dial })`, `connectWriter` likewise. It keeps versions and leases, and
+ * runs on it: `new Session(config, { dial: etcd.dial, ... })`. It keeps versions and leases, and
  * has the faults of etcds and networks: connections that break, an etcd that is away or silent, one that was emptied or
  * restored, compaction, refusals. Leases end when the test says so. There are no users in it.
  */

@@ -1,25 +1,32 @@
 /**
- * `EtcdWriter` on a session: pooled leases, canaries on a lease of their own, and every write behind the fence, if there
- * is one. When etcd is seen to have gone back to an older state, all leases count as lost: nobody knows which writes went
- * with them.
+ * `EtcdWriter` on a session: a reader with pooled leases, canaries on a lease of their own, and every write behind the
+ * fence, if there is one. When etcd is seen to have gone back to an older state, all leases count as lost: nobody knows
+ * which writes went with them.
+ *
+ * Canaries must never outlive what they vouch for. Their lease ends, at every moment, before the leases of all entries:
+ *
+ * 1. It is not kept alive but granted anew after each round of the keeper, for two thirds of the shortest time to live.
+ *    A request to keep a lease alive that is delivered late, after its sender's death, would move the end; a late grant
+ *    is a lease without keys, and a late write cannot move the end of the lease that it names.
+ * 2. It is used only when its grant was answered within a quarter of that time since the round began. So it ends eleven
+ *    twelfths after the beginning, at the latest, and the others a whole after it, at the earliest.
+ * 3. An etcd that restarts gives every lease its whole time again, which keeps that order.
  */
-
+import type { IRequestOp } from 'etcd3';
 import { type Clock, sleep } from '../../process/clock.ts';
 import type { Health } from '../../process/health.ts';
 import { listPages } from '../read/listing.ts';
-import type { PrefixEvent } from '../read/reader.ts';
-import { SessionReader, type SessionReaderOptions } from '../read/session-reader.ts';
+import { type ReadOptions, SessionReader } from '../read/session-reader.ts';
 import type { Answer, CallOptions, Connection } from '../session/connection.ts';
 import { EtcdError } from '../session/errors.ts';
 import type { Session } from '../session/session.ts';
-import { Canaries } from './canaries.ts';
 import { Fence } from './fence.ts';
-import { LeaseKeeper } from './lease-keeper.ts';
+import { LeaseKeeper, type Round } from './lease-keeper.ts';
 import { LeasePool } from './lease-pool.ts';
 import { RevisionHistory } from './revision-history.ts';
-import type { EtcdWriter, Listing } from './writer.ts';
+import type { EtcdWriter, LeasedEntries } from './writer.ts';
 
-export interface LeasedWriterOptions extends SessionReaderOptions {
+export interface LeasedWriterOptions extends ReadOptions {
   readonly leaseTtlSeconds: number;
   readonly keysPerLease: number;
   readonly timeoutMs: number;
@@ -29,42 +36,31 @@ export interface LeasedWriterOptions extends SessionReaderOptions {
   readonly reportSpace: (health: Health) => void;
 }
 
-type Operation =
-  | { readonly request_put: { readonly key: Buffer; readonly value: Buffer; readonly lease: string } }
-  | { readonly request_delete_range: { readonly key: Buffer } };
-
 /** How soon an etcd without space is tried again. */
 const NO_SPACE_MS = 2_000;
 
-export class LeasedWriter implements EtcdWriter {
+export class LeasedWriter extends SessionReader implements EtcdWriter {
   readonly fence: Fence | undefined;
-  readonly #session: Session;
   readonly #options: LeasedWriterOptions;
-  readonly #reader: SessionReader;
   readonly #pool: LeasePool;
   readonly #keeper: LeaseKeeper;
-  readonly #canaries: Canaries;
+  readonly #canaries = new Map<string, string>();
   readonly #history = new RevisionHistory();
   readonly #listeners: ((keys: readonly string[]) => void)[] = [];
   #hasSpace = true;
 
   constructor(session: Session, options: LeasedWriterOptions) {
+    super(session, options);
     const { clock, leaseTtlSeconds } = options;
-    this.#session = session;
     this.#options = options;
-    this.#reader = new SessionReader(session, options);
     this.#pool = new LeasePool(() => this.#grant(leaseTtlSeconds), options.keysPerLease);
-    this.#canaries = new Canaries(
-      { grant: (ttl) => this.#grant(ttl), put: (entries, lease) => this.#putAll(entries, lease) },
-      clock,
-    );
     this.#keeper = new LeaseKeeper(session, {
       clock,
       ttlMs: leaseTtlSeconds * 1_000,
       ids: () => this.#pool.ids,
       connected: () => void this.#compareHistory(),
       lost: (id) => this.#lost(id),
-      renewed: (round) => this.#canaries.renew(round),
+      renewed: (round) => this.#renewCanaries(round),
     });
     this.fence = options.fence && new Fence(session, { ...options.fence, clock });
   }
@@ -75,28 +71,25 @@ export class LeasedWriter implements EtcdWriter {
 
   /** A lease that etcd has lost is replaced, and the write tried once more. */
   async put(key: string, value: Buffer | string): Promise<string> {
-    const bytes = Buffer.from(value);
+    const entries = new Map([[key, value]]);
     const lease = await this.#pool.leaseFor(key);
     try {
-      return await this.#put(lease, key, bytes);
+      return await this.#put(entries, lease);
     } catch (error) {
       if (!(error instanceof EtcdError) || error.kind !== 'lease-lost') throw error;
     }
     this.#lost(lease);
-    return this.#put(await this.#pool.leaseFor(key), key, bytes);
+    return this.#put(entries, await this.#pool.leaseFor(key));
   }
 
-  async #put(lease: string, key: string, value: Buffer): Promise<string> {
-    const action = `write "${key}" (${value.length} bytes)`;
-    const { header } = await this.#write(action, [{ request_put: { key: Buffer.from(key), value, lease } }]);
+  async #put(entries: ReadonlyMap<string, Buffer | string>, lease: string): Promise<string> {
+    const puts = [...entries].map(([key, value]) => ({ key: Buffer.from(key), value: Buffer.from(value), lease }));
+    const what = puts.map(({ key, value }) => `"${key}" (${value.length} bytes)`).join(', ');
+    const { header } = await this.#write(
+      `write ${what}`,
+      puts.map((request_put) => ({ request_put })),
+    );
     return header.revision;
-  }
-
-  async #putAll(entries: ReadonlyMap<string, string>, lease: string): Promise<void> {
-    const puts = [...entries].map(([key, value]) => ({
-      request_put: { key: Buffer.from(key), value: Buffer.from(value), lease },
-    }));
-    await this.#write(`write ${[...entries.keys()].map((key) => `"${key}"`).join(', ')}`, puts);
   }
 
   async delete(key: string): Promise<boolean> {
@@ -106,7 +99,7 @@ export class LeasedWriter implements EtcdWriter {
   }
 
   /** One transaction: all of it, or nothing when the fence is not ours. */
-  async #write(action: string, success: Operation[]) {
+  async #write(action: string, success: IRequestOp[]) {
     const { fence } = this;
     if (fence && !fence.tenure) throw this.#fenced(action);
     const mark = this.#history.mark();
@@ -117,7 +110,7 @@ export class LeasedWriter implements EtcdWriter {
       fence?.lose();
       throw this.#fenced(action);
     }
-    const grew = success.some((each) => 'request_put' in each) ? 1n : 0n;
+    const grew = success.some(({ request_put }) => request_put) ? 1n : 0n;
     if (this.#history.wentBack(mark, answer.header.revision, grew)) this.#wentBack();
     return answer;
   }
@@ -128,7 +121,7 @@ export class LeasedWriter implements EtcdWriter {
     run: (connection: Connection, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     try {
-      const answer = await this.#session.call({ action, timeoutMs: this.#options.timeoutMs }, run);
+      const answer = await this.session.call({ action, timeoutMs: this.#options.timeoutMs }, run);
       this.#reportSpace(undefined);
       return answer;
     } catch (error) {
@@ -140,7 +133,7 @@ export class LeasedWriter implements EtcdWriter {
   #fenced(action: string): EtcdError {
     return new EtcdError(
       'fenced',
-      `Cannot ${action} at ${this.#session.where}: expected to be the one that writes: another is`,
+      `Cannot ${action} at ${this.session.where}: expected to be the one that writes: another is`,
     );
   }
 
@@ -152,22 +145,20 @@ export class LeasedWriter implements EtcdWriter {
     this.#options.reportSpace(problem === undefined ? { kind: 'ok' } : { kind: 'failing', reason: problem });
   }
 
-  async list(prefix: string): Promise<Listing> {
+  list(prefix: string): Promise<LeasedEntries> {
     return this.#list(prefix, false);
   }
 
-  async adopt(prefix: string): Promise<Listing> {
+  async adopt(prefix: string): Promise<LeasedEntries> {
     const listing = await this.#list(prefix, true);
     this.#keeper.ensureRunning();
     return listing;
   }
 
-  async #list(prefix: string, adopt: boolean): Promise<Listing> {
+  async #list(prefix: string, adopt: boolean): Promise<LeasedEntries> {
     const entries = new Map<string, Buffer>();
     const foreign = new Set<string>();
-    let revision = '0';
-    for await (const page of listPages(this.#session, { prefix, pageBytes: this.#options.pageBytes })) {
-      revision = page.revision;
+    for await (const page of listPages(this.session, { prefix, pageBytes: this.#options.pageBytes })) {
       const own = new Set(this.#pool.ids);
       for (const { key: bytes, value, lease } of page.entries) {
         const key = bytes.toString();
@@ -176,7 +167,7 @@ export class LeasedWriter implements EtcdWriter {
         else if (!own.has(lease)) foreign.add(key);
       }
     }
-    return { revision, entries, foreign };
+    return { entries, foreign };
   }
 
   vouch(key: string, value: string, signal: AbortSignal): Promise<void> {
@@ -194,20 +185,16 @@ export class LeasedWriter implements EtcdWriter {
 
   async ready(signal: AbortSignal): Promise<void> {
     if (!this.#hasSpace) await sleep(this.#options.clock, NO_SPACE_MS, signal);
-    await this.#session.ready(signal);
+    await this.session.ready(signal);
     await this.fence?.held(signal);
   }
 
-  get(key: string, timeoutMs?: number): Promise<{ value: Buffer; revision: string } | undefined> {
-    return this.#reader.get(key, timeoutMs);
-  }
-
-  follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
-    return this.#reader.follow(prefix, handle, signal);
-  }
-
-  close(): void {
-    this.#session.close();
+  async #renewCanaries({ since, ttlMs }: Round): Promise<void> {
+    if (this.#canaries.size === 0) return;
+    const lease = await this.#grant(Math.floor((ttlMs * 2) / 3_000));
+    if (this.#options.clock.now() - since > ttlMs / 4)
+      throw new EtcdError('unavailable', 'etcd took too long to grant a lease');
+    if (this.#canaries.size > 0) await this.#put(this.#canaries, lease);
   }
 
   async #grant(ttlSeconds: number): Promise<string> {
@@ -222,7 +209,7 @@ export class LeasedWriter implements EtcdWriter {
   async #compareHistory(): Promise<void> {
     const mark = this.#history.mark();
     const settings = { action: 'read the revision', timeoutMs: this.#options.timeoutMs };
-    const answer = await this.#session
+    const answer = await this.session
       .call(settings, ({ kv }, options) => kv.range({ key: Buffer.from('\0'), limit: 1 }, options))
       // The session has reported it, and the next connection or write compares again.
       .catch(() => undefined);
@@ -230,9 +217,9 @@ export class LeasedWriter implements EtcdWriter {
   }
 
   #wentBack(): void {
-    this.#options.logger.warn({ endpoint: this.#session.where }, 'etcd went back to an older state');
+    this.#options.logger.warn({ endpoint: this.session.where }, 'etcd went back to an older state');
     this.fence?.lose();
-    this.#tellLost(this.#canaries.keys);
+    this.#tellLost([...this.#canaries.keys()]);
     for (const lease of this.#pool.ids) this.#lost(lease);
   }
 

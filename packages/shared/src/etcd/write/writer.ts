@@ -5,8 +5,8 @@
 import type { EtcdReader } from '../read/reader.ts';
 import type { Fence } from './fence.ts';
 
-export interface Listing {
-  readonly revision: string;
+/** What is under a prefix. */
+export interface LeasedEntries {
   /** Sorted by key. */
   readonly entries: ReadonlyMap<string, Buffer>;
   /** Those of them that hang on a lease which is not of this writer, or on none: it does not keep them alive. */
@@ -21,9 +21,9 @@ export interface EtcdWriter extends EtcdReader {
   put(key: string, value: Buffer | string): Promise<string>;
   /** Resolves with whether the key was there. */
   delete(key: string): Promise<boolean>;
-  list(prefix: string): Promise<Listing>;
+  list(prefix: string): Promise<LeasedEntries>;
   /** As `list`, and keeps alive from now on what hangs on a lease, whose ever it is. */
-  adopt(prefix: string): Promise<Listing>;
+  adopt(prefix: string): Promise<LeasedEntries>;
   /**
    * Writes a key which says that others are there, and goes on writing it: at every moment it ends before all keys that
    * were `put` or adopted. Resolves when it is written, or the signal aborts; before it does, `retract` it.
