@@ -3,7 +3,7 @@
  * etcds, a kernel and a clock in memory, and over files in a directory of its own. Each command changes a fact or prints
  * something; what it leads to has reached the kernel before the next.
  */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CoreOptions } from '@tombolo/node-agent/core.ts';
@@ -51,7 +51,7 @@ export class World {
   readonly #namespaces = new Map<string, LocalNamespace>();
   #node: LocalNode = { name: 'east-1', zone: '', addresses: [], podCidrs: [] };
   #ranges: readonly string[] = [];
-  #limits = { remotePerFrontend: 100, remotePerCluster: 1000 };
+  #config = CONFIG;
   #agent: Agent | undefined;
   /** Slices that it was told of. */
   #told: ReadonlySet<string> = new Set();
@@ -136,19 +136,22 @@ export class World {
       case 'set-clock':
         this.#clock.setWallTime(this.#clock.wallTime() + parseDuration(first));
         break;
+      case 'file':
+        await this.#spoilFile(first, rest[0] ?? '');
+        break;
       case 'lose-state':
         await rm(this.#stateFile, { force: true });
         break;
       case 'stop':
         await this.#stop();
         break;
+      case 'kill':
+        await this.#kill();
+        break;
       case 'start':
       case 'restart':
         await this.#stop();
-        this.#limits = {
-          remotePerFrontend: Number(options.get('per-frontend') ?? this.#limits.remotePerFrontend),
-          remotePerCluster: Number(options.get('per-cluster') ?? this.#limits.remotePerCluster),
-        };
+        this.#config = configOf(this.#config, options);
         await this.#start(first === 'remotes-first' || flags.has('remotes-first'));
         break;
       case 'table':
@@ -182,7 +185,7 @@ export class World {
 
   async #start(remotesFirst: boolean): Promise<void> {
     const agent = await Agent.start({
-      config: { ...CONFIG, ...this.#limits },
+      config: this.#config,
       kernel: this.#kernel,
       clock: this.#clock,
       stateFile: this.#stateFile,
@@ -206,14 +209,38 @@ export class World {
     this.#agent = undefined;
   }
 
+  /** It writes nothing any more: what it saved last stays. */
+  async #kill(): Promise<void> {
+    const copy = `${this.#stateFile}.copy`;
+    await copyFile(this.#stateFile, copy);
+    await this.#stop();
+    await rename(copy, this.#stateFile);
+  }
+
   /** Its settings, in its etcd; and its file in the clustermesh directory, when it is new. */
   async #announce(name: string, id: number, exportMode: ExportMode): Promise<void> {
     const cluster = this.#clusters.get(name) ?? new RemoteCluster(name);
     this.#clusters.set(name, cluster);
     await cluster.announce(id, exportMode);
+    await this.#writeFile(name);
+    if (this.#agent) await this.#until(() => this.#running.knows(name));
+  }
+
+  async #writeFile(name: string): Promise<void> {
+    await rm(join(this.#mesh, name), { force: true });
     await writeFile(join(this.#mesh, name), `endpoints:\n- http://${name}:2379\n`);
     this.#files.add(name);
-    if (this.#agent) await this.#until(() => this.#running.knows(name));
+  }
+
+  /** Or makes it whole again. */
+  async #spoilFile(name: string, how: string): Promise<void> {
+    const path = join(this.#mesh, name);
+    if (how === 'whole') return this.#writeFile(name);
+    this.#files.delete(name);
+    await rm(path);
+    if (how === 'empty') await writeFile(path, '');
+    else if (how === 'unreadable') await symlink(name, path);
+    else if (how !== 'gone') throw new Error(`No such fault of a file: ${how}`);
   }
 
   async #removeFile(name: string): Promise<void> {
@@ -270,12 +297,29 @@ export class World {
 const EAST = parseClusterIdentity('east', 1);
 if (!EAST.ok) throw new Error(EAST.error);
 
-const CONFIG: Omit<CoreOptions['config'], 'remotePerFrontend' | 'remotePerCluster'> = {
+const CONFIG: CoreOptions['config'] = {
   cluster: EAST.value,
   nodeName: 'east-1',
   scope: 'global',
   defaultGlobalNamespace: true,
+  remotePerFrontend: 100,
+  remotePerCluster: 1000,
 };
+
+/** The settings before, and what the command says of them. */
+function configOf(before: CoreOptions['config'], options: Arguments['options']): CoreOptions['config'] {
+  const { name, id } = before.cluster;
+  const cluster = parseClusterIdentity(options.get('name') ?? name, Number(options.get('id') ?? id));
+  if (!cluster.ok) throw new Error(cluster.error);
+  return {
+    ...before,
+    cluster: cluster.value,
+    scope: (options.get('scope') ?? before.scope) === 'all' ? 'all' : 'global',
+    defaultGlobalNamespace: (options.get('default-global') ?? String(before.defaultGlobalNamespace)) === 'true',
+    remotePerFrontend: Number(options.get('per-frontend') ?? before.remotePerFrontend),
+    remotePerCluster: Number(options.get('per-cluster') ?? before.remotePerCluster),
+  };
+}
 
 /** Commands after which the local Kubernetes API has something else. */
 const LOCAL: ReadonlySet<string> = new Set(['service', 'slice', 'delete', 'namespace', 'node', 'service-ranges']);

@@ -192,7 +192,7 @@ describe('AgentCore', () => {
       ['west' as ClusterName, 2],
       ['gone' as ClusterName, 3],
     ]);
-    core = newCore({ clusters: remembered, services: new Map() });
+    core = newCore({ ownId: 1, clusters: remembered, services: new Map() });
     assert.deepEqual(core.facts.clusterIds, remembered);
     let told = 0;
     core.facts.onChange(() => told++);

@@ -58,10 +58,10 @@ describe('StateFile', () => {
     assert.deepEqual(warnings, []);
   });
 
-  it('is of no use to another cluster, and says nothing when it is not there', async () => {
+  it('is of no use on another node, and says nothing when it is not there', async () => {
     assert.equal(await readStateFile(path, AUTHOR, log), undefined);
     await write();
-    assert.equal(await readStateFile(path, { ...AUTHOR, cluster: WEST }, log), undefined);
+    assert.equal(await readStateFile(path, { ...AUTHOR, node: 'node-2' }, log), undefined);
     assert.deepEqual(warnings, []);
   });
 
@@ -127,8 +127,8 @@ describe('StateFile', () => {
     );
   });
 
-  it('leaves out what is not global, and what no other cluster has', async () => {
-    table.local.setService(CART, sampleService(CART, { global: false }));
+  it('leaves out what no other cluster has', async () => {
+    table.setRemoteServices(WEST, new Map([[CART, undefined]]));
     table.settle();
     await write();
     assert.equal((await readFile(path, 'utf8')).split('\n').length, 1);

@@ -97,7 +97,6 @@ export class StateFile {
     for (const key of this.#lines.keys()) if (!table.services.has(key)) this.#lines.delete(key);
     const lines = [headLine(author, clusterIds)];
     await inSlices([...table.services], ([key, facts]) => {
-      if (!facts.service?.global) return;
       const known = this.#lines.get(key);
       const line = known?.facts === facts ? known.line : serviceLine(facts, table.routes);
       if (known?.facts !== facts) this.#lines.set(key, { facts, line });

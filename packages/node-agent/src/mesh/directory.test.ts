@@ -58,6 +58,7 @@ describe('followDirectory()', () => {
     following = followDirectory(
       {
         directory: path,
+        remembered: new Set(['west']),
         clock,
         pollMs: 5_000,
         confirmMs: 1_000,

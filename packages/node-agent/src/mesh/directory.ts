@@ -6,6 +6,7 @@
  * D1. A directory that cannot be read tells nothing about its files: they stay as they were known. So does a file that
  *     configured a cluster and was emptied, as happens between the opening and the writing of a new version.
  * D2. A file is gone only when two looks in a row did not find it: replacing a file may take it away for a moment.
+ * D3. A file that configured a cluster before this start, and says nothing now, counts as one of D1.
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
@@ -85,12 +86,20 @@ async function readSmallFile(path: string): Promise<string | undefined> {
 
 export interface DirectoryOptions {
   readonly directory: string;
+  /** Names of files that configured a cluster before this start. */
+  readonly remembered: ReadonlySet<string>;
   readonly clock: Clock;
   readonly pollMs: number;
   /** Between missing a file and looking again. */
   readonly confirmMs: number;
-  /** Called after every readable look that changed something, and after the first; awaited before the next look. */
-  readonly changed: (changes: DirectoryChanges['changed']) => Promise<void>;
+  /**
+   * Called after every readable look that changed something, and after the first; awaited before the next look.
+   * `unreadable`: why nothing can be said about these, which are there.
+   */
+  readonly changed: (
+    changes: DirectoryChanges['changed'],
+    unreadable: (Look & { kind: 'listed' })['unreadable'],
+  ) => Promise<void>;
   /** Called after every look; empty when all could be read. */
   readonly problem: (reason: string) => void;
 }
@@ -105,7 +114,10 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
   while (!signal.aborted) {
     watcher ??= watchQuietly(options.directory, () => notified.notify());
     const seen = notified.version;
-    const look = await lookAt(options.directory, known);
+    const look = await lookAt(options.directory, first ? options.remembered : known);
+    if (first && look.kind === 'listed') {
+      for (const name of options.remembered) if (look.unreadable.has(name)) known.set(name, '');
+    }
     if (signal.aborted) break;
     if (look.kind === 'unreadable') {
       watcher?.close();
@@ -119,7 +131,7 @@ export async function followDirectory(options: DirectoryOptions, signal: AbortSi
         if (content === undefined) known.delete(name);
         else known.set(name, content);
       }
-      if (first || changed.size > 0) await options.changed(changed);
+      if (first || changed.size > 0) await options.changed(changed, look.unreadable);
       first = false;
     }
     // A notification ends the waiting, except for a missed file, which needs its time.

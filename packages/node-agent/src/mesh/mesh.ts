@@ -83,9 +83,10 @@ class RunningMesh implements Mesh {
     this.#following = followDirectory(
       {
         directory: options.directory,
+        remembered: new Set(options.remembered?.keys()),
         clock: this.#clock,
         ...this.#timing,
-        changed: (changes) => this.#filesChanged(changes),
+        changed: (changes, unreadable) => this.#filesChanged(changes, unreadable),
         problem: (reason) => this.#setProblem(reason),
       },
       this.#stopping.signal,
@@ -100,9 +101,12 @@ class RunningMesh implements Mesh {
     this.#cancelTelling();
   }
 
-  async #filesChanged(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
+  async #filesChanged(
+    changes: ReadonlyMap<string, string | undefined>,
+    unreadable: ReadonlyMap<string, string>,
+  ): Promise<void> {
     for (const [file, content] of changes) await this.#fileChanged(file, content);
-    if (!this.#read) this.#ids.keep(new Set(this.#peers.keys()));
+    if (!this.#read) this.#keepRemembered(unreadable);
     this.#read = true;
     this.#report();
     this.#tell('state');
@@ -117,6 +121,17 @@ class RunningMesh implements Mesh {
     if (name.value === this.#options.local.name) return;
     if (content === undefined) await this.#removePeer(name.value);
     else this.#configure(name.value, content);
+  }
+
+  /** Of the clusters from before this start, those whose file is there: what it says is not known yet, if it cannot be read. */
+  #keepRemembered(unreadable: ReadonlyMap<string, string>): void {
+    const { remembered = new Map<ClusterName, number>(), local } = this.#options;
+    for (const name of remembered.keys()) {
+      const reason = unreadable.get(name);
+      if (reason === undefined || name === local.name) continue;
+      this.#addPeer(name).setProblem(`Cannot read clustermesh file ${name}: ${reason}`);
+    }
+    this.#ids.keep(new Set(this.#peers.keys()));
   }
 
   #configure(name: ClusterName, content: string): void {

@@ -89,10 +89,37 @@ describe('adoptedClusters()', () => {
     assert.deepEqual(adopted(kernel, [service], state), [['west=2', 'shop/cart: 10.2.0.1']]);
   });
 
-  it('believes nothing that was saved when the kernel has nothing of the Service', () => {
+  it('believes nothing in use that was saved when the kernel has nothing of it', () => {
     const state = saved([facts(service, ['10.2.0.1'])], [route('10.96.0.1', 80)]);
     assert.deepEqual(adopted([], [service], state), []);
     assert.deepEqual(adopted([route('10.96.0.9', 80)], [service], state), []);
+  });
+
+  it('believes what was not in use, also when the kernel has nothing of the Service, which may have taken no part', () => {
+    const state = saved([facts(service, ['10.2.0.1'])], []);
+    assert.deepEqual(adopted([], [service], state), [['west=2', 'shop/cart: 10.2.0.1']]);
+  });
+
+  it('keeps with affinity local what the kernel has nothing of any more: all others may be standing by', () => {
+    const standby = { ...service, affinity: 'local' } as const;
+    const state = saved([facts(standby, ['10.2.0.1', '10.2.0.2'])], [route('10.96.0.1', 80, ['10.2.0.1', '10.2.0.2'])]);
+    assert.deepEqual(adopted([route('10.96.0.1', 80, [])], [standby], state), [
+      ['west=2', 'shop/cart: 10.2.0.1 10.2.0.2'],
+    ]);
+    assert.deepEqual(adopted([route('10.96.0.1', 80, ['10.2.0.2'])], [standby], state), [
+      ['west=2', 'shop/cart: 10.2.0.2'],
+    ]);
+  });
+
+  it('takes nothing of this cluster for another one’s, also when it had another id', () => {
+    const kernel = [route('10.96.0.1', 80, [])];
+    const state = saved([], [], { ...AUTHOR, cluster: { ...EAST, id: 1 } });
+    const services = new Map([[KEY, service]]);
+    assert.deepEqual(adoptedClusters(kernel, services, 7, state), []);
+    assert.deepEqual(
+      adoptedClusters(kernel, services, 7, undefined).map(({ identity }) => identity.id),
+      [1],
+    );
   });
 
   it('knows the cluster by name also where nothing of the Service was saved', () => {
@@ -123,12 +150,12 @@ describe('adoptedClusters()', () => {
 });
 
 describe('serviceLine()', () => {
-  it('says nothing of Services of which the kernel knows enough', () => {
+  it('says nothing of Services that are not here, or that no other cluster has', () => {
     const line = (fields: Partial<ServiceFacts>) =>
       serviceLine({ ...facts(service, ['10.2.0.1']), ...fields }, new Map());
     assert.equal(line({ remotes: [] }), undefined);
     assert.equal(line({ service: undefined }), undefined);
-    assert.equal(line({ service: { ...service, global: false } }), undefined);
+    assert.notEqual(line({ service: { ...service, global: false } }), undefined);
     assert.notEqual(line({}), undefined);
   });
 
@@ -159,15 +186,18 @@ describe('serviceLine()', () => {
 describe('parseState()', () => {
   const state = (text: string, author = AUTHOR) => parseState(text, author);
 
-  it('refuses the state of another cluster, node or version, and text that is none', () => {
+  it('refuses the state of another node or version, and text that is none', () => {
     const head = headLine(AUTHOR, new Map());
     assert.ok(state(head).ok);
     assert.ok(!state(head, { ...AUTHOR, node: 'node-2' }).ok);
-    assert.ok(!state(head, { ...AUTHOR, cluster: { ...EAST, name: WEST.name } }).ok);
-    assert.ok(!state(head, { ...AUTHOR, cluster: { ...EAST, id: 7 } }).ok);
     assert.ok(!state(head.replace('"version":1', '"version":2')).ok);
     assert.ok(!state('').ok);
     assert.ok(!state('\0').ok);
+  });
+
+  it('is of use when this cluster has got another name or id, and tells the one that it had', () => {
+    const parsed = state(headLine(AUTHOR, new Map()), { ...AUTHOR, cluster: { name: WEST.name, id: 7 } });
+    assert.equal(parsed.ok && parsed.value.ownId, EAST.id);
   });
 
   it('passes over lines that cannot be read', () => {
@@ -183,7 +213,7 @@ describe('parseState()', () => {
     const good = { name: 'web', protocol: 'TCP', port: 1 };
     const bad = [
       { ...good, name: 5 },
-      { ...good, port: 1.5 },
+      ...[1.5, 0, 65_536, '80'].map((port) => ({ ...good, port })),
       ...['XTCP', 'TCPX', 6].map((protocol) => ({ ...good, protocol })),
     ];
     const remote = {

@@ -23,7 +23,7 @@ export interface AdoptedCluster {
 }
 
 /** The kernel knows ids, not names. */
-const placeholderName = (id: number): ClusterName => `cluster-id-${id}` as ClusterName;
+export const placeholderName = (id: number): ClusterName => `cluster-id-${id}` as ClusterName;
 
 /** One backend of another cluster behind one port of one Service. */
 interface Finding {
@@ -40,7 +40,10 @@ export function adoptedClusters(
   localId: number,
   saved: SavedState | undefined,
 ): readonly AdoptedCluster[] {
-  const found = findings(kernel, services, saved).filter(({ clusterId }) => clusterId !== localId);
+  const found = findings(kernel, services, saved).filter(
+    ({ clusterId }) => clusterId !== localId && clusterId !== saved?.ownId,
+  );
+  const inUse = new Set(found.map(({ key }) => key));
   const byPlace = Map.groupBy(found, ({ key, clusterId }) => `${key} ${clusterId}`);
   const names = new Map([...(saved?.clusters ?? [])].map(([name, id]) => [id, name]));
   const adopted = new Map<
@@ -52,12 +55,14 @@ export function adoptedClusters(
     adopted.set(identity.id, cluster);
     cluster.services.set(service.key, service);
   };
-  const programmed = new Set(kernel.map(({ frontend }) => frontendId(frontend)));
-  for (const [key, { uid, frontends, remotes }] of saved?.services ?? []) {
-    if (services.get(key)?.uid !== uid || ![...frontends.keys()].some((id) => programmed.has(id))) continue;
+  for (const [key, { uid, remotes }] of saved?.services ?? []) {
+    const service = services.get(key);
+    if (service?.uid !== uid) continue;
+    const isStandby = service.affinity === 'local' && !inUse.has(key);
     for (const remote of remotes) {
       const place = `${key} ${remote.cluster.id}`;
-      add(remote.cluster, joined(remote, byPlace.get(place) ?? []));
+      const said = isStandby ? remote.service : joined(remote, byPlace.get(place) ?? []);
+      if (said.backends.length > 0) add(remote.cluster, said);
       byPlace.delete(place);
     }
   }
@@ -69,7 +74,10 @@ export function adoptedClusters(
   return [...adopted.values()];
 }
 
-/** What the cluster said last, without what the kernel was told since to leave out, and with what it was given since. */
+/**
+ * What the cluster said last, without what the kernel was told since to leave out, and with what it was given since. Not
+ * for what affinity may have left out, with all that other clusters have.
+ */
 function joined({ service, used }: SavedRemote, found: readonly Finding[]): RemoteService {
   const inKernel = new Map(backendsOf(found).map((backend) => [backend.address, backend]));
   const kept = service.backends.filter(({ address }) => !used.has(address) || inKernel.has(address));

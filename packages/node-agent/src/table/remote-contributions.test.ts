@@ -63,10 +63,12 @@ describe('RemoteContributions', () => {
     ]);
     remotes.setServices(WEST, say('10.2.0.1'));
     touched();
-    remotes.remove(FAR);
+    remotes.remove(cluster('north', 4));
     assert.deepEqual(touched(), []);
     remotes.remove(WEST);
     assert.deepEqual([of(), of(TILL), touched()], [[], ['far=3 unknown 10.3.0.1'], [CART, TILL]]);
+    remotes.remove(FAR);
+    assert.deepEqual([of(TILL), touched()], [[], [TILL]], 'though it has not spoken');
   });
 
   it('keeps what was adopted of a cluster when another one speaks', () => {
@@ -98,16 +100,18 @@ describe('RemoteContributions', () => {
   });
 
   it('withdraws what was adopted of clusters that there are no more, once all ids are known', () => {
-    const kept = (...clusters: readonly (readonly [string, number | undefined])[]): boolean => {
+    const keptOf = (identity: ClusterIdentity, clusters: readonly (readonly [string, number | undefined])[]) => {
       const { remotes, of } = contributions();
-      remotes.adopt([{ identity: WEST, services: say('10.2.0.1') }]);
+      remotes.adopt([{ identity, services: say('10.2.0.1') }]);
       remotes.settle(new Map(clusters.map(([name, id]) => [name as ClusterName, id])));
       return of().length > 0;
     };
+    const kept = (...clusters: readonly (readonly [string, number | undefined])[]) => keptOf(WEST, clusters);
     assert.equal(kept(['west', 2]), true);
     assert.equal(kept(['west', 7]), true, 'its name');
     assert.equal(kept(['far', 2]), true, 'its id');
-    assert.equal(kept(['far', undefined]), true, 'the other may have its id');
+    assert.equal(kept(['far', undefined]), false, 'its name is known');
+    assert.equal(keptOf(cluster('cluster-id-2', 2), [['far', undefined]]), true, 'the other may be it');
     assert.equal(kept(['west', undefined], ['far', 3]), true);
     assert.equal(kept(['far', 3]), false);
     assert.equal(kept(), false);

@@ -5,7 +5,7 @@
  */
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterView, RemoteContribution, RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { AdoptedCluster } from './adopted.ts';
+import { type AdoptedCluster, placeholderName } from './adopted.ts';
 
 interface Remote {
   readonly identity: ClusterIdentity;
@@ -48,12 +48,11 @@ export class RemoteContributions {
     this.#dropSuperseded();
   }
 
-  remove({ name }: ClusterIdentity): void {
-    const remote = this.#remotes.get(name);
-    if (!remote) return;
-    this.#remotes.delete(name);
-    this.#touchAll(remote.services);
-    this.#drop((adopted) => isSame(adopted.identity, remote.identity));
+  remove(cluster: ClusterIdentity): void {
+    const remote = this.#remotes.get(cluster.name);
+    this.#remotes.delete(cluster.name);
+    if (remote) this.#touchAll(remote.services);
+    this.#drop((adopted) => isSame(adopted.identity, remote?.identity ?? cluster));
   }
 
   adopt(clusters: readonly AdoptedCluster[]): void {
@@ -62,11 +61,17 @@ export class RemoteContributions {
     this.#dropSuperseded();
   }
 
-  /** Which clusters there are, with their ids where these are known: what was adopted of others is withdrawn. */
+  /**
+   * Which clusters there are, with their ids where these are known: what was adopted of others is withdrawn. Whose name
+   * is not known may be any of those whose id is not.
+   */
   settle(clusters: ReadonlyMap<ClusterName, number | undefined>): void {
     const ids = [...clusters.values()];
     const someUnknown = ids.includes(undefined);
-    this.#drop(({ identity }) => !clusters.has(identity.name) && !someUnknown && !ids.includes(identity.id));
+    this.#drop(
+      ({ identity: { name, id } }) =>
+        !clusters.has(name) && !ids.includes(id) && !(someUnknown && name === placeholderName(id)),
+    );
   }
 
   /** What each cluster said of this Service itself, or else what was adopted of it. */

@@ -15,6 +15,8 @@ import type { BackendPort, RemoteBackend, RemoteService, ServiceKey } from '@tom
 import { frontendId, type ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 
 export interface SavedState {
+  /** The id that this cluster had: its own backends in the kernel have it. */
+  readonly ownId: number;
   readonly clusters: ReadonlyMap<ClusterName, number>;
   readonly services: ReadonlyMap<ServiceKey, SavedService>;
 }
@@ -35,7 +37,7 @@ export interface SavedRemote {
 
 const VERSION = 1;
 
-/** Whose state it is: another's means nothing. */
+/** Whose state it is: another node's means nothing. A cluster may get another name or id; its Services have UIDs. */
 export interface Author {
   readonly cluster: ClusterIdentity;
   readonly node: string;
@@ -44,10 +46,10 @@ export interface Author {
 export const headLine = ({ cluster, node }: Author, clusters: ReadonlyMap<ClusterName, number>): string =>
   JSON.stringify({ version: VERSION, cluster: cluster.name, id: cluster.id, node, clusters: [...clusters] });
 
-/** Undefined for a Service of which the kernel's tables say enough. */
+/** Undefined for a Service that no other cluster has. Whether it is global may change. */
 export function serviceLine(facts: ServiceFacts, routes: Routes): string | undefined {
   const { key, service, remotes } = facts;
-  if (!service?.global || remotes.length === 0) return undefined;
+  if (!service || remotes.length === 0) return undefined;
   const frontends = groupShapes(service, new Set()).flatMap(({ port, frontends: ofPort }) =>
     ofPort.map((frontend) => [frontendId(frontend), port.name]),
   );
@@ -71,9 +73,7 @@ export function parseState(text: string, author: Author): Result<SavedState> {
   const [first = '', ...lines] = text.split('\n');
   const head = asFields(parseJson(first));
   if (head['version'] !== VERSION) return fail(`expected version ${VERSION}: current value is ${head['version']}`);
-  if (head['cluster'] !== author.cluster.name || head['id'] !== author.cluster.id || head['node'] !== author.node) {
-    return fail(`expected the state of ${author.cluster.name}/${author.node}: it is another's`);
-  }
+  if (head['node'] !== author.node) return fail(`expected the state of node ${author.node}: it is another's`);
   const clusters = asList(head['clusters']).flatMap((each) => {
     const [name, id] = asList(each);
     const identity = parseClusterIdentity(String(name), id, 511);
@@ -83,7 +83,7 @@ export function parseState(text: string, author: Author): Result<SavedState> {
     const service = parseService(asFields(parseJson(line)));
     return service ? [service] : [];
   });
-  return ok({ clusters: new Map(clusters), services: new Map(services) });
+  return ok({ ownId: Number(head['id']), clusters: new Map(clusters), services: new Map(services) });
 }
 
 function parseService(fields: Fields): readonly [ServiceKey, SavedService] | undefined {
@@ -132,7 +132,8 @@ const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 
 function isPort(value: unknown): value is BackendPort {
   const { name, protocol, port } = asFields(value);
-  return typeof name === 'string' && /^(TCP|UDP|SCTP)$/.test(String(protocol)) && Number.isInteger(port);
+  const isNumber = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
+  return typeof name === 'string' && /^(TCP|UDP|SCTP)$/.test(String(protocol)) && isNumber;
 }
 
 function parseJson(text: string): unknown {
