@@ -18,22 +18,19 @@ import { encodeClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
 import { identityRange } from '@tombolo/shared/wire/identity.ts';
 import { clusterConfigKey, EXPORTER_KEY, HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
-import { Registry } from 'prom-client';
 import type { ApiserverConfig } from './config.ts';
 import { adoptIdentities } from './export/adopt-identities.ts';
-import type { EntrySource } from './export/entries.ts';
+import { EntryWriter } from './export/entry-writer.ts';
 import { IdentityNumbers } from './export/identity-numbers.ts';
 import { NodeExport } from './export/node-export.ts';
 import { PodExport } from './export/pod-export.ts';
-import { Publisher } from './export/publisher.ts';
 import { ServiceExport } from './export/service-export.ts';
 import { guardEtcd } from './guard.ts';
-import { KINDS, type Kind, mapKinds, NEEDS, PART_OF } from './kinds.ts';
+import { KINDS, type Kind, mapKinds, NEEDS } from './kinds.ts';
 import { Leadership } from './leadership.ts';
 import { ApiserverMetrics } from './metrics.ts';
 import { SourceTrust } from './source-trust.ts';
 import { followSources, type SourceTargets } from './sources.ts';
-import { TruncationLog } from './truncations.ts';
 
 export interface Apiserver {
   readonly healthPort: number;
@@ -54,9 +51,8 @@ const ALONE_MS = 500;
 export async function startApiserver(config: ApiserverConfig, log: Logger): Promise<Apiserver> {
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const stopping = new AbortController();
-  const instance = config.instance ?? randomUUID();
-  const parts = createParts(config, instance, log, stopping.signal);
-  const { writer, keyspaces, exports, health, metrics, trust } = parts;
+  const parts = createParts(config, log, stopping.signal);
+  const { writer, control, entries, health, metrics, signal } = parts;
   const { healthHost: host, healthPort: port } = config;
   const server = await serveHealth({ host, port, health, metrics: async () => metrics.registry }).catch(
     (error: unknown) => {
@@ -64,27 +60,15 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
       throw error;
     },
   );
-  const publishers = createPublishers(parts);
-  const targets: SourceTargets = {
-    ...exports,
-    touched: (source) => {
-      for (const kind of PART_OF[source]) publishers[kind].touch();
-    },
-    synced: (source) => trust.complete(source),
-    refused: (source) => metrics.objectRefused(source),
-    report: (source, state) => health.report(`kubernetes/${source}`, state),
-    relistable: (source, relist) => trust.relistable(source, relist),
-  };
-  const stopClock = startClock(parts, publishers);
-  const leadership = createLeadership(parts, client);
-  const leading = leadership.run(stopping.signal);
+  const stopClock = startClock(parts);
+  const leading = createLeadership(parts, client).run(signal);
   const done = Promise.all([
     leading,
-    followSources(client, targets, stopping.signal, log),
+    followSources(client, parts, signal, log),
     adopt(parts),
-    guard(parts),
-    control(parts),
-    ...KINDS.map((kind) => publish(parts, publishers[kind])),
+    guardEtcd(config, health, signal, log),
+    announceCluster(parts),
+    ...KINDS.map((kind) => writeEntries(parts, kind)),
   ]).then(() => {});
   return {
     healthPort: server.port,
@@ -93,7 +77,7 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
       stopping.abort();
       stopClock();
       await leading;
-      for (const keyspace of Object.values(keyspaces)) keyspace.close();
+      for (const { keyspace } of [...Object.values(entries), { keyspace: control }]) keyspace.close();
       writer.close();
       await Promise.allSettled([done, server.close()]);
       client.close();
@@ -101,33 +85,25 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
   };
 }
 
-interface Parts {
+interface Parts extends SourceTargets {
   readonly config: ApiserverConfig;
   /** Our name among those that export into the same etcd. */
   readonly instance: string;
   readonly log: Logger;
   readonly signal: AbortSignal;
-  readonly health: HealthTree;
   readonly writer: EtcdWriter;
   readonly fence: Fence;
-  readonly trust: SourceTrust;
-  readonly exports: Exports;
-  /** One for each kind, so that a key which etcd refuses holds up no other kind; `control` for the rest. */
-  readonly keyspaces: Readonly<Record<Kind | 'control', Keyspace>>;
-  readonly complete: Set<Kind>;
-  readonly metrics: ApiserverMetrics;
-}
-
-interface Exports {
-  readonly facts: LocalFacts;
   readonly numbers: IdentityNumbers;
-  readonly pods: PodExport;
-  readonly services: ServiceExport;
-  readonly nodes: NodeExport;
-  readonly entries: Readonly<Record<Kind, EntrySource>>;
+  /** Each with a keyspace of its own, so that a key which etcd refuses holds up no other kind. */
+  readonly entries: Readonly<Record<Kind, EntryWriter>>;
+  /** For what is no entry. */
+  readonly control: Keyspace;
 }
 
-function createParts(config: ApiserverConfig, instance: string, log: Logger, signal: AbortSignal): Parts {
+function createParts(config: ApiserverConfig, log: Logger, signal: AbortSignal): Parts {
+  const startedAt = performance.now();
+  const instance = config.instance ?? randomUUID();
+  const { cluster, maxClusters, leaseTtlSeconds } = config;
   const health = new HealthTree();
   health.expect(...KINDS);
   const { endpoints, ca, cert, key } = config.etcd;
@@ -135,67 +111,41 @@ function createParts(config: ApiserverConfig, instance: string, log: Logger, sig
   const writer = connectWriter(
     { endpoints, tls: { ca, cert, key } },
     {
-      leaseTtlSeconds: config.leaseTtlSeconds,
-      logger,
-      fence: { key: EXPORTER_KEY, holder: instance },
+      ...{ leaseTtlSeconds, logger, fence: { key: EXPORTER_KEY, holder: instance } },
       report: (state) => health.report('etcd', state),
       reportSpace: (state) => health.report('etcd space', state),
     },
   );
   const { fence } = writer;
   if (!fence) throw new Error('Cannot export: expected a fence: there is none');
-  const exports = createExports(config);
-  const keyspaces = {
-    ...mapKinds(() => new Keyspace(writer, { logger })),
-    control: new Keyspace(writer, { logger }),
-  };
-  const complete = new Set<Kind>();
-  const metrics = new ApiserverMetrics(new Registry(), {
-    cluster: config.cluster.name,
-    scopes: () =>
-      KINDS.map((kind) => ({
-        scope: `${kind}/v1`,
-        keyspace: keyspaces[kind],
-        entries: exports.entries[kind].size,
-        complete: complete.has(kind),
-      })),
-    truncatedServices: () => exports.services.truncated.size,
-    podsWithoutIdentity: () => exports.pods.withoutIdentity.size,
-    leases: () => writer.leases,
-  });
   const trust = new SourceTrust();
-  return { config, instance, log, signal, health, writer, fence, trust, exports, keyspaces, complete, metrics };
-}
-
-function createExports({ cluster, maxClusters, defaultGlobalNamespace }: ApiserverConfig): Exports {
-  const facts = new LocalFacts(defaultGlobalNamespace);
+  const facts = new LocalFacts(config.defaultGlobalNamespace);
   const numbers = new IdentityNumbers(identityRange(cluster.id, maxClusters));
   const pods = new PodExport(cluster, facts, numbers);
-  const services = new ServiceExport(cluster, facts, MAX_VALUE_BYTES);
+  const services = new ServiceExport(cluster, facts, MAX_VALUE_BYTES, log);
   const nodes = new NodeExport(cluster);
-  const entries = { nodes, services, identities: pods.identities, ip: pods };
-  return { facts, numbers, pods, services, nodes, entries };
-}
-
-function createPublishers(parts: Parts): Readonly<Record<Kind, Publisher>> {
-  const { config, log, health, writer, exports, keyspaces, complete, metrics, trust } = parts;
-  const startedAt = performance.now();
-  const truncations = new TruncationLog(log);
-  return mapKinds((kind) => {
-    const [source, keyspace] = [exports.entries[kind], keyspaces[kind]];
-    const onComplete = () => {
-      if (complete.has(kind)) return;
-      complete.add(kind);
-      log.info({ kind, entries: source.size }, 'All entries of the kind are written');
-      health.report(kind, { kind: 'ok' });
-      if (complete.size === KINDS.length) metrics.bootstrapped((performance.now() - startedAt) / 1000);
-    };
-    return new Publisher({
-      ...{ kind, cluster: config.cluster.name, source, keyspace, writer, clock: systemClock, log, onComplete },
-      trusted: (tenure) => trust.in(NEEDS[kind], tenure),
-      onFlushed: kind === 'services' ? () => truncations.report(exports.services.truncated) : () => {},
-    });
-  });
+  const sources = { nodes, services, identities: pods.identities, ip: pods };
+  const entries = mapKinds(
+    (kind) =>
+      new EntryWriter({
+        ...{ kind, cluster: cluster.name, source: sources[kind], writer, clock: systemClock, log },
+        keyspace: new Keyspace(writer, { logger }),
+        trusted: (tenure) => trust.in(NEEDS[kind], tenure),
+        onComplete: () => {
+          health.report(kind, { kind: 'ok' });
+          if (KINDS.every((each) => entries[each].complete)) {
+            metrics.bootstrapped((performance.now() - startedAt) / 1000);
+          }
+        },
+      }),
+  );
+  const touched: Parts['touched'] = (source) => {
+    for (const kind of KINDS) if (NEEDS[kind].includes(source)) entries[kind].touch();
+  };
+  const metrics = new ApiserverMetrics({ cluster: cluster.name, entries, services, pods, writer });
+  const control = new Keyspace(writer, { logger });
+  const exports = { facts, numbers, pods, services, nodes, entries, touched };
+  return { ...exports, config, instance, log, signal, health, writer, fence, trust, control, metrics };
 }
 
 function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
@@ -211,38 +161,32 @@ function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
 }
 
 /** At the start, and each time before we write: another may have given numbers meanwhile. */
-async function adopt({ config, log, signal, writer, exports, trust }: Parts): Promise<void> {
+async function adopt({ config, log, signal, writer, numbers, trust }: Parts): Promise<void> {
   const asked = new Notifier();
   trust.relistable('identities', () => asked.notify());
   while (!signal.aborted) {
     const { version } = asked;
-    await adoptIdentities(writer, exports.numbers, config.cluster, config.maxClusters, signal, log);
+    await adoptIdentities(writer, numbers, config.cluster, config.maxClusters, signal, log);
     if (!signal.aborted && asked.version === version) trust.complete('identities');
     await asked.changed(version, signal);
   }
 }
 
-async function guard({ config, log, signal, health }: Parts): Promise<void> {
-  const { remoteUser } = config.etcd;
-  if (remoteUser === undefined) return;
-  health.expect('etcd users');
-  await guardEtcd(remoteUser, { config, log, signal, report: (state) => health.report('etcd users', state) });
-}
-
-/** What depends on no source. */
-async function control({ config, keyspaces, signal }: Parts): Promise<void> {
+/** Depends on no source. */
+async function announceCluster({ config, control, signal }: Parts): Promise<void> {
   const key = clusterConfigKey(config.cluster.name);
-  await unlessClosed(signal, keyspaces.control.adopt(key));
-  if (!signal.aborted) keyspaces.control.enforce(key, clusterConfig(config));
+  await unlessClosed(signal, control.adopt(key));
+  if (!signal.aborted) control.enforce(key, clusterConfig(config));
 }
 
 /** Keeps what is there alive until we may write, and then writes. */
-async function publish({ fence, signal }: Parts, publisher: Publisher): Promise<void> {
+async function writeEntries({ fence, signal, entries }: Parts, kind: Kind): Promise<void> {
+  const writer = entries[kind];
   await Promise.race([fence.held(signal), sleep(systemClock, ALONE_MS, signal)]);
   while (!signal.aborted) {
-    if (!fence.tenure) await unlessClosed(signal, publisher.adopt());
+    if (!fence.tenure) await unlessClosed(signal, writer.adopt());
     await fence.held(signal);
-    if (fence.tenure) await unlessClosed(signal, publisher.lead(fence.tenure));
+    if (fence.tenure) await unlessClosed(signal, writer.lead(fence.tenure));
   }
 }
 
@@ -254,17 +198,14 @@ async function unlessClosed(signal: AbortSignal, work: Promise<unknown>): Promis
 }
 
 /** Returns what stops it. */
-function startClock(
-  { keyspaces, exports, complete }: Parts,
-  publishers: Readonly<Record<Kind, Publisher>>,
-): () => void {
-  const beat = () => keyspaces.control.set(HEARTBEAT_KEY, encodeTimestamp(Date.now()));
+function startClock({ control, numbers, entries }: Parts): () => void {
+  const beat = () => control.set(HEARTBEAT_KEY, encodeTimestamp(Date.now()));
   const sweep = () => {
-    exports.numbers.sweep();
-    publishers.identities.touch();
+    numbers.sweep();
+    entries.identities.touch();
   };
   const announce = () => {
-    for (const kind of complete) publishers[kind].announce();
+    for (const kind of KINDS) if (entries[kind].complete) entries[kind].announce();
   };
   beat();
   const stops = [

@@ -4,27 +4,26 @@
  */
 import { restrictEtcd } from '@tombolo/shared/etcd/connect.ts';
 import { sleep, systemClock } from '@tombolo/shared/process/clock.ts';
-import type { Health } from '@tombolo/shared/process/health.ts';
+import type { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { AGAIN, reasonOf, retry } from '@tombolo/shared/process/retry.ts';
 import { readableByOthers } from '@tombolo/shared/wire/keys.ts';
 import type { ApiserverConfig } from './config.ts';
 
-export interface GuardOptions {
-  readonly config: ApiserverConfig;
-  readonly signal: AbortSignal;
-  readonly log: Logger;
-  /** Told nothing before others cannot write: nobody should be let in until then. */
-  readonly report: (health: Health) => void;
-}
-
+const PART = 'etcd users';
 const AGAIN_MS = 60_000;
 
-/** Resolves when `signal` aborts. */
-export async function guardEtcd(user: string, options: GuardOptions): Promise<void> {
-  const { config, signal, log, report } = options;
-  const { endpoints, ca, cert, key } = config.etcd;
-  const access = { user, ...readableByOthers(config.cluster.name) };
+/** Resolves when `signal` aborts. Reports nothing before others cannot write: nobody should be let in until then. */
+export async function guardEtcd(
+  { cluster, etcd }: ApiserverConfig,
+  health: HealthTree,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  const { endpoints, ca, cert, key, remoteUser: user } = etcd;
+  if (user === undefined) return;
+  health.expect(PART);
+  const access = { user, ...readableByOthers(cluster.name) };
   let hasBeenClosed = false;
   let isFailing: boolean | undefined;
   const attempt = async () => {
@@ -32,7 +31,7 @@ export async function guardEtcd(user: string, options: GuardOptions): Promise<vo
     if (isFailing !== false) log.info({ user }, 'etcd is closed to all but us and this reader');
     isFailing = false;
     hasBeenClosed = true;
-    report({ kind: 'ok' });
+    health.report(PART, { kind: 'ok' });
     await sleep(systemClock, AGAIN_MS, signal);
     return AGAIN;
   };
@@ -40,7 +39,7 @@ export async function guardEtcd(user: string, options: GuardOptions): Promise<vo
     if (error === undefined) return;
     const reason = reasonOf(error);
     if (isFailing !== true) log.warn({ reason }, 'Cannot see to it that others only read from etcd');
-    if (hasBeenClosed) report({ kind: 'degraded', reason });
+    if (hasBeenClosed) health.report(PART, { kind: 'degraded', reason });
     isFailing = true;
   };
   await retry(attempt, { signal, first: 200, limit: 10_000, heldMs: AGAIN_MS / 2, failed });

@@ -1,9 +1,12 @@
 /** The kinds of entries that this cluster says, and what each depends on. */
 import type { EntryKind } from '@tombolo/shared/wire/keys.ts';
-import type { SourceName } from './sources.ts';
 
+/** In the order in which they are to be written. */
 export const KINDS = ['nodes', 'services', 'identities', 'ip'] as const satisfies readonly EntryKind[];
 export type Kind = (typeof KINDS)[number];
+
+/** Collections of the Kubernetes API. */
+export type SourceName = 'services' | 'endpointslices' | 'namespaces' | 'nodes' | 'pods';
 
 /** `identities`: those that whoever wrote before left in etcd. */
 export type Need = SourceName | 'identities';
@@ -14,15 +17,6 @@ export const NEEDS: Readonly<Record<Kind, readonly Need[]>> = {
   services: ['services', 'endpointslices', 'namespaces'],
   identities: ['pods', 'namespaces', 'identities'],
   ip: ['pods', 'namespaces', 'identities'],
-};
-
-/** Kinds that a source is part of, in the order in which they are to be written. */
-export const PART_OF: Readonly<Record<SourceName, readonly Kind[]>> = {
-  nodes: ['nodes'],
-  services: ['services'],
-  endpointslices: ['services'],
-  namespaces: ['services', 'identities', 'ip'],
-  pods: ['identities', 'ip'],
 };
 
 export function mapKinds<T>(make: (kind: Kind) => T): Readonly<Record<Kind, T>> {

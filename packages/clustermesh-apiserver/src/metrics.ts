@@ -1,38 +1,33 @@
 /** Metrics, read from the live objects when Prometheus asks. Names as Cilium's where it has them. */
-import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { EntryWriter } from './export/entry-writer.ts';
+import type { PodExport } from './export/pod-export.ts';
+import type { ServiceExport } from './export/service-export.ts';
+import { KINDS, type Kind } from './kinds.ts';
 
 const PREFIX = 'tombolo_clustermesh_apiserver_';
 
-/** One kind of entries. */
-export interface ScopeView {
-  /** `services/v1`. */
-  readonly scope: string;
-  readonly keyspace: Pick<Keyspace, 'pending' | 'failing'>;
-  readonly entries: number;
-  readonly complete: boolean;
-}
-
-export interface MetricsView {
+export interface MetricsSources {
+  /** The cluster's name. */
   readonly cluster: string;
-  scopes(): Iterable<ScopeView>;
-  truncatedServices(): number;
-  podsWithoutIdentity(): number;
-  leases(): number;
+  readonly entries: Readonly<Record<Kind, EntryWriter>>;
+  readonly services: ServiceExport;
+  readonly pods: PodExport;
+  readonly writer: EtcdWriter;
 }
 
 export class ApiserverMetrics {
-  readonly registry: Registry;
+  readonly registry = new Registry();
   readonly #refused: Counter<'kind'>;
   readonly #bootstrap: Gauge;
 
-  constructor(registry: Registry, view: MetricsView) {
-    this.registry = registry;
-    const registers = [registry];
-    const ofScopes = (
+  constructor({ cluster, entries, services, pods, writer }: MetricsSources) {
+    const registers = [this.registry];
+    const ofKinds = (
       name: string,
       help: string,
-      read: (scope: ScopeView) => number,
+      read: (entries: EntryWriter) => number,
       more: Record<string, string> = {},
     ) =>
       new Gauge({
@@ -41,8 +36,8 @@ export class ApiserverMetrics {
         labelNames: ['scope', 'source_cluster', ...Object.keys(more)],
         registers,
         collect() {
-          for (const scope of view.scopes()) {
-            this.set({ scope: scope.scope, source_cluster: view.cluster, ...more }, read(scope));
+          for (const kind of KINDS) {
+            this.set({ scope: `${kind}/v1`, source_cluster: cluster, ...more }, read(entries[kind]));
           }
         },
       });
@@ -55,18 +50,22 @@ export class ApiserverMetrics {
           this.set(read());
         },
       });
-    ofScopes('kvstore_sync_queue_size', 'Writes that are not in etcd yet', ({ keyspace }) => keyspace.pending);
-    ofScopes('kvstore_sync_failing_keys', 'Keys that etcd does not take', ({ keyspace }) => keyspace.failing.size);
-    ofScopes(
+    ofKinds('kvstore_sync_queue_size', 'Writes that are not in etcd yet', ({ keyspace }) => keyspace.pending);
+    ofKinds('kvstore_sync_failing_keys', 'Keys that etcd does not take', ({ keyspace }) => keyspace.failing.size);
+    ofKinds(
       'kvstore_initial_sync_completed',
       'Whether all entries of the kind were written once',
-      ({ complete }) => (complete ? 1 : 0),
+      ({ complete }) => Number(complete),
       { action: 'write' },
     );
-    ofScopes('exported_entries', 'Entries that this cluster has to say', ({ entries }) => entries);
-    single('truncated_services', 'Services with more backends than an etcd entry holds', view.truncatedServices);
-    single('pods_without_identity', 'Pods for whose labels no identity number is left', view.podsWithoutIdentity);
-    single('kvstore_leases', 'etcd leases held', view.leases);
+    ofKinds('exported_entries', 'Entries that this cluster has to say', ({ size }) => size);
+    single('truncated_services', 'Services with more backends than an etcd entry holds', () => services.truncated.size);
+    single(
+      'pods_without_identity',
+      'Pods for whose labels no identity number is left',
+      () => pods.withoutIdentity.size,
+    );
+    single('kvstore_leases', 'etcd leases held', () => writer.leases);
     this.#bootstrap = new Gauge({
       name: `${PREFIX}bootstrap_seconds`,
       help: 'Time from the start until all kinds were written',

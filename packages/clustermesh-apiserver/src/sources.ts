@@ -4,27 +4,25 @@ import { type Collection, followCollection } from '@tombolo/shared/kubernetes/co
 import { ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES } from '@tombolo/shared/kubernetes/collections.ts';
 import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
-import type { Health } from '@tombolo/shared/process/health.ts';
+import type { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { NodeExport } from './export/node-export.ts';
 import type { PodExport } from './export/pod-export.ts';
 import type { ServiceExport } from './export/service-export.ts';
-
-export type SourceName = 'services' | 'endpointslices' | 'namespaces' | 'nodes' | 'pods';
+import type { SourceName } from './kinds.ts';
+import type { ApiserverMetrics } from './metrics.ts';
+import type { SourceTrust } from './source-trust.ts';
 
 export interface SourceTargets {
   readonly facts: LocalFacts;
   readonly services: ServiceExport;
   readonly nodes: NodeExport;
   readonly pods: PodExport;
+  readonly trust: SourceTrust;
+  readonly health: HealthTree;
+  readonly metrics: ApiserverMetrics;
   /** Facts of this source changed. */
   touched(source: SourceName): void;
-  /** The source was listed completely. */
-  synced(source: SourceName): void;
-  refused(source: SourceName): void;
-  report(source: SourceName, health: Health): void;
-  /** `relist` has the source listed anew: it is `synced` again only after a listing that began later. */
-  relistable(source: SourceName, relist: () => void): void;
 }
 
 /** Resolves when `signal` aborts; rejects on a fault of our own. */
@@ -34,7 +32,7 @@ export async function followSources(
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  const { facts, services, nodes, pods } = targets;
+  const { facts, services, nodes, pods, trust, health, metrics } = targets;
   const follow = <T>(
     source: SourceName,
     collection: Collection<T>,
@@ -46,16 +44,16 @@ export async function followSources(
         changed(key, value);
         targets.touched(source);
       },
-      synced: () => targets.synced(source),
+      synced: () => trust.complete(source),
       refused: (key: string, reason: string) => {
         log.warn({ source, object: key, reason }, 'Object is refused; what was known of it stays in force');
         refused(key);
-        targets.refused(source);
+        metrics.objectRefused(source);
       },
     };
     return followCollection(client, collection, handler, signal, log, {
-      report: (health) => targets.report(source, health),
-      relistable: (relist) => targets.relistable(source, relist),
+      report: (state) => health.report(`kubernetes/${source}`, state),
+      relistable: (relist) => trust.relistable(source, relist),
     });
   };
   await Promise.all([

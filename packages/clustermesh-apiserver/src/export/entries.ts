@@ -1,6 +1,6 @@
 /**
  * The seam between what is known of this cluster and its etcd: entries of one kind that changed, by the suffix of their
- * key. Everything below `export/` but the publisher is a function of the facts that it was told: no I/O and no clock.
+ * key. Everything below `export/` but the writer is a function of the facts that it was told: no I/O and no clock.
  */
 export type EntryChanges = ReadonlyMap<string, string | undefined>;
 
@@ -20,12 +20,16 @@ export interface EntrySource {
 export class ExportedValues {
   readonly #values = new Map<string, string>();
 
-  /** True when `value` is news for `suffix`. */
-  update(suffix: string, value: string | undefined): boolean {
-    if (this.#values.get(suffix) === value) return false;
-    if (value === undefined) this.#values.delete(suffix);
-    else this.#values.set(suffix, value);
-    return true;
+  /** Those of the entries that are news. */
+  update(entries: Iterable<readonly [suffix: string, value: string | undefined]>): EntryChanges {
+    const changes = new Map<string, string | undefined>();
+    for (const [suffix, value] of entries) {
+      if (this.#values.get(suffix) === value) continue;
+      if (value === undefined) this.#values.delete(suffix);
+      else this.#values.set(suffix, value);
+      changes.set(suffix, value);
+    }
+    return changes;
   }
 
   get size(): number {

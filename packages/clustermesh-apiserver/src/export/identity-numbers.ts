@@ -16,7 +16,8 @@ export class IdentityNumbers {
   readonly #numbers = new Map<string, number>();
   readonly #texts = new Map<number, string>();
   readonly #numberOf = new Map<string, number>();
-  readonly #users = new Map<number, Set<string>>();
+  /** How many use a number; none is not kept. */
+  readonly #users = new Map<number, number>();
   /** Sweeps seen since a number lost its last user. */
   readonly #idle = new Map<number, number>();
   readonly #dirty = new Set<number>();
@@ -42,9 +43,7 @@ export class IdentityNumbers {
     this.#numberOf.set(user, number);
     this.#idle.delete(number);
     this.#dirty.add(number);
-    const users = this.#users.get(number);
-    if (users) users.add(user);
-    else this.#users.set(number, new Set([user]));
+    this.#users.set(number, (this.#users.get(number) ?? 0) + 1);
     return number;
   }
 
@@ -52,11 +51,13 @@ export class IdentityNumbers {
     const number = this.#numberOf.get(user);
     if (number === undefined) return;
     this.#numberOf.delete(user);
-    const users = this.#users.get(number);
-    users?.delete(user);
-    if (users?.size !== 0) return;
-    this.#users.delete(number);
-    this.#idle.set(number, 0);
+    const left = (this.#users.get(number) ?? 0) - 1;
+    if (left > 0) {
+      this.#users.set(number, left);
+    } else {
+      this.#users.delete(number);
+      this.#idle.set(number, 0);
+    }
   }
 
   numberOf(user: string): number | undefined {
@@ -76,18 +77,19 @@ export class IdentityNumbers {
   }
 
   takeChanges(): EntryChanges {
-    const changes = new Map<string, string | undefined>();
-    for (const number of this.#dirty) {
-      const wanted = this.#users.has(number) || this.#idle.has(number);
-      const value = wanted ? this.#texts.get(number) : undefined;
-      if (this.#exported.update(`${number}`, value)) changes.set(`${number}`, value);
-    }
+    const dirty = [...this.#dirty];
     this.#dirty.clear();
-    return changes;
+    return this.#exported.update(
+      dirty.map((number) => [`${number}`, this.#isExported(number) ? this.#texts.get(number) : undefined]),
+    );
   }
 
   get size(): number {
     return this.#exported.size;
+  }
+
+  #isExported(number: number): boolean {
+    return this.#users.has(number) || this.#idle.has(number);
   }
 
   #allocate(text: string): number | undefined {
@@ -108,7 +110,7 @@ export class IdentityNumbers {
 
   #forgetUnused(): void {
     for (const [number, text] of this.#texts) {
-      if (this.#users.has(number) || this.#idle.has(number) || this.#dirty.has(number)) continue;
+      if (this.#isExported(number) || this.#dirty.has(number)) continue;
       this.#texts.delete(number);
       this.#numbers.delete(text);
     }

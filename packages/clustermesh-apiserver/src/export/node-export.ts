@@ -27,13 +27,9 @@ export class NodeExport implements EntrySource {
   }
 
   takeChanges(): EntryChanges {
-    const changes = new Map<string, string | undefined>();
-    for (const [name, node] of this.#heard) {
-      const entry = node && nodeEntry(this.#cluster, node);
-      if (this.#exported.update(name, entry)) changes.set(name, entry);
-    }
+    const heard = [...this.#heard];
     this.#heard.clear();
-    return changes;
+    return this.#exported.update(heard.map(([name, node]) => [name, node && nodeEntry(this.#cluster, node)]));
   }
 
   get keep(): ReadonlySet<string> {

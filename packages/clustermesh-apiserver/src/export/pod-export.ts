@@ -55,14 +55,9 @@ export class PodExport implements EntrySource {
 
   takeChanges(): EntryChanges {
     this.#settle();
-    const changes = new Map<string, string | undefined>();
-    for (const address of this.#dirtyAddresses) {
-      const suffix = ipEntrySuffix({ ip: address });
-      const value = this.#entry(address);
-      if (this.#exported.update(suffix, value)) changes.set(suffix, value);
-    }
+    const dirty = [...this.#dirtyAddresses];
     this.#dirtyAddresses.clear();
-    return changes;
+    return this.#exported.update(dirty.map((ip) => [ipEntrySuffix({ ip }), this.#entry(ip)]));
   }
 
   /** Pods for whose labels no number was left. */

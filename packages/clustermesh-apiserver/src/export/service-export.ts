@@ -5,6 +5,7 @@
 import type { LocalFacts } from '@tombolo/shared/local/local-facts.ts';
 import type { ClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
+import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 import { serviceEntry, type Truncation } from './service-entry.ts';
 
@@ -16,18 +17,21 @@ export class ServiceExport implements EntrySource {
   readonly #cluster: ClusterIdentity;
   readonly #facts: LocalFacts;
   readonly #limit: number;
+  readonly #log: Logger;
   readonly #dirty = new Set<ServiceKey>();
   readonly #exported = new ExportedValues();
-  readonly #truncated = new Map<ServiceKey, Truncation>();
+  readonly #truncated = new Set<ServiceKey>();
   readonly #refused = new Set<ServiceKey>();
   /** Until when a large entry is not made anew. */
   readonly #notBefore = new Map<ServiceKey, number>();
   #heldBackUntil: number | undefined;
 
-  constructor(cluster: ClusterIdentity, facts: LocalFacts, limit: number) {
+  /** An entry longer than `limit` in bytes is cut short. */
+  constructor(cluster: ClusterIdentity, facts: LocalFacts, limit: number, log = silentLogger) {
     this.#cluster = cluster;
     this.#facts = facts;
     this.#limit = limit;
+    this.#log = log;
     facts.onService((key) => this.#dirty.add(key));
   }
 
@@ -43,7 +47,7 @@ export class ServiceExport implements EntrySource {
 
   /** Newest facts win, the first of a large entry at once. It is held back before it is made, which costs as much. */
   takeChanges(now: number): EntryChanges {
-    const changes = new Map<string, string | undefined>();
+    const entries = new Map<ServiceKey, string | undefined>();
     this.#heldBackUntil = undefined;
     for (const key of this.#dirty) {
       const notBefore = this.#notBefore.get(key) ?? now;
@@ -55,9 +59,9 @@ export class ServiceExport implements EntrySource {
       const value = this.#entry(key);
       if (value === undefined || value.length < LARGE_BYTES) this.#notBefore.delete(key);
       else this.#notBefore.set(key, now + (value.length / BYTES_PER_SECOND) * 1_000);
-      if (this.#exported.update(key, value)) changes.set(key, value);
+      entries.set(key, value);
     }
-    return changes;
+    return this.#exported.update(entries);
   }
 
   get heldBackUntil(): number | undefined {
@@ -69,7 +73,7 @@ export class ServiceExport implements EntrySource {
   }
 
   /** Services whose entry lacks backends because etcd takes no greater one. */
-  get truncated(): ReadonlyMap<ServiceKey, Truncation> {
+  get truncated(): ReadonlySet<ServiceKey> {
     return this.#truncated;
   }
 
@@ -78,11 +82,20 @@ export class ServiceExport implements EntrySource {
   }
 
   #entry(key: ServiceKey): string | undefined {
-    this.#truncated.delete(key);
     const service = this.#facts.services.get(key);
-    if (!service?.shared || !this.#facts.takesPart(splitServiceKey(key).namespace)) return undefined;
-    const { value, truncation } = serviceEntry(this.#cluster, service, this.#facts.endpointsOf(key), this.#limit);
-    if (truncation) this.#truncated.set(key, truncation);
-    return value;
+    const isExported = service?.shared && this.#facts.takesPart(splitServiceKey(key).namespace);
+    const entry = isExported && serviceEntry(this.#cluster, service, this.#facts.endpointsOf(key), this.#limit);
+    this.#setTruncation(key, entry ? entry.truncation : undefined);
+    return entry ? entry.value : undefined;
+  }
+
+  #setTruncation(service: ServiceKey, truncation: Truncation | undefined): void {
+    const wasTruncated = this.#truncated.delete(service);
+    if (truncation) this.#truncated.add(service);
+    if (truncation && !wasTruncated) {
+      const message = 'Service is too large for an etcd entry: only as many backends are exported as fit';
+      this.#log.warn({ service, ...truncation }, message);
+    }
+    if (wasTruncated && !truncation) this.#log.info({ service }, 'Service fits into an etcd entry again or is gone');
   }
 }

@@ -4,7 +4,7 @@ import type { Keyspace } from '@tombolo/shared/etcd/keyspace/keyspace.ts';
 import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import type { EntryChanges, EntrySource } from './entries.ts';
-import { Publisher } from './publisher.ts';
+import { EntryWriter } from './entry-writer.ts';
 
 const PREFIX = 'cilium/state/services/v1/east/';
 const CANARY = 'cilium/synced/east/cilium/state/services/v1';
@@ -86,14 +86,14 @@ class Etcd {
   }
 }
 
-describe('Publisher', () => {
+describe('EntryWriter', () => {
   let clock: FakeClock;
   let etcd: Etcd;
   let source: Source;
   let tenure: AbortController;
   let trusted: PromiseWithResolvers<void>;
   let complete: number;
-  let publisher: Publisher;
+  let entries: EntryWriter;
   let leading: Promise<void>;
 
   beforeEach(() => {
@@ -103,7 +103,7 @@ describe('Publisher', () => {
     tenure = new AbortController();
     trusted = Promise.withResolvers();
     complete = 0;
-    publisher = new Publisher({
+    entries = new EntryWriter({
       ...{ kind: 'services', cluster: 'east', source, keyspace: etcd.keyspace, writer: etcd.writer, clock },
       log: silentLogger,
       trusted: () => trusted.promise,
@@ -117,7 +117,7 @@ describe('Publisher', () => {
   });
 
   async function lead(): Promise<void> {
-    leading = publisher.lead(tenure.signal);
+    leading = entries.lead(tenure.signal);
     await turn();
   }
 
@@ -131,14 +131,14 @@ describe('Publisher', () => {
   it('writes nothing before its sources are trusted, then prunes, and puts the canary after all was written', async () => {
     source.say('shop/a', '1');
     await lead();
-    publisher.touch();
+    entries.touch();
     await turn();
     assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`]);
     trusted.resolve();
     await turn();
     assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/a`, 'release', PRUNE]);
     source.say('shop/b', '1');
-    publisher.touch();
+    entries.touch();
     await turn();
     assert.deepEqual(etcd.taken(), [`set ${PREFIX}shop/b`]);
     assert.equal(complete, 0);
@@ -159,7 +159,7 @@ describe('Publisher', () => {
     await leading;
     assert.deepEqual(etcd.taken(), ['hold', `retract ${CANARY}`]);
     source.say('shop/a', '1');
-    publisher.touch();
+    entries.touch();
     await turn();
     assert.deepEqual(etcd.taken(), []);
     tenure = new AbortController();
@@ -174,10 +174,10 @@ describe('Publisher', () => {
   it('hands changes of one tick on together, before the next', async () => {
     await whole();
     source.say('shop/a', '1');
-    publisher.touch();
+    entries.touch();
     source.say('shop/a', undefined);
     source.say('shop/b', '1');
-    publisher.touch();
+    entries.touch();
     await Promise.resolve();
     assert.deepEqual(etcd.taken(), [`remove ${PREFIX}shop/a`, `set ${PREFIX}shop/b`]);
   });
@@ -185,7 +185,7 @@ describe('Publisher', () => {
   it('takes later, unasked, what its source holds back', async () => {
     await whole();
     source.heldBackUntil = clock.now() + 700;
-    publisher.touch();
+    entries.touch();
     await turn();
     source.heldBackUntil = undefined;
     source.say('shop/a', '1');

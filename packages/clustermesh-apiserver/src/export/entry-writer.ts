@@ -17,7 +17,7 @@ import { type EntryKind, entryPrefix, syncedKey } from '@tombolo/shared/wire/key
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
 import type { EntrySource } from './entries.ts';
 
-export interface PublisherOptions {
+export interface EntryWriterOptions {
   readonly kind: EntryKind;
   readonly cluster: string;
   readonly source: EntrySource;
@@ -30,20 +30,19 @@ export interface PublisherOptions {
   readonly trusted: (tenure: AbortSignal) => Promise<void>;
   /** The canary was written for the first time. */
   readonly onComplete: () => void;
-  /** Changes were handed to the keyspace. */
-  readonly onFlushed?: () => void;
 }
 
-export class Publisher {
-  readonly #options: PublisherOptions;
+export class EntryWriter {
+  readonly #options: EntryWriterOptions;
   readonly #prefix: string;
   readonly #canary: string;
   readonly #announcing = new Notifier();
+  #complete = false;
   #writing = false;
   #flushing = false;
   #cancelFlush: () => void = () => {};
 
-  constructor(options: PublisherOptions) {
+  constructor(options: EntryWriterOptions) {
     this.#options = options;
     this.#prefix = entryPrefix(options.kind, 'state', options.cluster);
     this.#canary = syncedKey(options.kind, 'state', options.cluster);
@@ -52,6 +51,20 @@ export class Publisher {
       options.writer.retract(this.#canary);
       this.announce();
     });
+  }
+
+  /** Whether the canary was written once. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** How many entries this cluster has to say. */
+  get size(): number {
+    return this.#options.source.size;
+  }
+
+  get keyspace(): Keyspace {
+    return this.#options.keyspace;
   }
 
   /** The source has news. Several changes in one tick become one. */
@@ -99,7 +112,7 @@ export class Publisher {
   }
 
   async #write(tenure: AbortSignal): Promise<void> {
-    const { keyspace, writer, clock, onComplete } = this.#options;
+    const { keyspace, writer, clock } = this.#options;
     this.#writing = true;
     this.#flush();
     keyspace.release();
@@ -110,10 +123,18 @@ export class Publisher {
       if (this.#announcing.version === version) {
         await writer.vouch(this.#canary, encodeTimestamp(clock.wallTime()), tenure);
         if (tenure.aborted) return;
-        onComplete();
+        this.#completed();
       }
       await this.#announcing.changed(version, tenure);
     }
+  }
+
+  #completed(): void {
+    if (this.#complete) return;
+    this.#complete = true;
+    const { log, kind, source, onComplete } = this.#options;
+    log.info({ kind, entries: source.size }, 'All entries of the kind are written');
+    onComplete();
   }
 
   /** Resolves when all is written, or our time has ended. */
@@ -129,7 +150,7 @@ export class Publisher {
 
   #flush(): void {
     if (!this.#writing) return;
-    const { source, keyspace, clock, onFlushed } = this.#options;
+    const { source, keyspace, clock } = this.#options;
     this.#cancelFlush();
     const now = clock.now();
     for (const [suffix, value] of source.takeChanges(now)) {
@@ -138,6 +159,5 @@ export class Publisher {
     }
     const until = source.heldBackUntil;
     if (until !== undefined) this.#cancelFlush = clock.after(until - now, () => this.#flush());
-    onFlushed?.();
   }
 }
