@@ -22,8 +22,6 @@ export class DesiredKey {
   cancelRetry: (() => void) | undefined;
   /** Goes up whenever what etcd holds becomes unknown, so that the answer to an earlier write proves nothing. */
   #epoch = 0;
-  /** Newest thing that the watch of an enforced key said. */
-  #seen: { readonly value: Buffer | undefined; readonly revision: bigint } | undefined;
 
   constructor(key: string, desired: Buffer | undefined) {
     this.key = key;
@@ -64,16 +62,6 @@ export class DesiredKey {
     this.revision = revision;
     this.retry = undefined;
     if (attempt === this.#epoch) this.held = { kind: 'held', value };
-  }
-
-  see(value: Buffer | undefined, revision: bigint): void {
-    this.#seen = { value, revision };
-  }
-
-  /** Somebody else changed or deleted it after our last write. */
-  get drifted(): boolean {
-    const seen = this.#seen;
-    return this.settled && seen !== undefined && seen.revision > this.revision && !sameValue(seen.value, this.desired);
   }
 }
 

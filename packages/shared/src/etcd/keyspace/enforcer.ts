@@ -25,6 +25,8 @@ export class Enforcer {
   readonly #options: EnforcerOptions;
   readonly #stop: AbortController;
   readonly #checks = new Notifier();
+  /** The newest thing that the watch said. */
+  #seen: { readonly value: Buffer | undefined; readonly revision: bigint } | undefined;
 
   constructor(item: DesiredKey, writer: EtcdWriter, options: EnforcerOptions) {
     this.#item = item;
@@ -53,7 +55,7 @@ export class Enforcer {
         (event) => {
           // The watch is on a prefix, so it may also hear of longer keys.
           if (event.kind === 'synced' || event.key !== key) return;
-          this.#item.see(event.kind === 'put' ? event.value : undefined, BigInt(event.revision));
+          this.#seen = { value: event.kind === 'put' ? event.value : undefined, revision: BigInt(event.revision) };
           this.check();
         },
         signal,
@@ -72,7 +74,7 @@ export class Enforcer {
     const { clock, logger, rewrite } = this.#options;
     while (!signal.aborted) {
       const { version } = this.#checks;
-      if (this.#item.drifted) {
+      if (this.#isDrifted()) {
         logger.warn({ key: this.#item.key }, 'enforced key was changed by somebody else');
         rewrite();
         await sleep(clock, BETWEEN_REPAIRS_MS, signal);
@@ -80,5 +82,11 @@ export class Enforcer {
         await this.#checks.changed(version, signal);
       }
     }
+  }
+
+  /** Somebody else changed or deleted it after our last write. */
+  #isDrifted(): boolean {
+    const [item, seen] = [this.#item, this.#seen];
+    return item.settled && seen !== undefined && seen.revision > item.revision && !item.wants(seen.value);
   }
 }

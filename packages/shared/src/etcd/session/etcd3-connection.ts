@@ -20,11 +20,6 @@ import { EtcdError } from './errors.ts';
 
 type Service = Parameters<Host['getServiceClient']>[0];
 
-/** These come by the thousand: decoded by hand, only the fields that are used. */
-const DECODERS: ReadonlyMap<string, (bytes: Buffer) => unknown> = new Map([
-  ['/etcdserverpb.KV/Range', decodeRangeAnswer],
-]);
-
 let dials = 0;
 
 export class Etcd3Connection implements Connection {
@@ -44,7 +39,7 @@ export class Etcd3Connection implements Connection {
       markFailed: () => {},
       exec: (service, method, payload, options) => this.#unary(service, method, payload, options),
       withConnection: async (service, open) =>
-        open({ resource: this.#host, client: this.#client(service), metadata: this.#metadata() }),
+        open({ resource: this.#host, client: this.#host.getServiceClient(service), metadata: this.#metadata() }),
     };
     this.kv = new KVClient(calls);
     this.auth = new AuthClient(calls);
@@ -66,7 +61,7 @@ export class Etcd3Connection implements Connection {
 
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchAnswer, void, undefined> {
     signal.throwIfAborted();
-    const client = this.#client('Watch');
+    const client = this.#host.getServiceClient('Watch');
     const { path, requestSerialize } = definitionOf(client, 'watch');
     const metadata = this.#metadata();
     // A watch on a member that lost its leader ends, instead of staying silent.
@@ -96,9 +91,10 @@ export class Etcd3Connection implements Connection {
 
   #unary<T>(service: Service, method: string, payload: unknown, options: GrpcCallOptions = {}): Promise<T> {
     const signal = 'signal' in options && options.signal instanceof AbortSignal ? options.signal : undefined;
-    const client = this.#client(service);
+    const client = this.#host.getServiceClient(service);
     const { path, requestSerialize, responseDeserialize } = definitionOf(client, method);
-    const decode = DECODERS.get(path) ?? responseDeserialize;
+    // Its entries come by the thousand.
+    const decode = path === '/etcdserverpb.KV/Range' ? decodeRangeAnswer : responseDeserialize;
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
       const call = client.makeUnaryRequest<unknown, T>(
@@ -119,10 +115,6 @@ export class Etcd3Connection implements Connection {
     });
   }
 
-  #client(service: Service): Client {
-    return this.#host.getServiceClient(service);
-  }
-
   #metadata(): Metadata {
     const metadata = new Metadata();
     if (this.#token !== undefined) metadata.set('token', this.#token);
@@ -131,9 +123,7 @@ export class Etcd3Connection implements Connection {
 }
 
 /** gRPC's description of a method, as it hangs on the stub's function of that name. */
-function definitionOf(client: Client, method: string) {
-  return Reflect.get(client, method);
-}
+const definitionOf = (client: Client, method: string) => Reflect.get(client, method);
 
 function channelOptions({ serverName }: Endpoint): ChannelOptions {
   return {

@@ -121,12 +121,11 @@ export class Session {
     if (this.#fatal) throw this.#fatal;
     this.#clusterId ??= header.cluster_id;
     if (this.#options.pinned && header.cluster_id !== this.#clusterId) {
-      this.#end(
-        new EtcdError(
-          'cluster-changed',
-          `Cannot go on with etcd at ${this.where}: expected cluster id ${hex(this.#clusterId)}: current value is ${hex(header.cluster_id)}`,
-        ),
-      );
+      const reason = `expected cluster id ${hex(this.#clusterId)}: current value is ${hex(header.cluster_id)}`;
+      const error = new EtcdError('cluster-changed', `Cannot go on with etcd at ${this.where}: ${reason}`);
+      this.#report({ kind: 'degraded', reason: error.message });
+      this.#finish(error);
+      throw error;
     }
     this.#breaker.heard();
     this.#report({ kind: 'ok' });
@@ -141,16 +140,11 @@ export class Session {
   }
 
   close(): void {
-    if (!this.#fatal) this.#finish(new EtcdError('closed', `The etcd session with ${this.where} was closed`));
-  }
-
-  #end(error: EtcdError): never {
-    this.#report({ kind: 'degraded', reason: error.message });
-    this.#finish(error);
-    throw error;
+    this.#finish(new EtcdError('closed', `The etcd session with ${this.where} was closed`));
   }
 
   #finish(error: EtcdError): void {
+    if (this.#fatal) return;
     this.#fatal = error;
     this.#current?.connection?.close();
     this.#current = undefined;
@@ -163,20 +157,24 @@ export class Session {
     if (!endpoint) throw new EtcdError('config', 'Cannot dial etcd: expected at least one endpoint: there is none');
     const tls = endpoint.secure ? await readTls(this.#config.tls) : undefined;
     const connection = await this.#options.dial(endpoint, tls);
-    const { username, password } = this.#config;
-    if (username !== undefined && username !== '') {
-      try {
-        const deadline = Date.now() + DEFAULT_TIMEOUT_MS;
-        await connection.authenticate(username, password ?? '', { deadline, signal: this.closed });
-      } catch (cause) {
-        if (!String(cause).includes('authentication is not enabled')) {
-          connection.close();
-          throw toEtcdError(cause, `authenticate user "${username}"`, endpoint.url);
-        }
-      }
+    try {
+      await this.#authenticate(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
     }
     if (this.#fatal) connection.close();
     return connection;
+  }
+
+  async #authenticate(connection: Connection): Promise<void> {
+    const { username, password = '' } = this.#config;
+    if (!username) return;
+    const options = { deadline: Date.now() + DEFAULT_TIMEOUT_MS, signal: this.closed };
+    await connection.authenticate(username, password, options).catch((cause: unknown) => {
+      if (String(cause).includes('authentication is not enabled')) return;
+      throw toEtcdError(cause, `authenticate user "${username}"`, connection.endpoint.url);
+    });
   }
 
   /** The log gets transitions only; `report` also gets each new reason, so that what it shows is current. */
@@ -192,6 +190,4 @@ export class Session {
   }
 }
 
-function hex(id: string): string {
-  return BigInt(id).toString(16);
-}
+const hex = (id: string): string => BigInt(id).toString(16);

@@ -45,11 +45,9 @@ export class Fence {
       clock,
       ttlMs: TTL_SECONDS * 1_000,
       ids: () => (this.#lease === undefined ? [] : [this.#lease]),
-      connected: () => {},
       lost: (id) => {
         if (id === this.#lease) this.lose();
       },
-      renewed: async () => {},
     });
   }
 
@@ -89,9 +87,7 @@ export class Fence {
   /** Makes it ours if nobody took or left it since the view. */
   async take({ revision }: FenceView): Promise<void> {
     const settings = { action: 'become the one that writes', timeoutMs: TIMEOUT_MS };
-    const { ID: lease } = await this.#session.call(settings, (connection, options) =>
-      connection.grantLease(TTL_SECONDS, options),
-    );
+    const { ID: lease } = await this.#session.call(settings, (to, options) => to.grantLease(TTL_SECONDS, options));
     const compare = [{ key: this.#key, target: 'Mod', result: 'Equal', mod_revision: revision } as const];
     const success = [{ request_put: { key: this.#key, value: this.#value, lease } }];
     const { succeeded } = await this.#session.call(settings, ({ kv }, options) =>

@@ -6,7 +6,7 @@
 import type { Clock } from '../../process/clock.ts';
 import { childOf, Notifier } from '../../process/notifier.ts';
 import { AGAIN, retry } from '../../process/retry.ts';
-import type { Connection, KeepAliveStream } from '../session/connection.ts';
+import type { KeepAliveStream } from '../session/connection.ts';
 import { EtcdError } from '../session/errors.ts';
 import { toEtcdError } from '../session/grpc-errors.ts';
 import type { Session } from '../session/session.ts';
@@ -24,14 +24,13 @@ export interface LeaseKeeperOptions {
   readonly ttlMs: number;
   ids(): readonly string[];
   /** A stream was opened: at first, and whenever the connection was replaced. */
-  connected(): void;
+  connected?(): void;
   lost(id: string): void;
   /** After each round in which no lease was missing. When it rejects, the next round comes soon. */
-  renewed(round: Round): Promise<void>;
+  renewed?(round: Round): Promise<void>;
 }
 
-const FIRST_DELAY_MS = 50;
-const LONGEST_DELAY_MS = 5_000;
+const RETRY = { first: 50, limit: 5_000, heldMs: 5_000 };
 const ANSWER_MS = 10_000;
 const AFTER_FAILURE_MS = 500;
 
@@ -44,7 +43,8 @@ export class LeaseKeeper {
   readonly #unanswered = new Set<string>();
   #shortestMs: number;
   #complete = true;
-  #last: Round | undefined;
+  /** When the last round began in which all went well. */
+  #renewedAt = -Infinity;
   #running = false;
 
   constructor(session: Session, options: LeaseKeeperOptions) {
@@ -57,9 +57,8 @@ export class LeaseKeeper {
   ensureRunning(): void {
     if (this.#running) return;
     this.#running = true;
-    const [signal, { clock }] = [this.#session.closed, this.#options];
-    const pace = { first: FIRST_DELAY_MS, limit: LONGEST_DELAY_MS, heldMs: LONGEST_DELAY_MS };
-    void retry(() => this.#attempt(signal), { signal, clock, ...pace });
+    const { closed } = this.#session;
+    void retry(() => this.#keepAlive(closed), { ...RETRY, signal: closed, clock: this.#options.clock });
   }
 
   /** Resolves when all leases were renewed after this call, and `renewed` has resolved; or when the signal aborts. */
@@ -67,27 +66,37 @@ export class LeaseKeeper {
     const asked = this.#options.clock.now();
     this.ensureRunning();
     this.#asked.notify();
-    while (!signal.aborted && !(this.#last && this.#last.since >= asked)) {
-      await this.#done.changed(this.#done.version, signal);
-    }
+    while (!signal.aborted && this.#renewedAt < asked) await this.#done.changed(this.#done.version, signal);
   }
 
-  async #attempt(signal: AbortSignal): Promise<typeof AGAIN> {
+  /** Until the signal aborts, the stream breaks, or etcd leaves a round unanswered. */
+  async #keepAlive(signal: AbortSignal): Promise<typeof AGAIN> {
+    const { clock, connected } = this.#options;
     const connection = await this.#session.connection();
+    const serving = childOf(signal);
+    let stream: KeepAliveStream | undefined;
     try {
-      await this.#keepAlive(connection, signal);
+      stream = await connection.openKeepAlive();
+      this.#listen(stream, serving);
+      if (!signal.aborted) connected?.();
+      while (!serving.signal.aborted) {
+        const { version } = this.#asked;
+        const began = clock.now();
+        const next = (await this.#round(stream, began, serving)) ? this.#shortestMs / 3 : AFTER_FAILURE_MS;
+        await this.#asked.changedWithin(version, Math.max(0, began + next - clock.now()), clock, serving.signal);
+      }
+      throw serving.signal.reason;
     } catch (cause) {
       const error = toEtcdError(cause, 'keep leases alive', connection.endpoint.url);
       if (!signal.aborted) this.#session.drop(connection, error);
+    } finally {
+      stream?.cancel();
+      serving.abort();
     }
     return AGAIN;
   }
 
-  /** Resolves on abort; throws when the stream breaks, or when etcd leaves a round unanswered. */
-  async #keepAlive(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const stream = await connection.openKeepAlive();
-    const serving = childOf(signal);
+  #listen(stream: KeepAliveStream, serving: AbortController): void {
     stream.on('error', (cause) => serving.abort(cause)).on('end', () => serving.abort(new Error('the stream ended')));
     stream.on('data', ({ header, ID, TTL }) => {
       try {
@@ -97,23 +106,10 @@ export class LeaseKeeper {
         serving.abort(error);
       }
     });
-    try {
-      if (!signal.aborted) this.#options.connected();
-      while (!serving.signal.aborted) {
-        const { version } = this.#asked;
-        const began = clock.now();
-        const next = (await this.#round(stream, began, serving.signal)) ? this.#shortestMs / 3 : AFTER_FAILURE_MS;
-        await this.#asked.changedWithin(version, Math.max(0, began + next - clock.now()), clock, serving.signal);
-      }
-      if (!signal.aborted) throw serving.signal.reason;
-    } finally {
-      stream.cancel();
-      serving.abort();
-    }
   }
 
   /** True when all went well. */
-  async #round(stream: KeepAliveStream, since: number, signal: AbortSignal): Promise<boolean> {
+  async #round(stream: KeepAliveStream, since: number, serving: AbortController): Promise<boolean> {
     const { clock, ids, ttlMs, renewed } = this.#options;
     this.#complete = true;
     this.#shortestMs = ttlMs;
@@ -122,20 +118,20 @@ export class LeaseKeeper {
       this.#unanswered.add(ID);
       stream.write({ ID });
     }
-    while (this.#unanswered.size > 0) {
-      const left = since + ANSWER_MS - clock.now();
-      if (left <= 0) throw new EtcdError('unavailable', 'etcd did not answer for its leases');
-      await this.#answered.changedWithin(this.#answered.version, left, clock, signal);
-      if (signal.aborted) return false;
+    const late = new EtcdError('unavailable', 'etcd did not answer for its leases');
+    const cancel = clock.after(ANSWER_MS, () => serving.abort(late));
+    while (this.#unanswered.size > 0 && !serving.signal.aborted) {
+      await this.#answered.changed(this.#answered.version, serving.signal);
     }
-    if (!this.#complete) return false;
-    const round = { since, ttlMs: this.#shortestMs };
-    const failed = await renewed(round).then(
-      () => false,
-      () => true,
-    );
-    if (failed || signal.aborted) return false;
-    this.#last = round;
+    cancel();
+    if (!this.#complete || serving.signal.aborted) return false;
+    try {
+      await renewed?.({ since, ttlMs: this.#shortestMs });
+    } catch {
+      return false;
+    }
+    if (serving.signal.aborted) return false;
+    this.#renewedAt = since;
     this.#done.notify();
     return true;
   }
