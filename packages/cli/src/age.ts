@@ -1,4 +1,7 @@
 /** Ages for people: 12s, 3m, 5h, 2d. Two steps of the smaller unit are kept, so that 90 s is not "1m". */
+import type { Timestamp } from '@tombolo/proto/generated/tombolo-v1.ts';
+import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
+
 const STEPS = [
   { unit: 's', ms: 1_000, below: 120 },
   { unit: 'm', ms: 60_000, below: 120 },
@@ -15,3 +18,5 @@ export function formatAge(at: number, now: number): string {
   }
   return `${Math.floor(age / 86_400_000)}d`;
 }
+
+export const ageOf = (timestamp: Timestamp | null, now: number): string => formatAge(msFromTimestamp(timestamp), now);

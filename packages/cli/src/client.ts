@@ -1,13 +1,13 @@
 /** The agent's API for the CLI: typed calls with timeouts, failures as `AgentError`. Closing it ends what is open. */
-import { Client, type ClientReadableStream, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { type ApiAddress, formatApiAddress } from '@tombolo/proto/address.ts';
 import { agentDefinition, type MethodDefinition } from '@tombolo/proto/definition.ts';
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { agentError } from './agent-error.ts';
 
-interface Shape<Request, Response> {
-  readonly request: Request;
-  readonly response: Response;
+interface Shape {
+  readonly request: object;
+  readonly response: object;
   readonly stream: boolean;
 }
 
@@ -56,40 +56,28 @@ export class AgentClient {
     this.#client.close();
   }
 
-  #unary<Request, Response>(
-    { path, requestSerialize, responseDeserialize }: MethodDefinition<Shape<Request & object, Response & object>>,
-    request: Request & object,
-  ): Promise<Response> {
+  #unary<Method extends Shape>(
+    { path, requestSerialize, responseDeserialize }: MethodDefinition<Method>,
+    request: Method['request'],
+  ): Promise<Method['response']> {
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + this.#timeoutMs;
-      const done = (error: ServiceError | null, response?: Response & object): void => {
+      const options = { deadline: Date.now() + this.#timeoutMs };
+      const done = (error: ServiceError | null, response?: Method['response']): void => {
         if (error) reject(this.#failure(error));
         else if (response) resolve(response);
       };
-      this.#client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        new Metadata(),
-        { deadline },
-        done,
-      );
+      const [serialize, deserialize] = [requestSerialize, responseDeserialize];
+      this.#client.makeUnaryRequest(path, serialize, deserialize, request, new Metadata(), options, done);
     });
   }
 
   /** The timeout holds for the first message, or for every one. */
-  async *#stream<Request, Response>(
-    { path, requestSerialize, responseDeserialize }: MethodDefinition<Shape<Request & object, Response & object>>,
-    request: Request & object,
+  async *#stream<Method extends Shape>(
+    { path, requestSerialize, responseDeserialize }: MethodDefinition<Method>,
+    request: Method['request'],
     timed: 'first' | 'every',
-  ): AsyncGenerator<Response> {
-    const call: ClientReadableStream<Response & object> = this.#client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
-    );
+  ): AsyncGenerator<Method['response']> {
+    const call = this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request);
     let late = false;
     const giveUp = (): void => {
       late = true;
@@ -97,13 +85,13 @@ export class AgentClient {
     };
     let timer = setTimeout(giveUp, this.#timeoutMs);
     try {
-      for await (const message of call as AsyncIterable<Response>) {
+      for await (const message of call) {
         clearTimeout(timer);
         yield message;
         if (timed === 'every') timer = setTimeout(giveUp, this.#timeoutMs);
       }
     } catch (error) {
-      throw late ? this.#failure({ code: status.DEADLINE_EXCEEDED, details: '' }) : this.#failure(error);
+      throw this.#failure(late ? { code: status.DEADLINE_EXCEEDED, details: '' } : error);
     } finally {
       clearTimeout(timer);
       call.cancel();

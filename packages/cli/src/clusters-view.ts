@@ -1,7 +1,6 @@
 /** `tombolo clusters` for people: a table, then what is wrong with each cluster. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
-import { formatAge } from './age.ts';
+import { ageOf } from './age.ts';
 import { plural } from './status-view.ts';
 import { type Cell, formatTable, type Paint, printable, type Style } from './table.ts';
 import { controlWord } from './words.ts';
@@ -29,8 +28,8 @@ function row(cluster: api.Cluster, now: number): readonly Cell[] {
     cluster.local ? `${cluster.name} (local)` : cluster.name,
     cluster.id === 0 ? '' : String(cluster.id),
     { text: controlWord(cluster.control) + stale, style: CONTROL_STYLES[cluster.control] ?? 'yellow' },
-    formatAge(msFromTimestamp(cluster.since), now),
-    formatAge(msFromTimestamp(cluster.heardAt), now),
+    ageOf(cluster.since, now),
+    ageOf(cluster.heardAt, now),
     ...[cluster.services, cluster.backends, cluster.nodes, cluster.failures, cluster.quarantinedCount].map(String),
     cluster.endpoints.join(','),
   ];
@@ -42,7 +41,7 @@ function clusterNotes(cluster: api.Cluster, now: number, paint: Paint): readonly
     .map((reason) => `${cluster.name}: ${paint('yellow', printable(reason))}\n`);
   if (cluster.quarantinedCount === 0) return error;
   const shown = cluster.quarantined.slice(0, MAX_REFUSED);
-  const rows = shown.map(({ key, reason, at }) => [key, formatAge(msFromTimestamp(at), now), reason]);
+  const rows = shown.map(({ key, reason, at }) => [key, ageOf(at, now), reason]);
   const more = cluster.quarantinedCount - shown.length;
   return [
     ...error,

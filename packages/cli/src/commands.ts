@@ -20,26 +20,30 @@ export interface Output {
   write(text: string): Promise<void>;
 }
 
-const writeJson = (output: Output, value: Json): Promise<void> =>
-  output.write(`${JSON.stringify(value, undefined, 2)}\n`);
+function show<T>(
+  output: Output,
+  value: T,
+  toJson: (value: T) => Json,
+  toText: (value: T, now: number, paint: Paint) => string,
+): Promise<void> {
+  const { format, now, paint } = output;
+  const text = format === 'json' ? `${JSON.stringify(toJson(value), undefined, 2)}\n` : toText(value, now(), paint);
+  return output.write(text);
+}
 
 export async function showStatus(client: Agent, output: Output): Promise<void> {
-  const status = await client.getStatus();
-  if (output.format === 'json') return writeJson(output, statusJson(status));
-  await output.write(formatStatus(status, output.now(), output.paint));
+  await show(output, await client.getStatus(), statusJson, formatStatus);
 }
 
 export async function showClusters(client: Agent, output: Output): Promise<void> {
   const clusters: api.Cluster[] = [];
   for await (const { cluster } of client.listClusters()) if (cluster) clusters.push(cluster);
-  if (output.format === 'json') return writeJson(output, { clusters: clusters.map(clusterJson) });
-  await output.write(formatClusters(clusters, output.now(), output.paint));
+  await show(output, clusters, (all) => ({ clusters: all.map(clusterJson) }), formatClusters);
 }
 
 export async function showServices(client: Agent, output: Output, filter: api.ServiceFilter): Promise<void> {
   const { revision, services } = await listServices(client, filter);
-  if (output.format === 'json') return writeJson(output, { revision, services: services.map(serviceJson) });
-  await output.write(formatServices(services, output.now(), output.paint));
+  await show(output, services, (all) => ({ revision, services: all.map(serviceJson) }), formatServices);
 }
 
 export async function showService(client: Agent, output: Output, { namespace, name }: api.ServiceName): Promise<void> {
@@ -50,8 +54,7 @@ export async function showService(client: Agent, output: Output, { namespace, na
     service = whole.services[0] ?? service;
   }
   if (!service) throw new Error('Cannot show the Service: the agent sent none');
-  if (output.format === 'json') return writeJson(output, { revision, service: serviceJson(service) });
-  await output.write(formatService(service, output.now(), output.paint));
+  await show(output, service, (whole) => ({ revision, service: serviceJson(whole) }), formatService);
 }
 
 /** Goes on until the agent ends the stream or the process is ended. */
@@ -63,8 +66,7 @@ export async function watchServices(client: Agent, output: Output, filter: api.S
     if (!event) continue;
     if (event.event === 'snapshotBegin') shown = 0;
     if (event.event === 'service') shown++;
-    if (output.format === 'table') await output.write(formatWatchLine(event, shown));
-    else await output.write(jsonLine(watchJson(event)));
+    await output.write(output.format === 'json' ? jsonLine(watchJson(event)) : formatWatchLine(event, shown));
   }
 }
 
@@ -73,7 +75,7 @@ const jsonLine = (value: Json | null): string => (value ? `${JSON.stringify(valu
 function wholeEvent(event: api.WatchServicesResponse, joiner: ServiceJoiner): api.WatchServicesResponse | undefined {
   if (event.event !== 'service') return event;
   const service = joiner.add(event.service);
-  return service && { revision: event.revision, event: 'service', service };
+  return service && { ...event, service };
 }
 
 async function listServices(

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { styleText } from 'node:util';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import { CommanderError } from 'commander';
 import { AgentError } from './agent-error.ts';
 import type { Output } from './commands.ts';
@@ -45,7 +46,7 @@ try {
 } catch (error) {
   // commander has printed its own.
   if (!(error instanceof CommanderError)) {
-    process.stderr.write(`tombolo: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`tombolo: ${reasonOf(error)}\n`);
   }
   process.exitCode = exitCodeOf(error);
 }

@@ -1,6 +1,6 @@
 /** The command line: commands, options and help texts. What the commands do is in `commands.ts`. */
 import { type ApiAddress, DEFAULT_ADDRESS, parseApiAddress } from '@tombolo/proto/address.ts';
-import type { ServiceName } from '@tombolo/proto/generated/tombolo-v1.ts';
+import type { ServiceFilter, ServiceName } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { AgentClient } from './client.ts';
@@ -81,16 +81,10 @@ export function createProgram({ name, version, output }: ProgramOptions): Comman
     'services --global -n shop',
     'services -o json',
   ])
-    .option('-n, --namespace <namespace>', 'only this namespace')
-    .option('--global', 'only services that this cluster has declared global')
+    .addOption(ONLY_NAMESPACE)
+    .addOption(ONLY_GLOBAL)
     .action((options: CommandOptions) =>
-      run(options.output, (client, out) =>
-        showServices(client, out, {
-          namespace: options.namespace ?? '',
-          name: '',
-          globalOnly: options.global ?? false,
-        }),
-      ),
+      run(options.output, (client, out) => showServices(client, out, filterOf(options))),
     );
 
   add('service <service>', 'One service: its frontends, its backends, and why each is used or not', [
@@ -110,18 +104,25 @@ export function createProgram({ name, version, output }: ProgramOptions): Comman
     'watch shop/cart',
     'watch -n shop -o json',
   ])
-    .option('-n, --namespace <namespace>', 'only this namespace')
-    .option('--global', 'only services that this cluster has declared global')
+    .addOption(ONLY_NAMESPACE)
+    .addOption(ONLY_GLOBAL)
     .action((service: string | undefined, options: CommandOptions) => {
-      const all = ok({ namespace: options.namespace ?? '', name: '' });
-      const wanted = service === undefined ? all : parseService(service, options.namespace);
+      const wanted = service === undefined ? ok({}) : parseService(service, options.namespace);
       if (!wanted.ok) return program.error(`error: ${wanted.error}`);
-      return run(options.output, (client, out) =>
-        watchServices(client, out, { ...wanted.value, globalOnly: options.global ?? false }),
-      );
+      const filter = { ...filterOf(options), ...wanted.value };
+      return run(options.output, (client, out) => watchServices(client, out, filter));
     });
   return program;
 }
+
+const ONLY_NAMESPACE = new Option('-n, --namespace <namespace>', 'only this namespace');
+const ONLY_GLOBAL = new Option('--global', 'only services that this cluster has declared global');
+
+const filterOf = ({ namespace = '', global = false }: CommandOptions): ServiceFilter => ({
+  namespace,
+  name: '',
+  globalOnly: global,
+});
 
 function parseAddress(text: string): ApiAddress {
   const address = parseApiAddress(text);
@@ -137,13 +138,10 @@ function parseSeconds(text: string): number {
 
 /** `NS/NAME`, or `NAME` with the namespace from `-n`. */
 export function parseService(text: string, namespace: string | undefined): Result<ServiceName> {
-  const [first = '', second, ...rest] = text.split('/');
-  const parsed = second === undefined ? { namespace: namespace ?? 'default', name: first } : undefined;
-  const service = parsed ?? { namespace: first, name: second ?? '' };
-  const differs = parsed === undefined && namespace !== undefined && namespace !== first;
-  if (rest.length > 0 || service.namespace === '' || service.name === '' || differs) {
-    const given = namespace === undefined ? text : `${text} -n ${namespace}`;
-    return fail(`expected NAMESPACE/NAME or NAME -n NAMESPACE: current value is ${given}`);
-  }
-  return ok(service);
+  const parts = text.split('/');
+  const [own, name] = parts.length === 1 ? [namespace ?? 'default', text] : parts;
+  const isUnlike = parts.length > 1 && namespace !== undefined && namespace !== own;
+  if (parts.length <= 2 && own && name && !isUnlike) return ok({ namespace: own, name });
+  const given = namespace === undefined ? text : `${text} -n ${namespace}`;
+  return fail(`expected NAMESPACE/NAME or NAME -n NAMESPACE: current value is ${given}`);
 }

@@ -1,7 +1,6 @@
 /** `tombolo service` for people: each port with its backends, the used ones first, the others with the reason. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
-import { formatAge } from './age.ts';
+import { ageOf } from './age.ts';
 import { scopeOf } from './services-view.ts';
 import { type Cell, formatTable, type Paint, printable } from './table.ts';
 import { affinityWord, backendStateWord, familyWord, frontendKindWord, protocolWord, sourceWord } from './words.ts';
@@ -33,7 +32,7 @@ function formatHead(service: api.Service, now: number, paint: Paint): string {
     : title;
   if (!service.origin) return `${head}This cluster has no such Service.\n`;
   const { source, revision, learnedAt } = service.origin;
-  return `${head}Read from ${sourceWord(source)} at revision ${revision}, age ${formatAge(msFromTimestamp(learnedAt), now)}\n`;
+  return `${head}Read from ${sourceWord(source)} at revision ${revision}, age ${ageOf(learnedAt, now)}\n`;
 }
 
 function formatGroup(group: api.FrontendGroup, now: number, paint: Paint): string {
@@ -71,7 +70,7 @@ function row(backend: api.Backend, now: number): readonly Cell[] {
     backend.zone,
     backendStateWord(backend.state),
     source,
-    formatAge(msFromTimestamp(backend.origin?.learnedAt ?? null), now),
+    ageOf(backend.origin?.learnedAt ?? null, now),
     backend.reason,
   ];
 }

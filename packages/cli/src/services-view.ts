@@ -1,7 +1,6 @@
 /** `tombolo services` and the lines of `tombolo watch` for people. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
-import { formatAge } from './age.ts';
+import { ageOf } from './age.ts';
 import { plural } from './status-view.ts';
 import { type Cell, formatTable, type Paint } from './table.ts';
 import { affinityWord, protocolWord } from './words.ts';
@@ -24,7 +23,7 @@ function row(service: api.Service, now: number): readonly Cell[] {
     ports(service).join(','),
     backendCell(service),
     usedByCluster(service),
-    formatAge(msFromTimestamp(service.origin?.learnedAt ?? null), now),
+    ageOf(service.origin?.learnedAt ?? null, now),
   ];
 }
 
@@ -53,26 +52,25 @@ function backendCell({ selectedCount, backendCount }: api.Service): Cell {
 /** How many backends are used of each cluster, e.g. `east 2, west 1 (stale)`. */
 function usedByCluster({ groups }: api.Service): string {
   const used = groups.flatMap(({ backends }) => backends.filter(({ verdict }) => verdict === 'VERDICT_SELECTED'));
-  const names = [...new Set(used.map(({ cluster }) => cluster))];
-  const parts = names.map((name) => {
-    const own = used.filter(({ cluster }) => cluster === name);
-    return `${name} ${own.length}${own.some(({ stale }) => stale) ? ' (stale)' : ''}`;
-  });
+  const parts = [...Map.groupBy(used, ({ cluster }) => cluster)].map(
+    ([name, own]) => `${name} ${own.length}${own.some(({ stale }) => stale) ? ' (stale)' : ''}`,
+  );
   return parts.join(', ');
 }
 
 /** One line for one event; none where there is nothing to tell people. */
 export function formatWatchLine(event: api.WatchServicesResponse, shown: number): string {
   const at = `${event.revision}`.padStart(8);
+  const nameOf = ({ namespace, name }: api.ServiceName): string => `${namespace}/${name}`.padEnd(32);
   switch (event.event) {
     case 'service': {
-      const { namespace, name, selectedCount, backendCount } = event.service;
+      const { selectedCount, backendCount } = event.service;
       const used = usedByCluster(event.service);
       const backends = `${selectedCount}/${plural(backendCount, 'backend')}`;
-      return `${at}  ${`${namespace}/${name}`.padEnd(32)}  ${used ? `${backends.padEnd(16)}  ${used}` : backends}\n`;
+      return `${at}  ${nameOf(event.service)}  ${used ? `${backends.padEnd(16)}  ${used}` : backends}\n`;
     }
     case 'removed':
-      return `${at}  ${`${event.removed.namespace}/${event.removed.name}`.padEnd(32)}  removed\n`;
+      return `${at}  ${nameOf(event.removed)}  removed\n`;
     case 'snapshotEnd':
       return `${at}  ${plural(shown, 'service')}; changes follow\n`;
     default:

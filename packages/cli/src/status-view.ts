@@ -1,14 +1,13 @@
 /** `tombolo status` for people. Pure. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { msFromTimestamp } from '@tombolo/proto/timestamp.ts';
-import { formatAge } from './age.ts';
+import { ageOf } from './age.ts';
 import { formatTable, type Paint, type Style } from './table.ts';
 import { healthWord } from './words.ts';
 
 export function formatStatus(status: api.GetStatusResponse, now: number, paint: Paint): string {
   const lines = [
     ['Agent', `node ${status.node} of cluster ${status.cluster} (id ${status.clusterId}), version ${status.version}`],
-    ['Running', formatAge(msFromTimestamp(status.startedAt), now)],
+    ['Running', ageOf(status.startedAt, now)],
     ['Datapath', status.datapathReason ? `${status.datapath} (${status.datapathReason})` : status.datapath],
     ['Table', `revision ${status.tableRevision}, ${plural(status.services, 'service')}`],
     ['Clusters', `${status.clustersHeard} of ${status.clusters} heard`],

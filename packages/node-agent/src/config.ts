@@ -4,42 +4,13 @@
  */
 import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
-import type { ClusterIdentity, MaxClusters } from '@tombolo/shared/model/cluster.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { MOST_BACKENDS } from '@tombolo/shared/model/routes.ts';
-import { type Environment, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
+import { type Environment, type Flags, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 
-export type DatapathChoice = 'auto' | 'ebpf' | 'nftables';
-
-export interface AgentConfig {
-  readonly cluster: ClusterIdentity;
-  readonly maxClusters: MaxClusters;
-  readonly nodeName: string;
-  /** Undefined: the Pod's own service account. */
-  readonly kubeconfig: string | undefined;
-  /** Undefined: no other clusters. */
-  readonly clustermeshDirectory: string | undefined;
-  readonly datapath: DatapathChoice;
-  readonly scope: ServiceScope;
-  /** Whether namespaces that do not say so take part in the mesh. */
-  readonly defaultGlobalNamespace: boolean;
-  /** Backends of one other cluster that may be in use behind one frontend, and over all. */
-  readonly remotePerFrontend: number;
-  readonly remotePerCluster: number;
-  /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
-  readonly cgroupRoot: string | undefined;
-  readonly bpfDirectory: string;
-  /** What the next agent should know beside what the kernel keeps. */
-  readonly stateFile: string;
-  readonly apiAddress: string;
-  readonly healthHost: string;
-  readonly healthPort: number;
-  /** With scope `all`: where kube-proxy's `/healthz` and `/proxyMode` are asked for; 0: nowhere. */
-  readonly proxyHealthPort: number;
-  readonly proxyStatusPort: number;
-  readonly logLevel: LogLevel;
-}
+/** Valid by construction. */
+export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
 
 /** What the program is asked to do. */
 export type Command =
@@ -116,34 +87,38 @@ export function parseCommand(args: readonly string[], env: Environment): Result<
     const [bpfDirectory, logLevel] = [flags.text('bpf-dir'), flags.oneOf('log-level', LOG_LEVELS)];
     return flags.result({ kind: 'uninstall', bpfDirectory, logLevel });
   }
-  const config = parseAgentConfig(args, env);
-  return config === 'help' || !config.ok ? config : ok({ kind: 'run', config: config.value });
+  const flags = readFlags<keyof typeof DEFAULTS>(args, env, DEFAULTS);
+  return flags === 'help' ? flags : flags.result({ kind: 'run', config: agentConfig(flags) });
 }
 
-function parseAgentConfig(args: readonly string[], env: Environment): Result<AgentConfig> | 'help' {
-  const flags = readFlags<keyof typeof DEFAULTS>(args, env, DEFAULTS);
-  if (flags === 'help') return flags;
-  return flags.result({
-    ...readCluster(flags),
-    nodeName: flags.required('node-name'),
-    kubeconfig: flags.given('kubeconfig'),
-    clustermeshDirectory: flags.given('clustermesh-config'),
-    datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
-    scope: flags.oneOf('services', ['global', 'all']),
-    defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
-    remotePerFrontend: flags.integer('remote-backends-per-frontend', 1, MOST_BACKENDS),
-    remotePerCluster: flags.integer('remote-backends-per-cluster', 1, 262_144),
-    cgroupRoot: flags.given('cgroup-root'),
-    bpfDirectory: flags.text('bpf-dir'),
-    stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
-    apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),
-    healthHost: flags.text('health-host'),
-    healthPort: flags.port('health-port'),
-    proxyHealthPort: flags.port('proxy-health-port'),
-    proxyStatusPort: flags.port('proxy-status-port'),
-    logLevel: flags.oneOf('log-level', LOG_LEVELS),
-  });
-}
+/** Every setting; what is undefined has no default. */
+const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
+  ...readCluster(flags),
+  nodeName: flags.required('node-name'),
+  /** Undefined: the Pod's own service account. */
+  kubeconfig: flags.given('kubeconfig'),
+  /** Undefined: no other clusters. */
+  clustermeshDirectory: flags.given('clustermesh-config'),
+  datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
+  scope: flags.oneOf<ServiceScope>('services', ['global', 'all']),
+  /** Whether namespaces that do not say so take part in the mesh. */
+  defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
+  /** Backends of one other cluster that may be in use behind one frontend, and over all. */
+  remotePerFrontend: flags.integer('remote-backends-per-frontend', 1, MOST_BACKENDS),
+  remotePerCluster: flags.integer('remote-backends-per-cluster', 1, 262_144),
+  /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
+  cgroupRoot: flags.given('cgroup-root'),
+  bpfDirectory: flags.text('bpf-dir'),
+  /** What the next agent should know beside what the kernel keeps. */
+  stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
+  apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),
+  healthHost: flags.text('health-host'),
+  healthPort: flags.port('health-port'),
+  /** With scope `all`: where kube-proxy's `/healthz` and `/proxyMode` are asked for; 0: nowhere. */
+  proxyHealthPort: flags.port('proxy-health-port'),
+  proxyStatusPort: flags.port('proxy-status-port'),
+  logLevel: flags.oneOf('log-level', LOG_LEVELS),
+});
 
 /** `/run/tombolo/agent.sock` → `/run/tombolo/agent.state`. */
 function stateFileBeside(api: string): string {

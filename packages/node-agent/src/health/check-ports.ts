@@ -27,20 +27,11 @@ export interface CheckPortsOptions {
 export const LONGEST_WAIT_MS = 10_000;
 
 /** Serves what the table asks for now and later, until it is closed. */
-export function serveHealthChecks(options: CheckPortsOptions): Closable {
-  const ports = new CheckPorts(options);
-  ports.catchUp();
-  const stop = options.table.onChange(() => ports.catchUp());
-  return {
-    close: () => {
-      stop();
-      return ports.close();
-    },
-  };
-}
+export const serveHealthChecks = (options: CheckPortsOptions): Closable => new CheckPorts(options);
 
-class CheckPorts {
+class CheckPorts implements Closable {
   readonly #options: CheckPortsOptions;
+  readonly #unsubscribe: () => void;
   readonly #checks = new Map<ServiceKey, HealthCheck>();
   readonly #servers = new Map<number, Promise<Closable>>();
   /** Why the port cannot be had. */
@@ -50,22 +41,25 @@ class CheckPorts {
 
   constructor(options: CheckPortsOptions) {
     this.#options = options;
+    this.#catchUp();
+    this.#unsubscribe = options.table.onChange(() => this.#catchUp());
   }
 
-  catchUp(): void {
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    this.#byPort = new Map();
+    await Promise.all([...this.#servers.keys()].map((port) => this.#shut(port)));
+  }
+
+  #catchUp(): void {
     const { table, here } = this.#options;
-    const news = this.#revision < 0 ? 'compacted' : table.changesSince(this.#revision);
-    if (news === 'compacted') {
-      const { revision, services } = table.snapshot();
-      this.#revision = revision;
-      this.#checks.clear();
-      for (const [key, facts] of services) this.#set(key, healthCheckOf(facts, here));
-      this.#listen();
-      return;
-    }
-    this.#revision = news.revision;
-    const touched = [...news.changed].map(([key, facts]) => this.#set(key, facts && healthCheckOf(facts, here)));
-    if (touched.includes(true)) this.#listen();
+    const changes = this.#revision < 0 ? 'compacted' : table.changesSince(this.#revision);
+    if (changes === 'compacted') this.#checks.clear();
+    const { revision, services } =
+      changes === 'compacted' ? table.snapshot() : { revision: changes.revision, services: changes.changed };
+    this.#revision = revision;
+    const touched = [...services].map(([key, facts]) => this.#set(key, facts && healthCheckOf(facts, here)));
+    if (changes === 'compacted' || touched.includes(true)) this.#listen();
   }
 
   /** Whether there is or was a health check. */
@@ -73,12 +67,6 @@ class CheckPorts {
     if (!check) return this.#checks.delete(key);
     this.#checks.set(key, check);
     return true;
-  }
-
-  async close(): Promise<void> {
-    this.#byPort = new Map();
-    const closed = [...this.#servers.keys()].map((port) => this.#shut(port));
-    await Promise.all(closed);
   }
 
   #listen(): void {

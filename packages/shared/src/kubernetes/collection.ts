@@ -57,8 +57,8 @@ export interface Collection<T> {
   readonly isOptional?: boolean;
 }
 
-/** What to do next. After an interruption the server may be another one than we know (C5): it is to prove its history. */
-type Step = 'list' | 'watch what was listed' | 'prove history' | 'watch on';
+/** One step of following; what it answers is how a watch ended that there was something to watch for. */
+type Step = (signal: AbortSignal) => Promise<'held' | 'short' | undefined>;
 
 /** A watch that held for so long was good, even if it brought nothing. */
 const HELD_MS = 5000;
@@ -98,7 +98,7 @@ class CollectionFollower<T> {
   readonly #random: () => number;
   readonly #now: () => number;
   #history = new History();
-  #next: Step = 'list';
+  #next: Step;
   #listingDueAt = 0;
   #isListingAsked = false;
   /** Ends the step that is under way. */
@@ -123,6 +123,7 @@ class CollectionFollower<T> {
     this.#cache = new ObjectCache(collection.convert, handler, this.#log, this.#now);
     this.#options = options;
     this.#random = options.random ?? Math.random;
+    this.#next = this.#list;
   }
 
   async run(): Promise<void> {
@@ -151,10 +152,10 @@ class CollectionFollower<T> {
     while (!signal.aborted) {
       const step = childOf(signal);
       this.#step = step;
-      if (this.#isListingAsked) this.#next = 'list';
+      if (this.#isListingAsked) this.#next = this.#list;
       this.#isListingAsked = false;
       try {
-        const end = await this.#take(this.#next, step.signal);
+        const end = await this.#next(step.signal);
         if (end === 'held') return undefined;
         if (end === 'short' && !step.signal.aborted) return AGAIN;
       } catch (error) {
@@ -168,28 +169,15 @@ class CollectionFollower<T> {
     return undefined;
   }
 
-  async #take(step: Step, signal: AbortSignal): Promise<'held' | 'short' | undefined> {
-    switch (step) {
-      case 'list':
-        await this.#list(signal);
-        return undefined;
-      case 'prove history':
-        await this.#proveHistory(signal);
-        return undefined;
-      default:
-        return this.#watch(step === 'watch on', signal);
-    }
-  }
-
   /** The server says that it has no such collection: that is a listing of nothing. */
   async #goWithout(signal: AbortSignal): Promise<void> {
     this.#deliver(() => this.#cache.replace(new Map()));
-    this.#next = 'list';
+    this.#next = this.#list;
     this.#works();
     await sleep(systemClock, ABSENT_MS, signal);
   }
 
-  async #list(signal: AbortSignal): Promise<void> {
+  async #list(signal: AbortSignal): Promise<undefined> {
     try {
       await this.#listInPages(this.#options.pageSize ?? FIRST_PAGE, signal);
     } catch (error) {
@@ -214,17 +202,17 @@ class CollectionFollower<T> {
     }
     this.#deliver(() => this.#cache.replace(listing));
     this.#history.begin(page.resourceVersion, latest);
-    this.#next = 'watch what was listed';
+    this.#next = (signal) => this.#watch(signal, false);
     this.#listingDueAt = performance.now() + (this.#options.relistMs ?? RELIST_MS) * (0.75 + 0.5 * this.#random());
     this.#works();
   }
 
-  /** The object that changed last is asked for (C5). */
-  async #proveHistory(signal: AbortSignal): Promise<void> {
+  /** After an interruption the server may be another one than we know: the object that changed last is asked for (C5). */
+  async #proveHistory(signal: AbortSignal): Promise<undefined> {
     const page = await this.#page(1, '', signal, this.#history.witness);
     const verdict = this.#history.judge(page);
     if (verdict === 'another') this.#rewound(page.resourceVersion);
-    this.#next = verdict === 'same' ? 'watch on' : 'list';
+    this.#next = verdict === 'same' ? (signal) => this.#watch(signal, true) : this.#list;
   }
 
   /** Equal revisions of an object mean an equal object in one history only: nothing of the old one counts. */
@@ -240,8 +228,8 @@ class CollectionFollower<T> {
     return decodeListPage(await this.#client.get(this.#path(query, fields), signal));
   }
 
-  /** `resumes`: what was before has ended, and the server has proved its history since. */
-  async #watch(resumes: boolean, signal: AbortSignal): Promise<'held' | 'short' | undefined> {
+  /** `resumes`: another watch was before it, and the server has proved its history since. */
+  async #watch(signal: AbortSignal, resumes: boolean): Promise<'held' | 'short' | undefined> {
     let openedAt = Number.POSITIVE_INFINITY;
     let events = 0;
     const handler = {
@@ -262,17 +250,17 @@ class CollectionFollower<T> {
       resourceVersion: this.#history.reached,
       timeoutSeconds: `${300 + Math.floor(300 * this.#random())}`,
     };
-    this.#next = 'prove history';
+    this.#next = this.#proveHistory;
     try {
       await this.#client.stream(this.#path(query), handler, signal, this.#options.idleMs ?? IDLE_MS);
     } catch (error) {
-      if (needsListing(error)) this.#next = 'list';
+      if (needsListing(error)) this.#next = this.#list;
       // An API server that was started again does not remember what came before.
       if (needsListing(error) && resumes) return undefined;
       if (error instanceof ApiError || (events === 0 && !held())) throw error;
       this.#log.debug({ error }, 'Watch broke off; going on');
     }
-    if (performance.now() >= this.#listingDueAt) this.#next = 'list';
+    if (performance.now() >= this.#listingDueAt) this.#next = this.#list;
     return held() ? 'held' : 'short';
   }
 

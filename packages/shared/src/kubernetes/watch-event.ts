@@ -29,36 +29,50 @@ export class LostTrack extends Error {}
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
+const KINDS: ReadonlyMap<unknown, WatchEvent['kind']> = new Map([
+  ['ADDED', 'present'],
+  ['MODIFIED', 'present'],
+  ['DELETED', 'gone'],
+  ['BOOKMARK', 'bookmark'],
+  ['ERROR', 'error'],
+]);
+
 /** Throws `LostTrack`. */
 export function decodeWatchEvent(line: string): WatchEvent {
-  const event = parsed(line);
-  if (!isJson(event) || !isJson(event['object'])) throw undecodable(line);
-  const object = event['object'];
-  switch (event['type']) {
-    case 'ADDED':
-    case 'MODIFIED':
-      return { kind: 'present', raw: rawObject(object) };
-    case 'DELETED':
-      return { kind: 'gone', raw: rawObject(object) };
-    case 'BOOKMARK':
-      return { kind: 'bookmark', raw: rawObject(object) };
-    case 'ERROR':
-      return { kind: 'error', code: Number(object['code']) || 0, message: textOf(object['message']) };
-    default:
-      throw undecodable(line);
+  const { type, object } = parsed(line);
+  const kind = KINDS.get(type);
+  if (!kind || !isJson(object)) {
+    const expected = 'expected type and object';
+    throw new LostTrack(`Cannot decode watch event: ${expected}: current value is ${line.slice(0, 200)}`);
+  }
+  if (kind !== 'error') return { kind, raw: rawObject(object) };
+  return { kind, code: Number(object['code']) || 0, message: textOf(object['message']) };
+}
+
+/** Empty when it is no object in JSON. */
+function parsed(line: string): Json {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isJson(value) ? value : {};
+  } catch {
+    return {};
   }
 }
 
 /** Throws when the answer is not a list. */
 export function decodeListPage(text: string): ListPage {
-  const body: unknown = JSON.parse(text);
-  const metadata = isJson(body) ? body['metadata'] : undefined;
-  const items = isJson(body) ? (body['items'] ?? []) : undefined;
-  const resourceVersion = isJson(metadata) ? textOf(metadata['resourceVersion']) : '';
-  if (!isJson(metadata) || !Array.isArray(items) || resourceVersion === '') {
+  const { metadata, items }: { metadata?: unknown; items?: unknown } = JSON.parse(text) ?? {};
+  const { resourceVersion, continue: next } = isJson(metadata) ? metadata : {};
+  const objects = items ?? [];
+  if (!Array.isArray(objects) || textOf(resourceVersion) === '') {
     throw new Error('Cannot read listing: expected items and metadata.resourceVersion');
   }
-  return { items: items.map(rawObject), resourceVersion, next: textOf(metadata['continue']), size: text.length };
+  return {
+    items: objects.map(rawObject),
+    resourceVersion: textOf(resourceVersion),
+    next: textOf(next),
+    size: text.length,
+  };
 }
 
 function rawObject(value: unknown): RawObject {
@@ -72,14 +86,3 @@ function rawObject(value: unknown): RawObject {
     object,
   };
 }
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    throw undecodable(line);
-  }
-}
-
-const undecodable = (line: string) =>
-  new LostTrack(`Cannot decode watch event: expected type and object: current value is ${line.slice(0, 200)}`);

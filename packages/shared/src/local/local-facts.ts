@@ -1,6 +1,6 @@
 /**
  * What this cluster's own Kubernetes says of Services, EndpointSlices and Namespaces, and which Services a change
- * touches: one book for the agent's table and for what the apiserver exports. No I/O; one writer.
+ * touches: one record for the agent's table and for what the apiserver exports. No I/O; one writer.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { endpointsOf } from '../merge/endpoints.ts';
