@@ -32,7 +32,7 @@ describe('listServices()', () => {
         [targetAddress(size)],
       );
       const routes = routesOf(services);
-      assert.deepEqual(new Set([...routes.values()].map(faultOfRoute)), new Set([undefined]));
+      assert.deepEqual(new Set([...routes.values()].map((route) => faultOfRoute(route))), new Set([undefined]));
       assert.equal(routes.size, size);
     });
   }

@@ -8,18 +8,20 @@ import { compareRouteBackends, type FrontendRoute, MOST_BACKENDS } from '@tombol
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65535;
 
-/** Why this route breaks the contract of `FrontendRoute`, or undefined when it keeps it. */
-export function faultOfRoute({
-  frontend,
-  backends,
-  sessionAffinitySeconds: seconds,
-}: FrontendRoute): string | undefined {
+/**
+ * Why this route breaks the contract of `FrontendRoute`, or undefined when it keeps it. `unchecked`: of its backends
+ * those that are not known to be right, and to be in their places.
+ */
+export function faultOfRoute(
+  { frontend, backends, sessionAffinitySeconds: seconds }: FrontendRoute,
+  unchecked = backends,
+): string | undefined {
   const family = familyOf(frontend.address);
   if (isMapped(frontend.address)) return 'frontend must not be an IPv4-mapped IPv6 address';
   if (!isPort(frontend.port)) return `frontend port must be 1-65535: current value is ${frontend.port}`;
   if (backends.length > MOST_BACKENDS) return `backends must be at most ${MOST_BACKENDS}: there are ${backends.length}`;
   let previous: FrontendRoute['backends'][number] | undefined;
-  for (const backend of backends) {
+  for (const backend of unchecked) {
     const text = `${backend.address} port ${backend.port}`;
     if (familyOf(backend.address) !== family) return `backend ${text} must be of the frontend's family`;
     if (isMapped(backend.address)) return `backend ${text} must not be an IPv4-mapped IPv6 address`;

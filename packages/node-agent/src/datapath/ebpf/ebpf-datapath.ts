@@ -9,13 +9,12 @@ import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
-import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import type { KernelTables, Retiring, TableLimits } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
-import { PlanDraft, type PlanFailure, planSweep } from './planner.ts';
+import { PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 
 export interface EbpfParts {
@@ -92,22 +91,14 @@ export class EbpfDatapath implements Datapath {
 
   async #program(routes: Iterable<FrontendRoute | undefined>, gone: readonly string[]): Promise<ApplyReport> {
     const desired: FrontendRoute[] = [];
-    const faulty: PlanFailure[] = [];
-    for (const route of routes) {
-      if (route === undefined || !isServedHere(route.frontend)) continue;
-      const fault = faultOfRoute(route);
-      if (fault === undefined) desired.push(route);
-      else faulty.push({ frontend: route.frontend, reason: fault });
-    }
+    for (const route of routes) if (route && isServedHere(route.frontend)) desired.push(route);
     const unwanted = gone.flatMap((id) => this.#tables.services.get(id)?.frontend ?? []);
     const first = await this.#carryOut(desired, unwanted);
-    if (first.failures.length === 0 || !this.#tables.hasGarbage) {
-      return { changed: first.changed, failures: [...faulty, ...first.failures] };
-    }
+    if (first.failures.length === 0 || !this.#tables.hasGarbage) return first;
     // There may be room once what is of no use any more is gone.
     await this.#sweepNow();
     const second = await this.#carryOut(desired, []);
-    return { changed: first.changed + second.changed, failures: [...faulty, ...second.failures] };
+    return { changed: first.changed + second.changed, failures: second.failures };
   }
 
   async #carryOut(desired: readonly FrontendRoute[], unwanted: readonly Frontend[]): Promise<ApplyReport> {

@@ -97,8 +97,8 @@ describe('carryOut()', () => {
     const tables = new KernelTables(LIMITS);
     const { calls, writer } = recorder();
     const backends = Array.from({ length: 5000 }, (_, n) => ({
-      address: ip(`10.0.${n >> 8}.${n & 255}`),
-      port: 80,
+      address: ip('10.0.0.1'),
+      port: n + 1,
       clusterId: 1,
     }));
     await carryOut(planChanges(tables, [{ ...wish(1), backends }]).steps, tables, writer);

@@ -11,6 +11,7 @@
  */
 import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
+import { BackendIds } from './backend-ids.ts';
 import type { Operation, ServiceEntry, SetKey, SortedBackends } from './operation.ts';
 
 /** Entries that each table takes. */
@@ -66,7 +67,6 @@ export interface Retiring {
 }
 
 const nothingRetiring = (): Retiring => ({ tails: [], backends: [], deletions: 0 });
-export const backendKey = ({ address, port, clusterId }: RouteBackend): string => `${address} ${port} ${clusterId}`;
 
 export class KernelTables {
   readonly limits: TableLimits;
@@ -84,7 +84,7 @@ export class KernelTables {
   readonly freeBackends = new Set<number>();
   readonly #sets = new Map<number, ServiceSets>();
   readonly #served = new Set<number>();
-  readonly #backendIds = new Map<string, number>();
+  readonly #backendIds = new BackendIds();
   readonly #references = new Map<number, number>();
   #retiring = nothingRetiring();
   #unfencedDeletions = 0;
@@ -130,9 +130,8 @@ export class KernelTables {
     return set.sorted;
   }
 
-  /** By `backendKey`. */
-  backendId(key: string): number | undefined {
-    return this.#backendIds.get(key);
+  backendId(backend: RouteBackend): number | undefined {
+    return this.#backendIds.get(backend);
   }
 
   references(backend: number): number {
@@ -242,7 +241,7 @@ export class KernelTables {
 
   #putBackend(id: number, backend: RouteBackend): void {
     this.backends.set(id, backend);
-    this.#backendIds.set(backendKey(backend), id);
+    this.#backendIds.set(backend, id);
     this.nextBackend = Math.max(this.nextBackend, id + 1);
     this.freeBackends.delete(id);
     this.#noteIfUnreferenced(id);
@@ -411,7 +410,6 @@ export class KernelTables {
     this.backends.delete(id);
     this.unreferenced.delete(id);
     this.freeBackends.add(id);
-    const key = backendKey(backend);
-    if (this.#backendIds.get(key) === id) this.#backendIds.delete(key);
+    if (this.#backendIds.get(backend) === id) this.#backendIds.delete(backend);
   }
 }

@@ -382,6 +382,23 @@ describe('planChanges()', () => {
     );
   });
 
+  it('leaves a frontend as it is whose route breaks the contract, however little of it is new', async () => {
+    const world = new World();
+    const twenty = sorted(NUMBERS.slice(0, 20).map((n) => backend(n)));
+    const route = { frontend: frontend(1), backends: twenty, sessionAffinitySeconds: 0 };
+    await play([{ kind: 'change', set: [route], remove: [] }], world);
+    const faultOf = (backends: readonly RouteBackend[]): string | undefined => {
+      const { steps, failures } = planChanges(world.tables, [{ ...route, backends }]);
+      assert.deepEqual(steps, []);
+      return failures[0]?.reason;
+    };
+    const six = { ...backend(1), address: ip('fd00::1') };
+    assert.match(faultOf([...twenty, six]) ?? '', /backend fd00::1 port 8080 must be of the frontend's family/);
+    assert.match(faultOf([...twenty, { ...backend(99), port: 0 }]) ?? '', /backend port must be 1-65535/);
+    assert.match(faultOf([...twenty, backend(21)]) ?? '', /sorted without duplicates: 10.0.0.21 port 8080 is out/);
+    assert.equal(faultOf(twenty), undefined);
+  });
+
   it('says which table is too small', () => {
     const tables = new KernelTables({ ...AMPLE, slots: 1 });
     const backends = Array.from({ length: 8 }, (_, n) => backend(n + 1));

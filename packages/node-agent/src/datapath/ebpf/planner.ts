@@ -7,7 +7,9 @@
  */
 import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
-import { type BackendSet, backendKey, type KernelTables, type Served } from './kernel-tables.ts';
+import { faultOfRoute } from '../route-checks.ts';
+import { BackendIds } from './backend-ids.ts';
+import type { BackendSet, KernelTables, Served } from './kernel-tables.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import type { Operation, SetKey, Step } from './operation.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
@@ -85,7 +87,7 @@ export class PlanDraft {
   readonly #tables: KernelTables;
   readonly #changes: Frontend[] = [];
   readonly #failures: PlanFailure[] = [];
-  readonly #newBackends = new Map<string, number>();
+  readonly #newBackends = new BackendIds();
   readonly #backends: Step[] = [];
   readonly #members: Step[] = [];
   readonly #slots: Step[] = [];
@@ -119,6 +121,11 @@ export class PlanDraft {
     const held = present && this.#tables.contentOf(present);
     const isLarge = backends.length > INLINE_BACKENDS && set?.isInline === false;
     const difference = held && differenceOf(held, backends, isLarge ? Math.floor(held.length / LITTLE) : 0);
+    const reason = faultOfRoute(wanted, difference?.added);
+    if (reason !== undefined) {
+      this.#failures.push({ frontend, reason });
+      return;
+    }
     const isSame = difference && difference.added.length + difference.removed.length === 0;
     if (isSame && present.affinitySeconds === sessionAffinitySeconds) return;
     const keepsMembers = (present?.affinitySeconds === 0) === (sessionAffinitySeconds === 0);
@@ -129,7 +136,7 @@ export class PlanDraft {
   /** Where the set is. False when its slots are not what was thought. */
   #changeSet(wanted: FrontendRoute, set: BackendSet, { added, removed }: Difference): boolean {
     const { service, generation, count } = set;
-    const gone = new Set(removed.flatMap((backend) => this.#tables.backendId(backendKey(backend)) ?? []));
+    const gone = new Set(removed.flatMap((backend) => this.#tables.backendId(backend) ?? []));
     const slots = set.slots.slice(0, count);
     const freed = slotsOf(slots, gone);
     if (freed.length !== removed.length) return false;
@@ -184,15 +191,14 @@ export class PlanDraft {
     backends: readonly RouteBackend[],
     needed: Omit<Need, 'backends'>,
   ): { readonly change: number; readonly ids: readonly number[] } | undefined {
-    const keys = backends.map(backendKey);
-    const known = keys.map((key) => this.#newBackends.get(key) ?? this.#tables.backendId(key) ?? 0);
-    const reason = this.#take({ ...needed, backends: known.filter((id) => id === 0).length });
+    const known = backends.map((backend) => this.#tables.backendId(backend) ?? this.#newBackends.get(backend));
+    const reason = this.#take({ ...needed, backends: known.filter((id) => id === undefined).length });
     if (reason !== undefined) {
       this.#failures.push({ frontend, reason });
       return undefined;
     }
     const change = this.#changes.push(frontend) - 1;
-    return { change, ids: known.map((id, at) => (id === 0 ? this.#addBackend(keys[at], backends[at]) : id)) };
+    return { change, ids: backends.map((backend, at) => known[at] ?? this.#addBackend(backend)) };
   }
 
   remove(frontend: Frontend): void {
@@ -224,10 +230,10 @@ export class PlanDraft {
     (isNew ? this.#additions : this.#switches).push({ operation, change });
   }
 
-  #addBackend(key: string | undefined, backend: RouteBackend | undefined): number {
-    const id = this.#takeBackendId();
-    if (key === undefined || backend === undefined) return id;
-    this.#newBackends.set(key, id);
+  #addBackend(backend: RouteBackend): number {
+    const { value, done } = this.#freeBackends.next();
+    const id = done === true ? this.#nextBackend++ : value;
+    this.#newBackends.set(backend, id);
     this.#backends.push({ operation: { kind: 'put-backend', id, backend }, change: -1 });
     return id;
   }
@@ -242,11 +248,6 @@ export class PlanDraft {
     for (const { part } of inParts(ids)) {
       this.#members.push({ operation: { kind: 'put-members', ...set, backends: part }, change });
     }
-  }
-
-  #takeBackendId(): number {
-    const { value, done } = this.#freeBackends.next();
-    return done === true ? this.#nextBackend++ : value;
   }
 
   /** Reserves the room, or says which table has not enough. */

@@ -39,6 +39,20 @@ describe('differenceOf()', () => {
   });
 });
 
+describe('differenceOf(), given what is not in order', () => {
+  const one = (n: number, clusterId = 1): RouteBackend => ({ address: ip(`10.0.0.${n}`), port: 80, clusterId });
+  for (const [what, before, after] of [
+    ['one too early', [one(1), one(3)], [one(1), one(3), one(2)]],
+    ['one twice', [one(1)], [one(1), one(1)]],
+    ['one twice, of another cluster', [one(1)], [one(1), one(1, 2)]],
+    ['one too late', [one(1), one(2)], [one(3), one(1), one(2)]],
+  ] as const) {
+    it(`finds none: ${what}`, () => {
+      assert.equal(differenceOf(before, after, 10), undefined);
+    });
+  }
+});
+
 describe('slotWrites()', () => {
   const sets = fc.record({
     slots: fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { minLength: 1 }),

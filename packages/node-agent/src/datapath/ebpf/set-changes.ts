@@ -9,7 +9,10 @@ export interface Difference {
   readonly removed: readonly RouteBackend[];
 }
 
-/** Undefined when more than `most` were added, or removed. */
+/**
+ * Undefined when more than `most` were added, or removed; or when one that was added is out of place. All others are in
+ * the order of `before`.
+ */
 export function differenceOf(before: SortedBackends, after: SortedBackends, most: number): Difference | undefined {
   const added: RouteBackend[] = [];
   const removed: RouteBackend[] = [];
@@ -22,10 +25,19 @@ export function differenceOf(before: SortedBackends, after: SortedBackends, most
     if (order >= 0) j += 1;
     if (isSame) continue;
     if (order <= 0 && old) removed.push(old);
-    if (order >= 0 && wanted) added.push(wanted);
+    if (order >= 0 && wanted) {
+      if (!isInPlace(after, j - 1)) return undefined;
+      added.push(wanted);
+    }
     if (added.length > most || removed.length > most) return undefined;
   }
   return { added, removed };
+}
+
+function isInPlace(list: SortedBackends, at: number): boolean {
+  const [previous, here, next] = [list[at - 1], list[at], list[at + 1]];
+  if (here && previous && compareRouteBackends(previous, here) >= 0) return false;
+  return !here || !next || compareRouteBackends(here, next) < 0;
 }
 
 /** Nearly all are equal, and many are the same object. */
@@ -34,7 +46,12 @@ const orderOf = (a: RouteBackend, b: RouteBackend): number =>
 
 /** Which of the slots hold one of these. */
 export function slotsOf(slots: readonly number[], backends: ReadonlySet<number>): readonly number[] {
-  return backends.size === 0 ? [] : slots.flatMap((backend, slot) => (backends.has(backend) ? slot : []));
+  const found: number[] = [];
+  // A plain loop, as there may be tens of thousands and the change be of one.
+  for (let slot = 0; backends.size > 0 && slot < slots.length; slot += 1) {
+    if (backends.has(slots[slot] ?? 0)) found.push(slot);
+  }
+  return found;
 }
 
 /**
