@@ -28,7 +28,7 @@ export async function* watchServices(
   let known = parseResumeToken(resumeToken, epoch, table.revision);
   let isResumed = known !== undefined;
   for await (const _ of rounds((listener) => table.onChange(listener), signal)) {
-    const changes = known === undefined ? 'compacted' : table.changesSince(known);
+    const changes = table.changesSince(known ?? -1);
     if (changes === 'compacted') {
       const snapshot = table.snapshot();
       const { revision } = snapshot;

@@ -53,7 +53,7 @@ class CheckPorts implements Closable {
 
   #catchUp(): void {
     const { table, here } = this.#options;
-    const changes = this.#revision < 0 ? 'compacted' : table.changesSince(this.#revision);
+    const changes = table.changesSince(this.#revision);
     if (changes === 'compacted') this.#checks.clear();
     const { revision, services } =
       changes === 'compacted' ? table.snapshot() : { revision: changes.revision, services: changes.changed };

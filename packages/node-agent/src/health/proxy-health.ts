@@ -9,15 +9,9 @@
 
 const LIMIT_MS = 60_000;
 
-interface Half {
-  /** Of the table, which this half of the datapath has; -1 before its first turn. */
-  readonly revision: number;
-  /** Undefined while it has the whole table. */
-  readonly behindSince: number | undefined;
-}
-
 export class ProxyHealth {
-  readonly #halves: Map<string, Half>;
+  /** Since when a half of the datapath has not had the whole table: always before its first turn; undefined: it has. */
+  readonly #behindSince: Map<string, number | undefined>;
   readonly #clock: () => number;
   #published = 0;
   #leaving: boolean | undefined;
@@ -25,23 +19,20 @@ export class ProxyHealth {
 
   /** `clock` is monotonic, in ms. */
   constructor(halves: readonly string[], clock: () => number = () => performance.now()) {
-    this.#halves = new Map(halves.map((name) => [name, { revision: -1, behindSince: undefined }]));
+    this.#behindSince = new Map(halves.map((name) => [name, Number.NEGATIVE_INFINITY]));
     this.#clock = clock;
   }
 
   /** The table is at this revision now. */
   published(revision: number): void {
     this.#published = revision;
-    for (const [name, half] of this.#halves) {
-      if (half.behindSince === undefined) this.#halves.set(name, { ...half, behindSince: this.#clock() });
-    }
+    for (const [name, since] of this.#behindSince) this.#behindSince.set(name, since ?? this.#clock());
   }
 
   /** This half of the datapath has that revision of the table now; `at` is in ms since the epoch. */
   applied(name: string, revision: number, at: number): void {
     this.#updatedAt = at;
-    const behindSince = revision < this.#published ? this.#clock() : undefined;
-    this.#halves.set(name, { revision, behindSince });
+    this.#behindSince.set(name, revision < this.#published ? this.#clock() : undefined);
   }
 
   /** The Node goes away: it is being deleted, or the autoscaler has said that it will be. Undefined: there is none. */
@@ -51,9 +42,7 @@ export class ProxyHealth {
 
   get healthy(): boolean {
     const oldest = this.#clock() - LIMIT_MS;
-    return [...this.#halves.values()].every(
-      ({ revision, behindSince }) => revision >= 0 && (behindSince === undefined || behindSince > oldest),
-    );
+    return [...this.#behindSince.values()].every((since) => since === undefined || since > oldest);
   }
 
   /** In ms since the epoch; 0: never. */

@@ -103,7 +103,9 @@ class CollectionFollower<T> {
   #isListingAsked = false;
   /** Ends the step that is under way. */
   #step = new AbortController();
-  #state: { readonly kind: 'new' | 'ok' } | { readonly kind: 'failing'; readonly since: string } = { kind: 'new' };
+  #answers = false;
+  /** RFC 3339. */
+  #failingSince: string | undefined;
   /** What the handler threw: our own fault, not the API server's. */
   #bug: { readonly error: unknown } | undefined;
 
@@ -300,20 +302,23 @@ class CollectionFollower<T> {
   }
 
   #works(): void {
-    if (this.#state.kind === 'ok') return;
-    if (this.#state.kind === 'failing')
-      this.#log.info({ server: this.#client.server, since: this.#state.since }, 'Kubernetes API answers again');
-    this.#state = { kind: 'ok' };
+    if (this.#answers) return;
+    const { server } = this.#client;
+    const since = this.#failingSince;
+    if (since !== undefined) this.#log.info({ server, since }, 'Kubernetes API answers again');
+    this.#answers = true;
+    this.#failingSince = undefined;
     this.#options.report?.({ kind: 'ok' });
   }
 
   #failed(error: unknown): void {
     const { server } = this.#client;
-    const wasFailing = this.#state.kind === 'failing';
-    const since = this.#state.kind === 'failing' ? this.#state.since : new Date(this.#now()).toISOString();
-    this.#log[wasFailing ? 'debug' : 'warn']({ server, error }, 'Cannot follow the Kubernetes API; trying again');
-    this.#state = { kind: 'failing', since };
-    this.#options.report?.({ kind: 'degraded', reason: `${server}: ${reasonOf(error)} (since ${since})` });
+    const level = this.#failingSince === undefined ? 'warn' : 'debug';
+    this.#log[level]({ server, error }, 'Cannot follow the Kubernetes API; trying again');
+    this.#answers = false;
+    this.#failingSince ??= new Date(this.#now()).toISOString();
+    const reason = `${server}: ${reasonOf(error)} (since ${this.#failingSince})`;
+    this.#options.report?.({ kind: 'degraded', reason });
   }
 }
 

@@ -140,7 +140,7 @@ describe('KubernetesLease', () => {
 });
 
 describe('mayHold()', () => {
-  const claim: LeaseClaim = { holder: 'a', durationSeconds: 15, acquiredAt: '', renewedAt: '1', transitions: 0 };
+  const claim: LeaseClaim = { holder: 'a', durationSeconds: 15, renewedAt: '1' };
   for (const [what, expected, seen, identity, now] of [
     ['of another, just seen', false, { claim, since: 0 }, 'b', 14_999],
     ['of another, seen for its whole duration', true, { claim, since: 0 }, 'b', 15_000],

@@ -7,15 +7,14 @@ import type { Clock } from '../process/clock.ts';
 import { childOf } from '../process/notifier.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { Fields } from './fields.ts';
+import type { Json } from './json.ts';
 
 /** What the holder says; two that are equal are the same renewal. */
 export interface LeaseClaim {
   /** Empty: nobody. */
   readonly holder: string;
   readonly durationSeconds: number;
-  readonly acquiredAt: string;
   readonly renewedAt: string;
-  readonly transitions: number;
 }
 
 /** A claim, and since when it has been known, by the clock of who saw it. */
@@ -60,7 +59,7 @@ export class KubernetesLease {
       const object = await this.#read(within);
       this.#seen = object && seenClaim(this.#seen, readClaim(object), clock.now());
       if (this.#seen && !mayHold(this.#seen, identity, clock.now())) return 'standby';
-      return this.#write(object, claimOf(this.#seen?.claim, identity, clock.wallTime()), within);
+      return this.#write(object, within);
     });
   }
 
@@ -99,12 +98,14 @@ export class KubernetesLease {
   }
 
   /** A conflict is an answer, too: somebody else was faster. */
-  async #write(old: Fields | undefined, claim: LeaseClaim, signal: AbortSignal): Promise<Standing> {
+  async #write(old: Fields | undefined, signal: AbortSignal): Promise<Standing> {
+    const { name, identity, clock } = this.#options;
+    const spec = old?.object('spec').json;
     const body = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { ...old?.object('metadata').json, name: this.#options.name },
-      spec: { ...old?.object('spec').json, ...specOf(claim) },
+      metadata: { ...old?.object('metadata').json, name },
+      spec: { ...spec, ...claimed(spec, identity, clock.wallTime()) },
     };
     try {
       await this.#client.send(old ? 'PUT' : 'POST', old ? this.#path : this.#collection, body, signal);
@@ -126,34 +127,20 @@ export function seenClaim(before: SeenClaim | undefined, claim: LeaseClaim, now:
 export const mayHold = ({ claim, since }: SeenClaim, identity: string, now: number): boolean =>
   claim.holder === identity || claim.holder === '' || now - since >= claim.durationSeconds * 1_000;
 
-function claimOf(before: LeaseClaim | undefined, identity: string, wallTime: number): LeaseClaim {
+/** What we write: a renewal, or that the Lease is ours from now on. */
+function claimed(spec: Json | undefined, identity: string, wallTime: number): Json {
   const now = new Date(wallTime).toISOString().replace('Z', '000Z');
-  const isOurs = before?.holder === identity;
-  return {
-    holder: identity,
-    durationSeconds: DURATION_SECONDS,
-    acquiredAt: isOurs ? before.acquiredAt : now,
-    renewedAt: now,
-    transitions: (before?.transitions ?? 0) + (before && !isOurs ? 1 : 0),
-  };
+  const claim = { holderIdentity: identity, leaseDurationSeconds: DURATION_SECONDS, renewTime: now };
+  if (spec?.['holderIdentity'] === identity) return claim;
+  return { ...claim, acquireTime: now, leaseTransitions: spec ? Number(spec['leaseTransitions'] ?? 0) + 1 : 0 };
 }
-
-const specOf = ({ holder, durationSeconds, acquiredAt, renewedAt, transitions }: LeaseClaim) => ({
-  holderIdentity: holder,
-  leaseDurationSeconds: durationSeconds,
-  acquireTime: acquiredAt,
-  renewTime: renewedAt,
-  leaseTransitions: transitions,
-});
 
 function readClaim(object: Fields): LeaseClaim {
   const spec = object.object('spec');
-  const number = (name: string, fallback: number) => (typeof spec.json[name] === 'number' ? spec.json[name] : fallback);
+  const duration = spec.json['leaseDurationSeconds'];
   return {
     holder: spec.text('holderIdentity'),
-    durationSeconds: number('leaseDurationSeconds', DURATION_SECONDS),
-    acquiredAt: spec.text('acquireTime'),
+    durationSeconds: typeof duration === 'number' ? duration : DURATION_SECONDS,
     renewedAt: spec.text('renewTime'),
-    transitions: number('leaseTransitions', 0),
   };
 }

@@ -143,7 +143,7 @@ export interface TableReader {
   /** What is decided about a Service; worked out here, so ask for what is shown. */
   explain(facts: ServiceFacts): ServiceExplanation;
   snapshot(): TableSnapshot;
-  /** `compacted` when the table no longer knows what changed since then. */
+  /** `compacted` when the table does not know (any more) what changed since then, as it never does since -1. */
   changesSince(revision: number): TableChanges | 'compacted';
   /** The listener is called after each change, synchronously and cheaply; the answer takes it off again. */
   onChange(listener: () => void): () => void;
