@@ -13,7 +13,7 @@ import {
 } from '@tombolo/shared/kubernetes/collections.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
-import type { ServiceKey } from '@tombolo/shared/model/service.ts';
+import type { LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ServiceTable } from './service-table.ts';
@@ -29,6 +29,8 @@ export interface LocalClusterOptions {
   /** This agent's Node; undefined when it is gone. */
   readonly nodeChanged: (node: KubernetesNode | undefined) => void;
 }
+
+const NONE: LocalService['labels'] = {};
 
 const SOURCES = ['services', 'endpointslices', 'namespaces', 'node', 'servicecidrs'] as const;
 type Source = (typeof SOURCES)[number];
@@ -76,7 +78,10 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
   };
   const serviceRanges = new Map<string, readonly Cidr[]>();
   const watches = [
-    follow('services', SERVICES, (key, service) => table.local.setService(key as ServiceKey, service)),
+    // Labels and selectors are for those who export.
+    follow('services', SERVICES, (key, service) =>
+      table.local.setService(key as ServiceKey, service && { ...service, labels: NONE, selector: NONE }),
+    ),
     follow('endpointslices', ENDPOINT_SLICES, (key, slice) => table.local.setSlice(key, slice)),
     follow('namespaces', NAMESPACES, (name, namespace) => table.local.setNamespace(name, namespace)),
     follow('servicecidrs', SERVICE_CIDRS, (name, ranges) => {

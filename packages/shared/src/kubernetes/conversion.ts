@@ -1,4 +1,6 @@
 /** What becomes of one Kubernetes object: a value of the model, nothing (not for us), or a refusal with its reason. */
+import type { Json } from './json.ts';
+
 export type Conversion<T> =
   | {
       readonly kind: 'value';
@@ -9,5 +11,5 @@ export type Conversion<T> =
   | { readonly kind: 'ignored' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Turns the raw object into a value; `at` is when it was heard, in ms since the epoch. Pure. */
-export type Convert<T> = (object: Readonly<Record<string, unknown>>, at: number) => Conversion<T>;
+/** Turns the raw object into a value; `at` is when it was heard, in ms since the epoch (0: unknown). Pure. */
+export type Convert<T> = (json: Json, at?: number) => Conversion<T>;

@@ -6,33 +6,29 @@ import {
   type Origin,
   serviceKey,
 } from '../model/service.ts';
-import type { Conversion } from './conversion.ts';
-import { addressesAmong, converting, type Fields, originOf, portOf, type Warn } from './fields.ts';
-import type { Json } from './json.ts';
+import { addressesAmong, converter, type Fields, originOf, portOf, type Warn } from './fields.ts';
 import { oneCopy } from './one-copy.ts';
 
 /** Slices that a mesh made of remote endpoints: to take them for local ones would send the mesh's own words back. */
 const MESH_CONTROLLER = 'endpointslice-mesh-controller.cilium.io';
 
-export function convertEndpointSlice(json: Json, at: number): Conversion<LocalEndpointSlice> {
-  return converting(json, (object, warn) => {
-    const metadata = object.object('metadata');
-    const labels = metadata.texts('labels');
-    const service = labels['kubernetes.io/service-name'] ?? '';
-    if (service === '' || 'service.kubernetes.io/service-proxy-name' in labels) return undefined;
-    if (labels['endpointslice.kubernetes.io/managed-by'] === MESH_CONTROLLER) return undefined;
-    if (!['IPv4', 'IPv6'].includes(object.text('addressType'))) return undefined;
-    const namespace = metadata.text('namespace');
-    const origin = originOf(metadata, at);
-    const slicePorts = ports(object, warn);
-    return {
-      key: `${namespace}/${metadata.text('name')}`,
-      service: serviceKey(namespace, service),
-      headless: 'service.kubernetes.io/headless' in labels,
-      endpoints: object.objects('endpoints').flatMap((each) => endpoints(each, slicePorts, origin, warn)),
-    };
-  });
-}
+export const convertEndpointSlice = converter<LocalEndpointSlice>((object, warn, at) => {
+  const metadata = object.object('metadata');
+  const labels = metadata.texts('labels');
+  const service = labels['kubernetes.io/service-name'] ?? '';
+  if (service === '' || 'service.kubernetes.io/service-proxy-name' in labels) return undefined;
+  if (labels['endpointslice.kubernetes.io/managed-by'] === MESH_CONTROLLER) return undefined;
+  if (!['IPv4', 'IPv6'].includes(object.text('addressType'))) return undefined;
+  const namespace = metadata.text('namespace');
+  const origin = originOf(metadata, at);
+  const slicePorts = ports(object, warn);
+  return {
+    key: `${namespace}/${metadata.text('name')}`,
+    service: serviceKey(namespace, service),
+    headless: 'service.kubernetes.io/headless' in labels,
+    endpoints: object.objects('endpoints').flatMap((each) => endpoints(each, slicePorts, origin, warn)),
+  };
+});
 
 /** One for each address. */
 function endpoints(

@@ -4,7 +4,7 @@
  */
 import { type IpAddress, parseIp } from '../model/ip.ts';
 import type { BackendPort, Origin, Protocol } from '../model/service.ts';
-import type { Conversion } from './conversion.ts';
+import type { Convert } from './conversion.ts';
 import { isJson, type Json } from './json.ts';
 
 export type Texts = Readonly<Record<string, string>>;
@@ -14,16 +14,18 @@ class Malformed extends Error {}
 
 const describe = (value: unknown): string => `${JSON.stringify(value)}`.slice(0, 100);
 
-/** Collects warnings, and turns a malformed field into a refusal. */
-export function converting<T>(json: Json, make: (object: Fields, warn: Warn) => T | undefined): Conversion<T> {
-  const warnings: string[] = [];
-  try {
-    const value = make(new Fields(json), (sentence) => warnings.push(sentence));
-    return value === undefined ? { kind: 'ignored' } : { kind: 'value', value, warnings };
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
-    return { kind: 'refused', reason: error.message };
-  }
+/** Collects warnings, and turns a malformed field into a refusal. Undefined: not for us. */
+export function converter<T>(make: (object: Fields, warn: Warn, at: number) => T | undefined): Convert<T> {
+  return (json, at = 0) => {
+    const warnings: string[] = [];
+    try {
+      const value = make(new Fields(json), (sentence) => warnings.push(sentence), at);
+      return value === undefined ? { kind: 'ignored' } : { kind: 'value', value, warnings };
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      return { kind: 'refused', reason: error.message };
+    }
+  };
 }
 
 /** One object, and where it stands in the whole one. */

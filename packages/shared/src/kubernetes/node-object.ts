@@ -1,9 +1,7 @@
 /** Nodes: what a node agent needs of its own, and what the mesh is told of each. */
 import { type IpAddress, parseCidr, parseIp } from '../model/ip.ts';
 import type { LocalNode } from '../model/service.ts';
-import type { Conversion } from './conversion.ts';
-import { converting, type Fields, severalOf, type Texts, type Warn } from './fields.ts';
-import type { Json } from './json.ts';
+import { converter, type Fields, severalOf, type Texts, type Warn } from './fields.ts';
 
 export interface NodeAddress {
   readonly type: 'InternalIP' | 'ExternalIP';
@@ -21,27 +19,25 @@ export interface KubernetesNode extends LocalNode {
 
 const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';
 
-export function convertNode(json: Json): Conversion<KubernetesNode> {
-  return converting(json, (object, warn) => {
-    const metadata = object.object('metadata');
-    const status = object.object('status');
-    const spec = object.object('spec');
-    const labels = metadata.texts('labels');
-    const typedAddresses = addresses(status, warn);
-    return {
-      name: metadata.text('name'),
-      zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
-      addresses: typedAddresses.map(({ address }) => address),
-      podCidrs: podCidrs(spec, warn),
-      typedAddresses,
-      labels,
-      bootId: status.object('nodeInfo').text('bootID'),
-      leaving:
-        metadata.text('deletionTimestamp') !== '' ||
-        spec.objects('taints').some((taint) => taint.json['key'] === AUTOSCALER_TAINT),
-    };
-  });
-}
+export const convertNode = converter<KubernetesNode>((object, warn) => {
+  const metadata = object.object('metadata');
+  const status = object.object('status');
+  const spec = object.object('spec');
+  const labels = metadata.texts('labels');
+  const typedAddresses = addresses(status, warn);
+  return {
+    name: metadata.text('name'),
+    zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
+    addresses: typedAddresses.map(({ address }) => address),
+    podCidrs: podCidrs(spec, warn),
+    typedAddresses,
+    labels,
+    bootId: status.object('nodeInfo').text('bootID'),
+    leaving:
+      metadata.text('deletionTimestamp') !== '' ||
+      spec.objects('taints').some((taint) => taint.json['key'] === AUTOSCALER_TAINT),
+  };
+});
 
 function addresses(status: Fields, warn: Warn): readonly NodeAddress[] {
   return status.objects('addresses').flatMap((each): NodeAddress[] => {

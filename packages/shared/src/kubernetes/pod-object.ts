@@ -1,8 +1,6 @@
 /** Pods: who has which address. Pods in the host's network, without an address, or at their end are left out. */
 import type { IpAddress } from '../model/ip.ts';
-import type { Conversion } from './conversion.ts';
-import { addressesAmong, converting, type Fields, severalOf, type Texts, type Warn } from './fields.ts';
-import type { Json } from './json.ts';
+import { addressesAmong, converter, type Fields, severalOf, type Texts, type Warn } from './fields.ts';
 
 export interface KubernetesPod {
   readonly namespace: string;
@@ -17,26 +15,24 @@ export interface KubernetesPod {
   readonly uid: string;
 }
 
-export function convertPod(json: Json): Conversion<KubernetesPod> {
-  return converting(json, (object, warn) => {
-    const metadata = object.object('metadata');
-    const spec = object.object('spec');
-    const status = object.object('status');
-    if (spec.json['hostNetwork'] === true || status.json['phase'] !== 'Running') return undefined;
-    const addresses = ips(status, 'podIPs', 'podIP', warn);
-    if (addresses.length === 0) return undefined;
-    return {
-      namespace: metadata.text('namespace'),
-      name: metadata.text('name'),
-      serviceAccount: spec.text('serviceAccountName') || 'default',
-      labels: metadata.texts('labels'),
-      addresses,
-      hostAddresses: ips(status, 'hostIPs', 'hostIP', warn),
-      createdAt: metadata.text('creationTimestamp'),
-      uid: metadata.text('uid'),
-    };
-  });
-}
+export const convertPod = converter<KubernetesPod>((object, warn) => {
+  const metadata = object.object('metadata');
+  const spec = object.object('spec');
+  const status = object.object('status');
+  if (spec.json['hostNetwork'] === true || status.json['phase'] !== 'Running') return undefined;
+  const addresses = ips(status, 'podIPs', 'podIP', warn);
+  if (addresses.length === 0) return undefined;
+  return {
+    namespace: metadata.text('namespace'),
+    name: metadata.text('name'),
+    serviceAccount: spec.text('serviceAccountName') || 'default',
+    labels: metadata.texts('labels'),
+    addresses,
+    hostAddresses: ips(status, 'hostIPs', 'hostIP', warn),
+    createdAt: metadata.text('creationTimestamp'),
+    uid: metadata.text('uid'),
+  };
+});
 
 /** `podIPs: [{ip}]`, or the older `podIP`. */
 function ips(status: Fields, several: string, single: string, warn: Warn): readonly IpAddress[] {

@@ -4,10 +4,9 @@
  */
 import { parseNetwork } from '../model/ip.ts';
 import { type Affinity, type LocalService, type ServicePort, serviceKey } from '../model/service.ts';
-import type { Conversion } from './conversion.ts';
 import {
   addressesAmong,
-  converting,
+  converter,
   type Fields,
   isPort,
   malformed,
@@ -17,39 +16,36 @@ import {
   type Texts,
   type Warn,
 } from './fields.ts';
-import type { Json } from './json.ts';
 
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 
-export function convertService(json: Json, at: number): Conversion<LocalService> {
-  return converting(json, (object, warn) => {
-    const metadata = object.object('metadata');
-    const labels = metadata.texts('labels');
-    // Somebody else's proxy serves it.
-    if ('service.kubernetes.io/service-proxy-name' in labels) return undefined;
-    const spec = object.object('spec');
-    const external = spec.text('type') === 'ExternalName';
-    const headless = 'service.kubernetes.io/headless' in labels;
-    return {
-      key: serviceKey(metadata.text('namespace'), metadata.text('name')),
-      uid: metadata.text('uid'),
-      createdAt: metadata.text('creationTimestamp'),
-      ...sharing(metadata.texts('annotations'), external, warn),
-      clusterIps: external || headless ? [] : clusterIps(spec, warn),
-      externalIps: external ? [] : addressesAmong(spec.list('externalIPs'), 'spec.externalIPs', warn),
-      loadBalancerIps: external ? [] : loadBalancerIps(object, warn),
-      sourceRanges: sourceRanges(spec),
-      ports: external ? [] : ports(spec, warn),
-      sessionAffinitySeconds: sessionAffinity(spec),
-      internalTrafficPolicy: policy(spec, 'internalTrafficPolicy'),
-      externalTrafficPolicy: policy(spec, 'externalTrafficPolicy'),
-      healthCheckNodePort: healthCheckNodePort(spec, warn),
-      labels,
-      selector: spec.texts('selector'),
-      origin: originOf(metadata, at),
-    };
-  });
-}
+export const convertService = converter<LocalService>((object, warn, at) => {
+  const metadata = object.object('metadata');
+  const labels = metadata.texts('labels');
+  // Somebody else's proxy serves it.
+  if ('service.kubernetes.io/service-proxy-name' in labels) return undefined;
+  const spec = object.object('spec');
+  const external = spec.text('type') === 'ExternalName';
+  const headless = 'service.kubernetes.io/headless' in labels;
+  return {
+    key: serviceKey(metadata.text('namespace'), metadata.text('name')),
+    uid: metadata.text('uid'),
+    createdAt: metadata.text('creationTimestamp'),
+    ...sharing(metadata.texts('annotations'), external, warn),
+    clusterIps: external || headless ? [] : clusterIps(spec, warn),
+    externalIps: external ? [] : addressesAmong(spec.list('externalIPs'), 'spec.externalIPs', warn),
+    loadBalancerIps: external ? [] : loadBalancerIps(object, warn),
+    sourceRanges: sourceRanges(spec),
+    ports: external ? [] : ports(spec, warn),
+    sessionAffinitySeconds: sessionAffinity(spec),
+    internalTrafficPolicy: policy(spec, 'internalTrafficPolicy'),
+    externalTrafficPolicy: policy(spec, 'externalTrafficPolicy'),
+    healthCheckNodePort: healthCheckNodePort(spec, warn),
+    labels,
+    selector: spec.texts('selector'),
+    origin: originOf(metadata, at),
+  };
+});
 
 function sharing(
   annotations: Texts,
