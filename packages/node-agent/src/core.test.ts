@@ -16,6 +16,7 @@ import type { SavedState } from './table/saved-state.ts';
 
 const CART = serviceKey('shop', 'cart');
 const WEST = { name: 'west' as ClusterName, id: 2 };
+const NORTH = { name: 'north' as ClusterName, id: 3 };
 const FRONTEND = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' } as const;
 
 class Half extends MemoryDatapath {
@@ -117,10 +118,10 @@ describe('AgentCore', () => {
       const synced = Promise.withResolvers<void>();
       run({ localSynced: synced.promise });
       serve('10.1.0.1');
-      if (isFirst) core.facts.viewChanged({ name: 'north' as ClusterName, id: 3 }, { kind: 'synced' }, new Set());
+      if (isFirst) core.facts.viewChanged(NORTH, { kind: 'synced' }, new Set());
       synced.resolve();
       await core.settled(['sockets'], stop.signal);
-      if (!isFirst) core.facts.viewChanged({ name: 'north' as ClusterName, id: 3 }, { kind: 'synced' }, new Set());
+      if (!isFirst) core.facts.viewChanged(NORTH, { kind: 'synced' }, new Set());
       await core.settled(['sockets'], stop.signal);
       assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
     }
@@ -141,11 +142,12 @@ describe('AgentCore', () => {
     assert.ok((core.applied.get('packets') ?? 0) < (core.applied.get('sockets') ?? 0));
   });
 
-  it('waits with what a cluster says until its first listing is complete, but not with local facts', async () => {
+  it('waits with what a cluster says until its first listing is complete, but not with local facts and other clusters', async () => {
     run();
     serve('10.1.0.1');
     await core.settled(['sockets'], stop.signal);
     const cart2 = serviceKey('shop', 'cart2');
+    const till = serviceKey('shop', 'till');
     core.facts.servicesChanged(
       WEST,
       new Map([
@@ -158,6 +160,10 @@ describe('AgentCore', () => {
     serve('10.1.0.2');
     await turns();
     assert.equal(sockets.kernel.backendsOf(FRONTEND)?.includes('10.1.0.2:8080'), true);
+    core.facts.viewChanged(NORTH, { kind: 'synced' }, new Set());
+    core.facts.servicesChanged(NORTH, new Map([[till, sampleRemote(['10.3.0.1'], { key: till })]]));
+    await turns();
+    assert.notEqual(core.table.get(till), undefined);
     assert.equal(core.table.get(cart2), undefined);
     core.facts.viewChanged(WEST, { kind: 'synced' }, new Set());
     await core.settled(['sockets'], stop.signal);
@@ -182,7 +188,7 @@ describe('AgentCore', () => {
     serve('10.1.0.1');
     await core.settled(['sockets'], stop.signal);
     core.facts.servicesChanged(WEST, new Map([[CART, sampleRemote(['10.2.0.1'])]]));
-    await clock.advance(1_000);
+    await clock.advance(10_000);
     await core.settled(['sockets'], stop.signal);
     assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
   });

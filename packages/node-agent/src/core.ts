@@ -112,9 +112,9 @@ export class AgentCore {
   }
 
   #step(): boolean {
-    const waits = this.#isWhole && this.facts.firstListings.areUnderWay;
-    const more = this.table.step(waits ? 'local' : 'all');
-    if (!more && !waits && this.#isBehind) {
+    const firstListingsWait = this.#isWhole && this.facts.firstListings.areUnderWay;
+    const more = this.table.step({ firstListingsWait });
+    if (!more && !firstListingsWait && this.#isBehind) {
       this.#isBehind = false;
       this.#progress.notify();
     }

@@ -1,13 +1,13 @@
 /**
  * Clusters that are being listed for the first time since this process started. Their Services come by the thousand, and
  * what follows is best worked out when all are there: otherwise the kernel is written time and again, and the listing
- * waits for that. No cluster may hold up another, so the wait is short.
+ * waits for that.
  */
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { type Clock, systemClock } from '@tombolo/shared/process/clock.ts';
 
 /** What a listing that takes longer has brought is worked out as it comes. */
-const LONGEST_MS = 1_000;
+const LONGEST_MS = 10_000;
 
 export class FirstListings {
   readonly #clock: Clock;
@@ -16,13 +16,13 @@ export class FirstListings {
   readonly #complete = new Set<ClusterName>();
   #until = 0;
 
-  /** `tooLong` is called when nothing should wait any longer. */
+  /** `tooLong` is called when it should not wait any longer. */
   constructor(tooLong: () => void, clock: Clock = systemClock) {
     this.#tooLong = tooLong;
     this.#clock = clock;
   }
 
-  /** Whether what other clusters said should wait. */
+  /** Whether what they say should wait. */
   get areUnderWay(): boolean {
     return this.#underWay.size > 0 && this.#clock.now() < this.#until;
   }

@@ -20,23 +20,27 @@ interface Adopted {
   readonly services: Map<ServiceKey, RemoteService>;
 }
 
+/** Whether the cluster is being listed for the first time, so that much more is about to follow. */
+export type Occasion = 'change' | 'first-listing';
+
 export class RemoteContributions {
-  readonly #touched: (key: ServiceKey) => void;
+  readonly #touched: (key: ServiceKey, occasion: Occasion) => void;
   readonly #remotes = new Map<ClusterName, Remote>();
   #adopted: readonly Adopted[] = [];
 
-  constructor(touched: (key: ServiceKey) => void) {
+  constructor(touched: (key: ServiceKey, occasion: Occasion) => void) {
     this.#touched = touched;
   }
 
   setServices(cluster: ClusterIdentity, changes: ReadonlyMap<ServiceKey, RemoteService | undefined>): void {
-    const { services } = this.#remote(cluster);
+    const { services, view } = this.#remote(cluster);
+    const occasion = view.kind === 'unknown' ? 'first-listing' : 'change';
     const adopted = this.#adoptedOf(cluster);
     for (const [key, service] of changes) {
       if (service) services.set(key, service);
       else services.delete(key);
       for (const each of adopted) each.services.delete(key);
-      this.#touched(key);
+      this.#touched(key, occasion);
     }
   }
 
@@ -116,7 +120,7 @@ export class RemoteContributions {
       for (const key of adopted.services.keys()) {
         if (heard.refused.has(key) && !heard.services.has(key)) continue;
         adopted.services.delete(key);
-        this.#touched(key);
+        this.#touched(key, 'change');
       }
     }
     this.#drop(({ services }) => services.size === 0);
@@ -129,7 +133,7 @@ export class RemoteContributions {
   }
 
   #touchAll(services: ReadonlyMap<ServiceKey, unknown>): void {
-    for (const key of services.keys()) this.#touched(key);
+    for (const key of services.keys()) this.#touched(key, 'change');
   }
 }
 

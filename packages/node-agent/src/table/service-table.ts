@@ -53,7 +53,12 @@ export class ServiceTable {
   readonly #remotes: RemoteContributions;
   readonly #ledger = new FrontendLedger();
   readonly #quota: RemoteQuota;
-  readonly #dirty = { local: new Set<ServiceKey>(), remote: new Set<ServiceKey>() };
+  /** To be merged, in this order. */
+  readonly #dirty = {
+    local: new Set<ServiceKey>(),
+    change: new Set<ServiceKey>(),
+    'first-listing': new Set<ServiceKey>(),
+  };
   readonly #services = new ChangeLog<ServiceKey, ServiceFacts>();
   readonly #routes = new ChangeLog<string, FrontendRoute>();
   /** The frontends that each Service serves. */
@@ -75,7 +80,7 @@ export class ServiceTable {
     this.#context = { local, node, zone: '', scope, ownRanges: () => undefined, remotePerFrontend };
     this.local = new LocalFacts(defaultGlobalNamespace);
     this.local.onService((key) => this.#dirty.local.add(key));
-    this.#remotes = new RemoteContributions((key) => this.#dirty.remote.add(key));
+    this.#remotes = new RemoteContributions((key, occasion) => this.#dirty[occasion].add(key));
     this.#quota = new RemoteQuota(remotePerCluster);
   }
 
@@ -138,17 +143,22 @@ export class ServiceTable {
   }
 
   /**
-   * Merges one Service; false when none is left. What comes of it is seen after `publish`. With 'local', what other
-   * clusters said waits.
+   * Merges one Service; false when none is left. What comes of it is seen after `publish`. Services that are being listed
+   * for the first time may have to wait.
    */
-  step(which: 'local' | 'all' = 'all'): boolean {
+  step({ firstListingsWait = false } = {}): boolean {
     if (!this.#open) return false;
-    const { local, remote } = this.#dirty;
-    if (local.size + remote.size === 0) for (const key of this.#quota.settle()) remote.add(key);
-    const [key] = local.size > 0 || which === 'local' ? local : remote;
+    const [key] = this.#nextDirty(firstListingsWait);
     if (key === undefined) return false;
     this.#merge(key);
     return true;
+  }
+
+  #nextDirty(firstListingsWait: boolean): ReadonlySet<ServiceKey> {
+    const { local, change, 'first-listing': listing } = this.#dirty;
+    if (local.size > 0) return local;
+    if (change.size === 0 && listing.size === 0) for (const key of this.#quota.settle()) change.add(key);
+    return change.size > 0 || firstListingsWait ? change : listing;
   }
 
   /** Publishes what was merged. Returns whether anything changed for readers. */
@@ -176,8 +186,7 @@ export class ServiceTable {
     const moved = [key, ...this.#ledger.set(key, service)].map((each) => {
       const facts = this.#factsOf(each);
       const { routes, wanted } = facts ? mergeRoutes(this.#context, facts) : { routes: [], wanted: new Map() };
-      this.#dirty.local.delete(each);
-      this.#dirty.remote.delete(each);
+      for (const keys of Object.values(this.#dirty)) keys.delete(each);
       this.#quota.set(each, wanted);
       this.#note(each, facts);
       return { key: each, ids: routes.map(({ frontend }) => frontendId(frontend)), routes };
