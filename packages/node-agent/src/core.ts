@@ -8,13 +8,13 @@
  * A3. What the kernel has at first is whole: everything that was known by then was merged.
  * A4. Each half of the datapath has a loop of its own: what one cannot do holds up no other.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted, Notifier } from '@tombolo/shared/process/notifier.ts';
-import { SlicedWork } from '@tombolo/shared/process/slices.ts';
+import { nextTurn, SlicedWork } from '@tombolo/shared/process/slices.ts';
 import type { AgentConfig } from './config.ts';
 import type { Datapath } from './datapath/datapath.ts';
 import { Reconciler } from './datapath/reconciler.ts';

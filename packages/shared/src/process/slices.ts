@@ -1,8 +1,23 @@
 /**
  * Long work in short slices: whatever else the process has to do goes between them. Work is asked for in steps, and
- * steps are taken for a few milliseconds a turn of the event loop.
+ * steps are taken for a few milliseconds a turn of the event loop. However many have long work, one of them runs a turn.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+const waiting: (() => void)[] = [];
+
+/** Runs in a turn of the event loop of its own, after those that asked before. */
+export function inTurn(run: () => void): void {
+  waiting.push(run);
+  if (waiting.length === 1) setImmediate(runFirst);
+}
+
+function runFirst(): void {
+  const run = waiting.shift();
+  if (waiting.length > 0) setImmediate(runFirst);
+  run?.();
+}
+
+/** For long work that is not done by one of the below. */
+export const nextTurn = (): Promise<void> => new Promise(inTurn);
 
 export interface SlicedWorkOptions {
   /** Does one small piece; false when nothing is left to do. */
@@ -15,7 +30,7 @@ export interface SlicedWorkOptions {
 
 export class SlicedWork {
   readonly #options: SlicedWorkOptions;
-  #scheduled: NodeJS.Immediate | undefined;
+  #isWaiting = false;
 
   constructor(options: SlicedWorkOptions) {
     this.#options = options;
@@ -23,8 +38,11 @@ export class SlicedWork {
 
   /** There is something to do. All requests of one turn are one. */
   request(): void {
-    this.#scheduled ??= setImmediate(() => {
-      this.#scheduled = undefined;
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    inTurn(() => {
+      if (!this.#isWaiting) return;
+      this.#isWaiting = false;
       if (this.slice()) this.request();
     });
   }
@@ -45,8 +63,7 @@ export class SlicedWork {
   }
 
   stop(): void {
-    clearImmediate(this.#scheduled);
-    this.#scheduled = undefined;
+    this.#isWaiting = false;
   }
 }
 

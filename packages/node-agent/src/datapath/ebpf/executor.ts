@@ -2,7 +2,7 @@
  * Carries out steps: runs of one kind go to the kernel as batches, the picture of the tables follows what was done, and
  * the event loop gets its turn between batches. A step that fails ends its change, and only that.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '@tombolo/shared/process/slices.ts';
 import type { KernelTables } from './kernel-tables.ts';
 import { entryCount, firstEntries, type MapOperation, type Operation, type Step } from './operation.ts';
 
@@ -13,8 +13,8 @@ export interface MapWriter {
   grace(): Promise<void>;
 }
 
-/** Entries; about 2 ms of work. */
-const BATCH = 2048;
+/** Entries; some milliseconds of work. */
+const BATCH = 512;
 
 /** Returns the changes that failed, each with the reason. */
 export async function carryOut(

@@ -4,7 +4,7 @@
  */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '@tombolo/shared/process/slices.ts';
 import {
   type BatchResult,
   deleteBatch,

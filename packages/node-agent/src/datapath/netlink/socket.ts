@@ -6,8 +6,9 @@
  * A dump that the kernel marks as interrupted is taken as it is: any change of any table does that, and whether our own
  * tables were read completely is seen from what they hold.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { getSystemErrorName } from 'node:util';
+import { nextTurn } from '@tombolo/shared/process/slices.ts';
 import koffi from 'koffi';
 import { batch, DONE, ERROR, errnoOf, type Message, messagesOf } from './messages.ts';
 
