@@ -108,7 +108,8 @@ function tasksOf(reader: EtcdReader, facts: RemoteFacts, work: FairWork, announc
   const services: KindFollowerOptions<RemoteService> = {
     ...kind('services'),
     store: facts.services,
-    decode: (suffix, value, revision) => decode(suffix, value, { source: 'etcd', revision, at: clock.wallTime() }),
+    decode: (suffix, value, revision) =>
+      decode(suffix, value, { source: 'etcd', revision, at: clock.wallTime() }, facts.services.values.get(suffix)),
     changed: (suffix, service) => facts.serviceChanged(suffix, service),
     syncing: () => facts.syncing(),
     canary: (isThere) => facts.canary(isThere),

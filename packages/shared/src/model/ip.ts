@@ -78,13 +78,21 @@ export const cidrContains = (prefix: Cidr, address: IpAddress): boolean =>
 
 /** A function that finds the first of some prefixes which holds an address; for asking about many addresses. */
 export function prefixMatcher(prefixes: readonly Cidr[]): (address: IpAddress) => Cidr | undefined {
-  const prepared = prefixes.map((prefix) => ({ prefix, bytes: bytesOf(prefix.address) }));
+  const v4 = prefixes
+    .filter(({ address }) => familyOf(address) === 4)
+    .map((prefix) => {
+      const [address, size] = [readIPv4(prefix.address), 2 ** (32 - prefix.length)];
+      return { prefix, first: address - (address % size), size };
+    });
+  const v6 = prefixes
+    .filter(({ address }) => familyOf(address) === 6)
+    .map((prefix) => ({ prefix, bytes: bytesOf(prefix.address) }));
   return (address) => {
-    if (prepared.length === 0) return undefined;
-    const bytes = bytesOf(address);
-    return prepared.find(
-      (each) => each.bytes.length === bytes.length && sharesBits(each.bytes, bytes, each.prefix.length),
-    )?.prefix;
+    const quad = readIPv4(address);
+    if (quad >= 0) return v4.find(({ first, size }) => quad >= first && quad < first + size)?.prefix;
+    if (v6.length === 0) return undefined;
+    const asked = bytesOf(address);
+    return v6.find(({ prefix, bytes }) => sharesBits(bytes, asked, prefix.length))?.prefix;
   };
 }
 
@@ -127,9 +135,10 @@ export function orderKey(address: IpAddress): string {
  * loopback or metadata address could point our pods at our own node.
  */
 export function forbiddenAsRemote(address: IpAddress): string | undefined {
+  const quad = readIPv4(address);
+  if (quad >= 0) return forbiddenIPv4(quad >>> 24, (quad >>> 16) & 0xff);
   const bytes = bytesOf(address);
-  if (bytes.length === 4) return forbiddenIPv4(bytes);
-  if (isMapped(bytes)) return forbiddenIPv4(bytes.subarray(12));
+  if (isMapped(bytes)) return forbiddenIPv4(bytes[12], bytes[13]);
   if (address === 'fd00:ec2::254') return 'a metadata address';
   if (address === '::1') return 'a loopback address';
   if (address === '::') return 'the unspecified address';
@@ -138,7 +147,7 @@ export function forbiddenAsRemote(address: IpAddress): string | undefined {
   return a === 0xfe && (b & 0xc0) === 0x80 ? 'a link-local address' : undefined;
 }
 
-function forbiddenIPv4([a = 0, b = 0]: Uint8Array): string | undefined {
+function forbiddenIPv4(a = 0, b = 0): string | undefined {
   if (a === 127) return 'a loopback address';
   if (a === 169 && b === 254) return 'a link-local or metadata address';
   if (a === 0) return 'an unspecified address';

@@ -1,8 +1,9 @@
 /** Where the short way answers, it answers as the strict one does; and it answers for all that exporters write. */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { ClusterIdentity, ClusterName } from '../model/cluster.ts';
-import { ip } from '../model/ip.ts';
+import { type IpAddress, ip } from '../model/ip.ts';
 import { sampleEndpoint, sampleService } from '../model/samples.fixture.ts';
 import { type Origin, type RemoteService, serviceKey } from '../model/service.ts';
 import { CanonicalServices } from './canonical-service.ts';
@@ -28,27 +29,29 @@ function strict(value: Buffer, expectations = expected): RemoteService | undefin
 }
 
 /** As our own exporter writes it. */
-const exported = fc
-  .array(fc.tuple(address, fc.constantFrom('', 'a', 'b'), fc.integer({ min: 1, max: 65_535 }), fc.boolean()))
-  .map((backends) =>
-    wireService(
-      east,
-      sampleService(KEY, { clusterIps: [ip('10.96.0.9'), ip('fd00::9')], labels: { app: 'cart' }, selector: {} }),
-      backends.map(([each, zone, port, ready]) =>
-        sampleEndpoint(each, {
-          ready,
-          zone,
-          zoneHints: zone === '' ? [] : [zone, 'c'],
-          hostname: zone,
-          ports: [
-            { name: 'http', protocol: 'TCP', port },
-            { name: '', protocol: 'UDP', port: 53 },
-          ],
-        }),
+const exportedWith = (addresses: fc.Arbitrary<IpAddress>) =>
+  fc
+    .array(fc.tuple(addresses, fc.constantFrom('', 'a', 'b'), fc.integer({ min: 1, max: 65_535 }), fc.boolean()))
+    .map((backends) =>
+      wireService(
+        east,
+        sampleService(KEY, { clusterIps: [ip('10.96.0.9'), ip('fd00::9')], labels: { app: 'cart' }, selector: {} }),
+        backends.map(([each, zone, port, ready]) =>
+          sampleEndpoint(each, {
+            ready,
+            zone,
+            zoneHints: zone === '' ? [] : [zone, 'c'],
+            hostname: zone,
+            ports: [
+              { name: 'http', protocol: 'TCP', port },
+              { name: '', protocol: 'UDP', port: 53 },
+            ],
+          }),
+        ),
       ),
-    ),
-  )
-  .map((wire) => Buffer.from(encodeService(wire)));
+    )
+    .map((wire) => Buffer.from(encodeService(wire)));
+const exported = exportedWith(address);
 
 describe('CanonicalServices', () => {
   it('answers for all that our own exporter writes, as the strict decoder does', () => {
@@ -132,6 +135,24 @@ describe('CanonicalServices', () => {
     assert.deepEqual(
       first?.backends.map(({ zone }) => zone),
       ['', 'a'],
+    );
+  });
+
+  it('answers with what was known where it is the same, and leaves that alone', () => {
+    const some = exportedWith(fc.constantFrom(...['10.1.0.1', '10.1.0.2', '10.1.0.10', 'fd00::1', 'fd00::a'].map(ip)));
+    fc.assert(
+      fc.property(some, some, (before, value) => {
+        const known = quick(before)?.backends ?? [];
+        const copy = structuredClone(known);
+        const read = canonical.read(value, expected, origin, known);
+        assert.deepEqual(read, strict(value));
+        assert.deepEqual(known, copy);
+        for (const backend of read?.backends ?? []) {
+          const same = known.find((each) => isDeepStrictEqual(each, backend));
+          if (same) assert.equal(backend, same);
+        }
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -7,18 +7,12 @@
  */
 import { parseClusterId } from '../model/cluster.ts';
 import { type IpAddress, parseIp } from '../model/ip.ts';
-import type { BackendPort, Origin, RemoteService } from '../model/service.ts';
+import type { BackendPort, Origin, RemoteBackend, RemoteService } from '../model/service.ts';
 import type { EntryExpectations } from './expectations.ts';
 import { joinPorts, portsFromWire } from './from-wire.ts';
 import { serviceKeyOfSuffix } from './keys.ts';
 import { isKubernetesName, MAX_BACKENDS, TERMINATING_LABEL, type WirePort } from './service.ts';
 import { MAX_BYTES } from './struct-reader.ts';
-
-interface Backend {
-  readonly address: IpAddress;
-  readonly ports: readonly BackendPort[];
-  zone: string;
-}
 
 /** More different texts than these have not much to share: then collecting begins anew. */
 const MAX_SHARED = 10_000;
@@ -42,12 +36,21 @@ export class CanonicalServices {
   #lastPorts: readonly BackendPort[] = [];
   #lastStart = 0;
   #lastEnd = 0;
+  /** Backends that were known before, and which of them is expected next. */
+  #known: readonly RemoteBackend[] = [];
+  #nextKnown = 0;
 
-  /** `expected.suffix` is `namespace/name`. */
-  read(value: Buffer, expected: EntryExpectations, origin: Origin): RemoteService | undefined {
+  /** `expected.suffix` is `namespace/name`; what is as in `known` is the same object. */
+  read(
+    value: Buffer,
+    expected: EntryExpectations,
+    origin: Origin,
+    known: readonly RemoteBackend[] = [],
+  ): RemoteService | undefined {
     if (value.length > MAX_BYTES) return undefined;
     this.#bytes = value;
-    this.#at = this.#lastStart = this.#lastEnd = 0;
+    this.#at = this.#lastStart = this.#lastEnd = this.#nextKnown = 0;
+    this.#known = known;
     try {
       return this.#service(expected, origin);
     } catch (error) {
@@ -55,6 +58,7 @@ export class CanonicalServices {
       throw error;
     } finally {
       this.#bytes = NOTHING;
+      this.#known = [];
     }
   }
 
@@ -65,7 +69,7 @@ export class CanonicalServices {
     this.#literal(',"backends":');
     const backends = this.#backends();
     if (this.#take(',"hostnames":')) this.#members(() => this.#string());
-    if (this.#take(',"zones":')) this.#zonesOf(backends);
+    this.#setZones(backends);
     this.#literal(',"labels":');
     const terminating = this.#labels();
     this.#literal(',"selector":');
@@ -96,29 +100,52 @@ export class CanonicalServices {
     return others.length === 0 ? first : joinPorts(first, others.flat());
   }
 
-  #backends(): Backend[] {
-    const backends: Backend[] = [];
+  /** Their zones are yet to come. */
+  #backends(): RemoteBackend[] {
+    const backends: RemoteBackend[] = [];
     this.#members((start, end) => {
-      backends.push({ address: this.#address(start, end), ports: this.#portsByName(), zone: '' });
+      const known = this.#knownAt(start, end);
+      const address = known?.address ?? this.#address(start, end);
+      const ports = this.#portsByName();
+      backends.push(known?.ports === ports ? known : { address, ports, zone: '' });
     });
     if (backends.length > MAX_BACKENDS) throw UNEXPECTED;
     return backends;
   }
 
+  /** Both are sorted, so it is mostly the next one. */
+  #knownAt(start: number, end: number): RemoteBackend | undefined {
+    const known = this.#known;
+    if (this.#nextKnown === known.length) return undefined;
+    if (!this.#isAt(start, end, known[this.#nextKnown]?.address ?? '')) {
+      const text = this.#text(start, end);
+      while ((known[this.#nextKnown]?.address ?? text) < text) this.#nextKnown++;
+      if (known[this.#nextKnown]?.address !== text) return undefined;
+    }
+    return known[this.#nextKnown++];
+  }
+
   /** Both are sorted, so the backends of the zones are found in one pass. */
-  #zonesOf(backends: readonly Backend[]): void {
+  #setZones(backends: RemoteBackend[]): void {
     let index = 0;
-    this.#members((start, end) => {
-      while (index < backends.length && !this.#isAt(start, end, backends[index]?.address ?? '')) index++;
+    const setNext = (zone: string): void => {
       const backend = backends[index];
-      this.#literal('{"zone":');
-      const zone = this.#share(this.#string(), this.#at - 1);
-      this.#literal(',"forZones":');
-      this.#hints();
-      this.#literal('}');
-      if (backend === undefined) throw UNEXPECTED;
-      backend.zone = zone;
-    });
+      if (backend !== undefined && backend.zone !== zone) backends[index] = { ...backend, zone };
+      index++;
+    };
+    if (this.#take(',"zones":')) {
+      this.#members((start, end) => {
+        while (index < backends.length && !this.#isAt(start, end, backends[index]?.address ?? '')) setNext('');
+        if (index === backends.length) throw UNEXPECTED;
+        this.#literal('{"zone":');
+        const zone = this.#share(this.#string(), this.#at - 1);
+        this.#literal(',"forZones":');
+        this.#hints();
+        this.#literal('}');
+        setNext(zone);
+      });
+    }
+    while (index < backends.length) setNext('');
   }
 
   #hints(): void {
