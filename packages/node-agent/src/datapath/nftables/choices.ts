@@ -21,14 +21,6 @@ const CHOICE_CHAIN = /^(nodeport-)?(tcp|udp|sctp)-[1-9]\d*(-sticky-[1-9]\d*)?$/;
 
 export const isChoiceChain = (name: string): boolean => CHOICE_CHAIN.test(name);
 
-/**
- * Choices whose chains are always there: the kernel walks all of `slots-tcp` when a chain is added that uses it, which
- * takes tens of milliseconds at 50,000 Services.
- */
-export const STANDING_CHOICES: readonly Choice[] = (['TCP', 'UDP'] as const).flatMap((protocol) =>
-  Array.from({ length: 16 }, (_, i) => ({ protocol, nodePort: false, count: i + 1, affinitySeconds: 0 })),
-);
-
 const COUNT_BITS = 15;
 /** What fits into a choice's number. Kubernetes allows affinity for a day. */
 export const MOST_BACKENDS = 2 ** COUNT_BITS - 1;

@@ -154,6 +154,7 @@ export const priorityFromMap = (map: string, ...key: readonly Value[]): Statemen
   ...find(map, key, FIRST),
   setPriority(),
 ];
+export const randomPriority = (below: number): Statement => [...random(below).load(FIRST), setPriority()];
 export const clearPriority = (): Statement => [
   expression('immediate', attribute(1, FIRST), nested(2, dataOf(hostWord(0)))),
   setPriority(),

@@ -20,7 +20,6 @@ import { elementMessages, elementsIn, encodeElement, encodeKey } from './element
 import { FAMILIES, type Family, nfFamily } from './family.ts';
 import { type Listing, ListingReader } from './listing.ts';
 import type { Operation } from './operations.ts';
-import { standingOperations } from './plan.ts';
 import { encodePrefixes } from './prefixes.ts';
 import { deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
 import { SETS } from './sets.ts';
@@ -129,7 +128,6 @@ export class KernelTables {
     const messages = this.#families.flatMap((family) => [
       ...deleteTable(family, this.#table),
       ...emptyTable(family, this.#table),
-      ...this.#messages(standingOperations(family)),
       ...this.#addPrefixes(family, prefixes),
     ]);
     for await (const operations of parts) for (const one of this.#messages(operations)) messages.push(one);

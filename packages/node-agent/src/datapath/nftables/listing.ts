@@ -7,7 +7,7 @@ import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/r
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend, FrontendKind } from '@tombolo/shared/model/service-table.ts';
 import { inTurns } from '../turns.ts';
-import { choiceChain, isChoiceChain, parseChoiceNumber, STANDING_CHOICES } from './choices.ts';
+import { type Choice, choiceChain, isChoiceChain, parseChoiceNumber } from './choices.ts';
 import { Digest } from './digest.ts';
 import { addressIn, decodeElement, type Element, encodeElement, type FieldValue } from './element-codec.ts';
 import { backendElement, choiceElement, choiceOf, elementsOf, isEveryAddress } from './elements.ts';
@@ -55,7 +55,7 @@ export class ListingReader {
   /** `chains` are all that the table has. */
   async finish(chains: ReadonlySet<string>): Promise<Listing> {
     const served: Placed[] = [];
-    const choices = new Map(STANDING_CHOICES.map((choice) => [choiceChain(choice), choice]));
+    const choices = new Map<string, Choice>();
     const backends = new Set<string>();
     const expected = new Digest();
     const expect = (element: Element): void =>

@@ -6,7 +6,7 @@
  * finds every slot it may pick, each with a backend of the old or of the new set (D1, D2 of `datapath.ts`).
  */
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
-import { type Choice, choiceChain, STANDING_CHOICES } from './choices.ts';
+import { type Choice, choiceChain } from './choices.ts';
 import type { Element } from './element-codec.ts';
 import {
   backendElement,
@@ -18,7 +18,7 @@ import {
   sameBackend,
   slotElements,
 } from './elements.ts';
-import { FAMILIES, type Family } from './family.ts';
+import type { Family } from './family.ts';
 import { type Operation, Operations } from './operations.ts';
 import { type Placed, place, type Served } from './slots.ts';
 
@@ -38,10 +38,6 @@ export class ServedTable {
   readonly frontends = new Map<string, Placed>();
   /** How many slots or frontends need a backend's address, or a chain that chooses. */
   readonly #uses = new Map<string, number>();
-
-  constructor() {
-    for (const family of FAMILIES) for (const choice of STANDING_CHOICES) this.#uses.set(chainId(family, choice), 1);
-  }
 
   /** Notes what is in the kernel already; or, with `operations`, what it takes to write it into tables without it. */
   adopt(found: Iterable<Placed>, operations?: Operations): void {
@@ -140,13 +136,6 @@ class Uses {
 function choiceParts(verb: 'add' | 'delete', family: Family, choice: Choice, into: Operations): void {
   into.chain(verb, family, choice);
   into.element(verb, family, choiceElement(choice));
-}
-
-/** What a table without any Service holds. */
-export function standingOperations(family: Family): readonly Operation[] {
-  const operations = new Operations();
-  for (const choice of STANDING_CHOICES) choiceParts('add', family, choice, operations);
-  return operations.list();
 }
 
 /** The slots in which two states of a frontend differ. */

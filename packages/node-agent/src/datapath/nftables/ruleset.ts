@@ -13,6 +13,7 @@
  * A NodePort is a frontend with the unspecified address: the key is looked up a second time with the address masked out.
  */
 import { createHash } from 'node:crypto';
+import type { Protocol } from '@tombolo/shared/model/service.ts';
 import { APPEND, attribute, CREATE, message, nested } from '../netlink/messages.ts';
 import { type Choice, choiceChain } from './choices.ts';
 import {
@@ -34,6 +35,7 @@ import {
   portUnreachable,
   priorityFromMap,
   random,
+  randomPriority,
   remember,
   resetTcp,
   type Statement,
@@ -55,6 +57,7 @@ const BEFORE_NAT = -101;
 const AFTER_NAT = -99;
 const SOURCE_NAT = 99;
 
+const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const HOOKS = { prerouting: 0, output: 3, postrouting: 4 } as const;
 
@@ -108,21 +111,46 @@ function clientKey(family: Family): readonly Value[] {
   return family === 'ip' ? key : [hash(key, 0x746f6d62), hash(key, 0x6f6c6f21)];
 }
 
-function choiceRules(family: Family, { protocol, nodePort, count, affinitySeconds }: Choice): readonly Rule[] {
+/** Goes to the slot whose number is the priority. */
+const slotChain = (protocol: Protocol, nodePort: boolean): string =>
+  `${nodePort ? 'nodeport-' : ''}slot-${protocol.toLowerCase()}`;
+
+/**
+ * They stand apart from the chains that come and go, since the kernel walks all of a map when a chain is added that uses
+ * it: tens of milliseconds at 50,000 Services.
+ */
+const slotChains = (family: Family): readonly Chain[] =>
+  PROTOCOLS.flatMap((protocol) =>
+    [false, true].map((nodePort) => ({
+      name: slotChain(protocol, nodePort),
+      rules: [
+        [
+          isProtocol(PROTOCOL_NUMBERS[protocol]),
+          translateByMap(family, `slots-${protocol.toLowerCase()}`, askedAddress(family, nodePort), port, priority),
+        ],
+      ],
+    })),
+  );
+
+/** As it stands in the keys of a frontend's elements. */
+const askedAddress = (family: Family, nodePort: boolean): Value => {
   const { daddr } = wordsOf(family);
-  const header = protocol.toLowerCase();
-  // Before anything else: nft wants to know the protocol to translate a port.
-  const match = isProtocol(PROTOCOL_NUMBERS[protocol]);
-  const address = nodePort ? blank(daddr) : daddr;
+  return nodePort ? blank(daddr) : daddr;
+};
+
+function choiceRules(family: Family, { protocol, nodePort, count, affinitySeconds }: Choice): readonly Rule[] {
   if (affinitySeconds === 0) {
     // Before Linux 6.17 a lookup can miss an element that a transaction is just replacing: ask once more. What still
     // finds nothing is dropped, so that the client's retransmission is served, and not passed on untranslated.
-    const rule = [match, translateByMap(family, `slots-${header}`, address, port, random(count))];
+    const rule = [randomPriority(count), verdict('jump', slotChain(protocol, nodePort))];
     return [rule, rule, [verdict('drop')]];
   }
   const client = clientKey(family);
+  const address = askedAddress(family, nodePort);
+  // Before anything else: nft wants to know the protocol to translate a port.
+  const match = isProtocol(PROTOCOL_NUMBERS[protocol]);
   const key = [address, l4proto, port];
-  const target = translateByMap(family, `targets-${header}`, address, port, priority);
+  const target = translateByMap(family, `targets-${protocol.toLowerCase()}`, address, port, priority);
   const rememberIt = remember('affinity', client, affinitySeconds);
   return [
     [clearPriority()],
@@ -154,6 +182,7 @@ function constantChains(family: Family): readonly Chain[] {
   const toOthers = verdict('goto', 'masquerade-unless-local');
   const balance: Rule = [verdict('jump', 'balance')];
   return [
+    ...slotChains(family),
     { name: 'answer', rules: [[isProtocol(PROTOCOL_NUMBERS.TCP), resetTcp()], [portUnreachable(family)]] },
     {
       name: 'refuse',

@@ -24,8 +24,7 @@ interface SetShape {
 const FRONTEND = ['address', 'protocol', 'port'] as const;
 const choices: SetShape = { key: ['protocol', 'mark'], value: 'chain' };
 // nft checks the type of a translation against the packet's protocol: hence a map for each protocol.
-const slots = (header: Header): SetShape => ({ key: ['address', 'port', 'slot'], value: ['address', 'port'], header });
-const targets = (header: Header): SetShape => ({ ...slots(header), key: ['address', 'port', 'mark'] });
+const targets = (header: Header): SetShape => ({ key: ['address', 'port', 'mark'], value: ['address', 'port'], header });
 
 const SHAPES = {
   services: { key: FRONTEND, value: ['mark'] },
@@ -36,11 +35,11 @@ const SHAPES = {
   backends: { key: ['address', 'address'], plain: true },
   'sticky-slots': { key: [...FRONTEND, 'slot'], value: ['mark'] },
   'sticky-members': { key: [...FRONTEND, 'mark'] },
-  'slots-tcp': slots('tcp'),
+  'slots-tcp': targets('tcp'),
   'targets-tcp': targets('tcp'),
-  'slots-udp': slots('udp'),
+  'slots-udp': targets('udp'),
   'targets-udp': targets('udp'),
-  'slots-sctp': slots('sctp'),
+  'slots-sctp': targets('sctp'),
   'targets-sctp': targets('sctp'),
 } as const satisfies Record<string, SetShape>;
 
