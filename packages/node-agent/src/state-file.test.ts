@@ -118,7 +118,7 @@ describe('StateFile', () => {
     table.setRemoteServices(WEST, new Map());
     table.local.setService(CART, sampleService(CART, { uid: 'another' }));
     table.settle();
-    await clock.advance(1_000);
+    await clock.advance(5_000);
     await running;
     const [remote] = (await readStateFile(path, AUTHOR, log))?.services.get(CART)?.remotes ?? [];
     assert.deepEqual(
