@@ -181,6 +181,22 @@ describe('AgentCore', () => {
     assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
   });
 
+  it('publishes much that other clusters say at once, and what is local before that', async () => {
+    core = newCore(undefined, new FakeClock());
+    run();
+    await core.settled(['sockets'], stop.signal);
+    let publications = 0;
+    core.table.onChange(() => publications++);
+    const many = Array.from({ length: 20_000 }, (_, i) => serviceKey('far', `s${i}`));
+    core.facts.viewChanged(WEST, { kind: 'synced' }, new Set());
+    core.facts.servicesChanged(WEST, new Map(many.map((key) => [key, sampleRemote(['10.2.0.1'], { key })])));
+    await nextTurn();
+    serve('10.1.0.1');
+    await core.settled(['sockets'], stop.signal);
+    assert.equal(core.table.services.size, many.length + 1);
+    assert.equal(publications, 2);
+  });
+
   it('takes a listing that does not end as it comes', async () => {
     const clock = new FakeClock();
     core = newCore(undefined, clock);

@@ -10,7 +10,7 @@
  */
 
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
-import type { Clock } from '@tombolo/shared/process/clock.ts';
+import { type Clock, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted, Notifier } from '@tombolo/shared/process/notifier.ts';
@@ -47,6 +47,9 @@ export interface CoreParts {
   readonly save: (signal: AbortSignal) => Promise<void>;
 }
 
+/** What other clusters said is published this often at the most, while more of it is being merged. */
+const TOGETHER_MS = 250;
+
 export class AgentCore {
   readonly table: ServiceTable;
   /** What the mesh tells. */
@@ -57,6 +60,7 @@ export class AgentCore {
   readonly #progress = new Notifier();
   /** Something was told that is not merged yet. */
   #isBehind = false;
+  #publishedAt = 0;
   /** All that was known at the start is merged. */
   #isWhole = false;
   #saved: SavedState | undefined;
@@ -66,7 +70,7 @@ export class AgentCore {
     this.#options = options;
     this.#saved = saved;
     this.table = new ServiceTable({ ...config, local: config.cluster, node: config.nodeName });
-    this.#merging = new SlicedWork({ step: () => this.#step(), sliced: () => this.table.publish() });
+    this.#merging = new SlicedWork({ step: () => this.#step(), sliced: () => this.#publishSome() });
     this.facts = new MeshFacts(this.table, () => this.changed(), saved?.clusters, options.clock);
     health.expect('table');
     this.table.onChange(() => health.report('frontends', tableHealth(this.table)));
@@ -114,11 +118,20 @@ export class AgentCore {
   #step(): boolean {
     const firstListingsWait = this.#isWhole && this.facts.firstListings.areUnderWay;
     const more = this.table.step({ firstListingsWait });
+    if (!more) this.table.publish();
     if (!more && !firstListingsWait && this.#isBehind) {
       this.#isBehind = false;
       this.#progress.notify();
     }
     return more;
+  }
+
+  /** There is more to merge. The kernel is written once for much of it: writing takes turns with merging. */
+  #publishSome(): void {
+    const { clock = systemClock } = this.#options;
+    if (!this.table.hasLocalChanges && clock.now() - this.#publishedAt < TOGETHER_MS) return;
+    this.#publishedAt = clock.now();
+    this.table.publish();
   }
 
   #reconcile(datapath: Datapath, signal: AbortSignal): Promise<void> {

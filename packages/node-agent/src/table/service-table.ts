@@ -68,6 +68,7 @@ export class ServiceTable {
   readonly #pending = {
     services: new Map<ServiceKey, ServiceFacts | undefined>(),
     routes: new Map<string, FrontendRoute | undefined>(),
+    hasLocal: false,
   };
   readonly #listeners = new Set<() => void>();
   readonly #counts = { services: 0, localServices: 0, globalServices: 0, localBackends: 0 };
@@ -150,6 +151,7 @@ export class ServiceTable {
     if (!this.#open) return false;
     const [key] = this.#nextDirty(firstListingsWait);
     if (key === undefined) return false;
+    this.#pending.hasLocal ||= this.#dirty.local.has(key);
     this.#merge(key);
     return true;
   }
@@ -161,6 +163,11 @@ export class ServiceTable {
     return change.size > 0 || firstListingsWait ? change : listing;
   }
 
+  /** Something that follows from local facts is merged, and not published yet. */
+  get hasLocalChanges(): boolean {
+    return this.#pending.hasLocal;
+  }
+
   /** Publishes what was merged. Returns whether anything changed for readers. */
   publish(): boolean {
     const { services, routes } = this.#pending;
@@ -170,6 +177,7 @@ export class ServiceTable {
     this.#routes.publish(this.#revision, routes);
     services.clear();
     routes.clear();
+    this.#pending.hasLocal = false;
     for (const listener of [...this.#listeners]) listener();
     return true;
   }

@@ -24,7 +24,11 @@ interface SetShape {
 const FRONTEND = ['address', 'protocol', 'port'] as const;
 const choices: SetShape = { key: ['protocol', 'mark'], value: 'chain' };
 // nft checks the type of a translation against the packet's protocol: hence a map for each protocol.
-const targets = (header: Header): SetShape => ({ key: ['address', 'port', 'mark'], value: ['address', 'port'], header });
+const targets = (header: Header): SetShape => ({
+  key: ['address', 'port', 'mark'],
+  value: ['address', 'port'],
+  header,
+});
 
 const SHAPES = {
   services: { key: FRONTEND, value: ['mark'] },
