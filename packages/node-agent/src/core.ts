@@ -48,7 +48,7 @@ export interface CoreParts {
 }
 
 /** What other clusters said is published this often at the most, while more of it is being merged. */
-const TOGETHER_MS = 250;
+const TOGETHER_MS = 1_000;
 
 export class AgentCore {
   readonly table: ServiceTable;

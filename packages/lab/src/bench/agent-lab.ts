@@ -111,7 +111,7 @@ export class AgentLab {
     };
     try {
       const signal = this.#signal;
-      await waitUntil(`${services} services in the table`, check, { timeoutMs: SERVICE_READY_MS, everyMs: 25, signal });
+      await waitUntil(`${services} services in the table`, check, { timeoutMs: SERVICE_READY_MS, everyMs: 50, signal });
     } finally {
       client.close();
     }

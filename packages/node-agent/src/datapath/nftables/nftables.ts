@@ -27,7 +27,7 @@ import type { Served } from './slots.ts';
 import { type StaleFlows, staleFlows } from './stale-flows.ts';
 
 /** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
-const BACKENDS_AT_ONCE = 2000;
+const BACKENDS_AT_ONCE = 500;
 const FRONTENDS_A_TURN = 200;
 
 type Failure = ApplyReport['failures'][number];
