@@ -3,7 +3,7 @@
  * and the mesh's, and the kernel and a file to write to; the API, the metrics and the health servers show what it knows.
  */
 import type { RequestListener } from 'node:http';
-import { connectReader } from '@tombolo/shared/etcd/connect.ts';
+import { connectReader, loadEtcd3 } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
@@ -105,6 +105,15 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
     },
     signal,
   );
+  const mayHaveRemotes = config.clustermeshDirectory !== undefined;
+  // Once there is nothing to do, so that later nothing waits for it.
+  if (mayHaveRemotes)
+    void core
+      .settled(
+        datapath.halves.map(({ name }) => name),
+        signal,
+      )
+      .then(loadEtcd3);
   await Promise.all([running, local.ended]);
   client.close();
 }

@@ -69,8 +69,10 @@ const withDefaults = <T extends ReaderOptions>(options: T) => ({
   ...options,
 });
 
-/** The library is loaded with the first dial: who has no remote cluster never needs it. */
+/** Otherwise the library is loaded with the first dial. It takes the event loop for a tenth of a second. */
+export const loadEtcd3 = () => import('./session/etcd3-connection.ts');
+
 const dialWithEtcd3: Dial = async (endpoint, tls) => {
-  const { Etcd3Connection } = await import('./session/etcd3-connection.ts');
+  const { Etcd3Connection } = await loadEtcd3();
   return new Etcd3Connection(endpoint, tls);
 };
