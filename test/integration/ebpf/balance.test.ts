@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
-import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
+import { recoverTables, routesOf } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
 import type { FrontendRoute, RouteChanges } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -23,7 +23,7 @@ async function fingerprint(rig: Rig): Promise<unknown> {
   assert.ok(maps);
   const tables = await recoverTables(maps);
   maps.close();
-  return [[...tables.services.values()], [...tables.backends]];
+  return [[...tables.services.values()], routesOf(tables)];
 }
 
 describe('eBPF datapath: balance', () => {

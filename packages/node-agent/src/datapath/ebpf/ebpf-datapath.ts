@@ -12,7 +12,7 @@ import type { ApplyReport, Datapath } from '../datapath.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
-import type { KernelTables, Retiring, TableLimits } from './kernel-tables.ts';
+import type { KernelTables, Retiring } from './kernel-tables.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
@@ -45,16 +45,6 @@ export class EbpfDatapath implements Datapath {
     this.#scheduleSweep();
   }
 
-  /** How much each map takes; those of maps that an earlier agent made count, not those configured. */
-  get limits(): TableLimits {
-    return this.#parts.maps.limits;
-  }
-
-  /** How many entries of maps it has written or deleted. */
-  get written(): number {
-    return this.#parts.maps.written;
-  }
-
   read(): Promise<readonly FrontendRoute[]> {
     return this.#exclusive(async () => {
       await this.#readAgain();
@@ -63,18 +53,16 @@ export class EbpfDatapath implements Datapath {
   }
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
-    return this.#exclusive(() => {
-      const gone = [...changes].flatMap(([id, route]) => (route === undefined ? [id] : []));
-      return this.#program(changes.values(), gone);
-    });
+    return this.#exclusive(() => this.#program(changes));
   }
 
   /** Reads the maps first, so that it also repairs what somebody else changed in them. */
   replace(routes: Routes): Promise<ApplyReport> {
     return this.#exclusive(async () => {
       await this.#readAgain();
-      const gone = [...this.#tables.services.keys()].filter((id) => !routes.has(id));
-      return this.#program(routes.values(), gone);
+      const changes = new Map<string, FrontendRoute | undefined>(routes);
+      for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
+      return this.#program(changes);
     });
   }
 
@@ -89,22 +77,23 @@ export class EbpfDatapath implements Datapath {
     this.#parts.remove();
   }
 
-  async #program(routes: Iterable<FrontendRoute | undefined>, gone: readonly string[]): Promise<ApplyReport> {
-    const desired: FrontendRoute[] = [];
-    for (const route of routes) if (route && isServedHere(route.frontend)) desired.push(route);
-    const unwanted = gone.flatMap((id) => this.#tables.services.get(id)?.frontend ?? []);
-    const first = await this.#carryOut(desired, unwanted);
+  async #program(changes: RouteChanges): Promise<ApplyReport> {
+    const first = await this.#carryOut(changes);
     if (first.failures.length === 0 || !this.#tables.hasGarbage) return first;
     // There may be room once what is of no use any more is gone.
     await this.#sweepNow();
-    const second = await this.#carryOut(desired, []);
+    const second = await this.#carryOut(changes);
     return { changed: first.changed + second.changed, failures: second.failures };
   }
 
-  async #carryOut(desired: readonly FrontendRoute[], unwanted: readonly Frontend[]): Promise<ApplyReport> {
+  async #carryOut(changes: RouteChanges): Promise<ApplyReport> {
     const draft = new PlanDraft(this.#tables);
-    for await (const piece of inTurns(desired)) for (const wanted of piece) draft.set(wanted);
-    for await (const piece of inTurns(unwanted)) for (const frontend of piece) draft.remove(frontend);
+    for await (const piece of inTurns(changes)) {
+      for (const [id, wanted] of piece) {
+        if (!wanted) draft.remove(id);
+        else if (isServedHere(wanted.frontend)) draft.set(wanted);
+      }
+    }
     const plan = draft.finish();
     const failed = await carryOut(plan.steps, this.#tables, this.#writer);
     this.#scheduleSweep();

@@ -4,9 +4,9 @@ import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import { KernelTables } from './kernel-tables.ts';
 import { entryCount, type MapOperation } from './operation.ts';
-import { planChanges } from './planner.ts';
+import { planChanges } from './plan-changes.fixture.ts';
 
-const LIMITS = { services: 10_000, slots: 100_000, backends: 10_000, affinityOk: 10_000 };
+const LIMITS = { services: 10_000, slots: 100_000, backends: 10_000, affinity_ok: 10_000 };
 const frontend = (n: number): Frontend => ({
   kind: 'ClusterIP',
   address: ip(`10.96.${n >> 8}.${n & 255}`),

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { KernelTables } from './kernel-tables.ts';
+import type { MapOperation } from './operation.ts';
 import { planSweep } from './planner.ts';
 
-const LIMITS = { services: 10, slots: 100, backends: 10, affinityOk: 10 };
+const LIMITS = { services: 10, slots: 100, backends: 10, affinity_ok: 10 };
 const WEB: Frontend = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' };
 
 /** Backends 1 to 10 are there, and `WEB` was switched through `sets` to the last of them. */
@@ -23,6 +24,9 @@ function switched(...sets: readonly (readonly number[])[]): KernelTables {
   return tables;
 }
 
+const sweepOf = (tables: KernelTables): readonly MapOperation[] =>
+  planSweep(tables).flatMap(({ operation }) => (operation.kind === 'grace' ? [] : operation));
+
 describe('KernelTables', () => {
   it('releases a small set once, when a change fails during its grace period', () => {
     const tables = switched([1, 2], [2, 3]);
@@ -31,10 +35,10 @@ describe('KernelTables', () => {
     tables.release(retiring);
     tables.release(tables.beginGrace());
     assert.deepEqual(
-      [1, 2, 3].map((id) => tables.references(id)),
+      [1, 2, 3].map((id) => tables.backends.references(id)),
       [0, 1, 1],
     );
-    assert.deepEqual(tables.set(1, 2)?.slots, [2, 3]);
+    assert.deepEqual(tables.services.get(frontendId(WEB))?.slots, [2, 3]);
   });
 
   it('releases a large set once, when a change fails during its grace period', () => {
@@ -42,7 +46,7 @@ describe('KernelTables', () => {
     const retiring = tables.beginGrace();
     tables.retireStrays();
     tables.release(retiring);
-    for (const _ of ['slots', 'backends']) for (const { operation } of planSweep(tables)) tables.record(operation);
+    for (const _ of ['slots', 'backends']) for (const operation of sweepOf(tables)) tables.record(operation);
     tables.release(tables.beginGrace());
     assert.equal(tables.hasGarbage, false);
   });
@@ -53,7 +57,6 @@ describe('KernelTables', () => {
     tables.record({ kind: 'put-service', frontend: WEB, ...entry });
   };
   const ten = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
-  const sweepOf = (tables: KernelTables) => planSweep(tables).map(({ operation }) => operation);
   const deletion = (first: number, count: number) => ({
     kind: 'delete-slots',
     service: 1,
@@ -93,11 +96,11 @@ describe('KernelTables', () => {
   it('keeps a backend that is a member, and one that was a member until the end of a grace period', () => {
     const tables = switched([1, 2, 3, 4, 5, 6, 7, 8]);
     tables.record({ kind: 'put-members', service: 1, generation: 1, backends: [9] });
-    assert.deepEqual([...tables.unreferenced], [10]);
+    assert.deepEqual([...tables.backends.unreferenced], [10]);
     tables.record({ kind: 'delete-members', service: 1, generation: 1, backends: [9] });
-    assert.deepEqual([...tables.unreferenced], [10]);
+    assert.deepEqual([...tables.backends.unreferenced], [10]);
     tables.release(tables.beginGrace());
-    assert.deepEqual([...tables.unreferenced], [10, 9]);
+    assert.deepEqual([...tables.backends.unreferenced], [10, 9]);
   });
 
   it('knows that a set lacks members', () => {

@@ -20,6 +20,8 @@ export const TABLES = {
   affinity_ok: { keySize: 12, valueSize: 1 },
 } as const;
 export type TableName = keyof typeof TABLES;
+/** Entries that each takes. */
+export type TableSizes = Readonly<Record<TableName, number>>;
 export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
 /** Maps that only the programs use; the last two have no size that could be set. */

@@ -20,7 +20,7 @@ const DEFAULT_SIZES: MapSizes = {
   services: 131_072,
   slots: 1_048_576,
   backends: 262_144,
-  affinityOk: 262_144,
+  affinity_ok: 262_144,
   affinity: 65_536,
   reverse: 65_536,
 };

@@ -42,6 +42,7 @@ export type Operation =
 export type SortedBackends = readonly RouteBackend[];
 
 export type OperationKind = Operation['kind'];
+export type OperationOf<Kind extends OperationKind> = Extract<Operation, { readonly kind: Kind }>;
 export type MapOperation = Exclude<Operation, { readonly kind: 'grace' }>;
 
 /** An operation, and which of the plan's changes it serves; -1 when it serves many. */

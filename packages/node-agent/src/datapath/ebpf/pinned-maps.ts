@@ -16,15 +16,21 @@ import {
 } from './bpf-calls.ts';
 import type { MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
-import type { TableLimits } from './kernel-tables.ts';
-import { putBackend, putService, putServiceKey, putWords, TABLE_NAMES, TABLES, type TableName } from './layout.ts';
+import {
+  putBackend,
+  putService,
+  putServiceKey,
+  putWords,
+  TABLE_NAMES,
+  TABLES,
+  type TableName,
+  type TableSizes,
+} from './layout.ts';
 import { entryCount, type MapOperation } from './operation.ts';
 import { SlotWriter } from './slot-writer.ts';
 import { errnoName } from './syscall.ts';
 
 const PAGE = 4096;
-
-type Descriptors = Readonly<Record<TableName, number>>;
 
 const TABLE_OF = {
   'put-backend': 'backends',
@@ -42,18 +48,15 @@ type Visit = (keys: Buffer, key: number, values: Buffer, value: number) => void;
 
 /** Undefined when one of them is not pinned. */
 export function openPinnedMaps(directory: string): PinnedMaps | undefined {
-  const opened: Partial<Record<TableName, number>> = {};
-  for (const name of TABLE_NAMES) {
-    const fd = openPinned(`${directory}/${name}`);
-    if (fd !== undefined) opened[name] = fd;
+  const [services, slots, backends, affinity_ok] = TABLE_NAMES.map((name) => openPinned(`${directory}/${name}`));
+  if (services !== undefined && slots !== undefined && backends !== undefined && affinity_ok !== undefined) {
+    return new PinnedMaps({ services, slots, backends, affinity_ok });
   }
-  const { services, slots, backends, affinity_ok } = opened;
-  if (services === undefined || slots === undefined || backends === undefined || affinity_ok === undefined) {
-    for (const fd of Object.values(opened)) closeSync(fd);
-    return undefined;
-  }
-  return new PinnedMaps({ services, slots, backends, affinity_ok });
+  for (const fd of [services, slots, backends, affinity_ok]) if (fd !== undefined) closeSync(fd);
+  return undefined;
 }
+
+type TableFds = Readonly<Record<TableName, number>>;
 
 /** The kernel would write past the end of our buffers. */
 function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
@@ -65,12 +68,11 @@ function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
 }
 
 export class PinnedMaps {
-  readonly limits: TableLimits;
-  readonly #fds: Descriptors;
+  readonly limits: TableSizes;
+  readonly #fds: TableFds;
   #slotWriter: SlotWriter | undefined;
-  #written = 0;
 
-  constructor(fds: Descriptors) {
+  constructor(fds: TableFds) {
     this.#fds = fds;
     for (const name of TABLE_NAMES) expectShape(name, mapInfo(fds[name]));
     const entries = (name: TableName): number => mapInfo(fds[name]).maxEntries;
@@ -78,13 +80,8 @@ export class PinnedMaps {
       services: entries('services'),
       slots: entries('slots'),
       backends: entries('backends') - 1,
-      affinityOk: entries('affinity_ok'),
+      affinity_ok: entries('affinity_ok'),
     };
-  }
-
-  /** Entries written and deleted since these maps were opened. */
-  get written(): number {
-    return this.#written;
   }
 
   writer(grace: GracePeriod): MapWriter {
@@ -124,22 +121,13 @@ export class PinnedMaps {
         : deletes
           ? this.#delete(name, operations)
           : this.#put(name, operations);
-    this.#written += done;
     return { done, error: errno === 0 ? undefined : reasonOf(name, errno) };
   }
 
   #put(name: TableName, operations: readonly MapOperation[]): BatchResult {
-    const { keySize, valueSize } = TABLES[name];
-    const count = sumOf(operations);
-    const keys = Buffer.alloc(count * keySize);
-    const values = Buffer.alloc(count * valueSize);
-    let entry = 0;
-    for (const operation of operations) {
-      encodeKeys(operation, keys, entry * keySize);
-      encodeValues(operation, values, entry * valueSize);
-      entry += entryCount(operation);
-    }
-    return updateBatch(this.#fds[name], keys, values, count, name === 'services');
+    const keys = encode(operations, TABLES[name].keySize, encodeKeys);
+    const values = encode(operations, TABLES[name].valueSize, encodeValues);
+    return updateBatch(this.#fds[name], keys, values, keys.length / TABLES[name].keySize, name === 'services');
   }
 
   #changeSlots(operations: readonly MapOperation[]): BatchResult {
@@ -155,13 +143,8 @@ export class PinnedMaps {
   /** What is gone already counts as deleted. */
   #delete(name: TableName, operations: readonly MapOperation[]): BatchResult {
     const { keySize } = TABLES[name];
-    const count = sumOf(operations);
-    const keys = Buffer.alloc(count * keySize);
-    let entry = 0;
-    for (const operation of operations) {
-      encodeKeys(operation, keys, entry * keySize);
-      entry += entryCount(operation);
-    }
+    const keys = encode(operations, keySize, encodeKeys);
+    const count = keys.length / keySize;
     let done = 0;
     while (done < count) {
       const result = deleteBatch(this.#fds[name], keys.subarray(done * keySize), count - done);
@@ -173,8 +156,18 @@ export class PinnedMaps {
   }
 }
 
-const sumOf = (operations: readonly MapOperation[]): number =>
-  operations.reduce((sum, operation) => sum + entryCount(operation), 0);
+type Encode = (operation: MapOperation, buffer: Buffer, at: number) => void;
+
+/** Each entry is of `size` bytes. */
+function encode(operations: readonly MapOperation[], size: number, one: Encode): Buffer {
+  const buffer = Buffer.alloc(size * operations.reduce((sum, operation) => sum + entryCount(operation), 0));
+  let at = 0;
+  for (const operation of operations) {
+    one(operation, buffer, at);
+    at += size * entryCount(operation);
+  }
+  return buffer;
+}
 
 function reasonOf(name: TableName, errno: number): string {
   if (errno === constants.errno.E2BIG) return `map "${name}" is full`;

@@ -9,14 +9,24 @@ import { compareRouteBackends, type FrontendRoute, type RouteBackend } from '@to
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import { carryOut, type MapWriter } from './executor.ts';
-import { KernelTables, type Retiring, type TableLimits } from './kernel-tables.ts';
-import { INLINE_BACKENDS, putBackend, putService, putServiceKey, putWords, TABLES, type TableName } from './layout.ts';
+import { KernelTables, type Retiring } from './kernel-tables.ts';
+import {
+  INLINE_BACKENDS,
+  putBackend,
+  putService,
+  putServiceKey,
+  putWords,
+  TABLES,
+  type TableName,
+  type TableSizes,
+} from './layout.ts';
 import { NaiveKernel } from './naive-kernel.fixture.ts';
 import { entryCount, firstEntries, type MapOperation, type Step } from './operation.ts';
-import { planChanges, planSweep } from './planner.ts';
+import { planChanges } from './plan-changes.fixture.ts';
+import { planSweep } from './planner.ts';
 import { type ReadableMaps, recoverTables, routesOf } from './recovery.ts';
 
-const AMPLE: TableLimits = { services: 1000, slots: 1000, backends: 1000, affinityOk: 1000 };
+const AMPLE: TableSizes = { services: 1000, slots: 1000, backends: 1000, affinity_ok: 1000 };
 
 const frontend = (n: number): Frontend => ({
   kind: 'ClusterIP',
@@ -203,7 +213,7 @@ async function play(turns: readonly Turn[], world: World, failAt = -1): Promise<
 }
 
 /** The kernel's maps as bytes, as they are read after a restart. */
-function mapsOf(kernel: NaiveKernel, limits: TableLimits): ReadableMaps {
+function mapsOf(kernel: NaiveKernel, limits: TableSizes): ReadableMaps {
   const words = (key: string): readonly number[] => key.split(' ').map(Number);
   const entries = (name: TableName): readonly (readonly [Buffer, Buffer])[] => {
     const [key, value] = [Buffer.alloc(TABLES[name].keySize), Buffer.alloc(TABLES[name].valueSize)];
@@ -360,7 +370,7 @@ describe('planChanges()', () => {
       services: fc.integer({ min: 1, max: 4 }),
       slots: fc.integer({ min: 0, max: 60 }),
       backends: fc.integer({ min: 1, max: 30 }),
-      affinityOk: fc.integer({ min: 0, max: 40 }),
+      affinity_ok: fc.integer({ min: 0, max: 40 }),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(turn, { maxLength: 8 }), tight, async (turns, limits) => {

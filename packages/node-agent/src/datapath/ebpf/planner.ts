@@ -8,10 +8,10 @@
 import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { faultOfRoute } from '../route-checks.ts';
-import { BackendIds } from './backend-ids.ts';
-import type { BackendSet, KernelTables, Served } from './kernel-tables.ts';
-import { INLINE_BACKENDS } from './layout.ts';
-import type { Operation, SetKey, Step } from './operation.ts';
+import { BackendIds } from './backend-table.ts';
+import type { BackendSet, KernelTables } from './kernel-tables.ts';
+import { INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layout.ts';
+import type { Operation, OperationKind, SetKey, Step } from './operation.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
 
 /** Of a set that may be added or removed in place: one in so many. */
@@ -19,28 +19,11 @@ const LITTLE = 8;
 /** Entries in one operation: about 2 ms of work. */
 const MOST_ENTRIES = 2048;
 
-export interface PlanFailure {
-  readonly frontend: Frontend;
-  readonly reason: string;
-}
-
 export interface Plan {
   readonly steps: readonly Step[];
   /** The frontends that the steps set or remove; `Step.change` is an index into this. */
   readonly changes: readonly Frontend[];
-  readonly failures: readonly PlanFailure[];
-}
-
-/** Sets `desired`, removes `unwanted` where it is served, leaves every other frontend alone. */
-export function planChanges(
-  tables: KernelTables,
-  desired: Iterable<FrontendRoute>,
-  unwanted: Iterable<Frontend> = [],
-): Plan {
-  const draft = new PlanDraft(tables);
-  for (const wanted of desired) draft.set(wanted);
-  for (const frontend of unwanted) draft.remove(frontend);
-  return draft.finish();
+  readonly failures: readonly { readonly frontend: Frontend; readonly reason: string }[];
 }
 
 /**
@@ -52,32 +35,26 @@ export function planSweep(tables: KernelTables): readonly Step[] {
   const add = (operation: Operation): void => {
     steps.push({ operation, change: -1 });
   };
-  for (const { service, generation, slots, count } of tables.removable) {
-    for (let first = count, slot = count; slot < slots.length; slot += 1) {
-      const backend = slots[slot] ?? 0;
-      if (backend === 0) first = slot + 1;
-      else if (slot + 1 - first === MOST_ENTRIES || (slots[slot + 1] ?? 0) === 0) {
-        add({ kind: 'delete-slots', service, generation, first, count: slot + 1 - first });
-        first = slot + 1;
-      }
+  for (const { service, generation, slots, members, count, frontend } of tables.removable) {
+    for (const { first, part } of inParts(slots, count)) {
+      add({ kind: 'delete-slots', service, generation, first, count: part.length });
     }
-  }
-  for (const { service, generation, members, count } of tables.removable) {
-    if (count > 0) continue;
+    if (frontend) continue;
     for (const { part } of inParts([...members])) add({ kind: 'delete-members', service, generation, backends: part });
   }
-  for (const id of tables.unreferenced) add({ kind: 'delete-backend', id });
+  for (const id of tables.backends.unreferenced) add({ kind: 'delete-backend', id });
   return steps;
 }
 
-/** A long list in lists of at most `MOST_ENTRIES`, and where each begins. */
-const inParts = (list: readonly number[]): readonly { readonly first: number; readonly part: readonly number[] }[] =>
-  Array.from({ length: Math.ceil(list.length / MOST_ENTRIES) }, (_, i) => {
-    const first = i * MOST_ENTRIES;
+/** A long list, from some place on, in lists of at most `MOST_ENTRIES`, and where each begins. */
+const inParts = (list: readonly number[], from = 0) =>
+  Array.from({ length: Math.ceil((list.length - from) / MOST_ENTRIES) }, (_, i) => {
+    const first = from + i * MOST_ENTRIES;
     return { first, part: list.slice(first, first + MOST_ENTRIES) };
   });
 
-type Need = Record<'services' | 'slots' | 'backends' | 'affinity_ok', number>;
+/** All that goes before services are added, and after a grace period before that. */
+const ORDER = ['put-backend', 'put-members', 'put-slots', 'change-slot', 'delete-members', 'put-service'] as const;
 
 /**
  * A plan in the making, kind by kind, with the room that it takes. Whoever has very many frontends can stop between two
@@ -86,40 +63,33 @@ type Need = Record<'services' | 'slots' | 'backends' | 'affinity_ok', number>;
 export class PlanDraft {
   readonly #tables: KernelTables;
   readonly #changes: Frontend[] = [];
-  readonly #failures: PlanFailure[] = [];
+  readonly #failures: Plan['failures'][number][] = [];
   readonly #newBackends = new BackendIds();
-  readonly #backends: Step[] = [];
-  readonly #members: Step[] = [];
-  readonly #slots: Step[] = [];
-  readonly #changedSlots: Step[] = [];
-  readonly #formerMembers: Step[] = [];
-  readonly #switches: Step[] = [];
+  readonly #steps = new Map<OperationKind, Step[]>();
   readonly #additions: Step[] = [];
-  readonly #removals: Step[] = [];
-  readonly #room: Need;
+  readonly #room: Record<TableName, number>;
+  readonly #freeIds: Iterator<number>;
   #nextService: number;
   #nextBackend: number;
-  readonly #freeBackends: Iterator<number>;
 
   constructor(tables: KernelTables) {
     this.#tables = tables;
     this.#nextService = tables.nextService;
-    this.#nextBackend = tables.nextBackend;
-    this.#freeBackends = tables.freeBackends.values();
+    this.#nextBackend = tables.backends.nextId;
+    this.#freeIds = tables.backends.freeIds.values();
     this.#room = {
       services: tables.limits.services - tables.services.size,
       slots: tables.limits.slots - tables.slotCount,
       backends: tables.limits.backends - tables.backends.size,
-      affinity_ok: tables.limits.affinityOk - tables.memberCount,
+      affinity_ok: tables.limits.affinity_ok - tables.memberCount,
     };
   }
 
   set(wanted: FrontendRoute): void {
     const { frontend, backends, sessionAffinitySeconds } = wanted;
     const present = this.#tables.services.get(frontendId(frontend));
-    const set = present && this.#tables.set(present.id, present.generation);
     const held = present && this.#tables.contentOf(present);
-    const isLarge = backends.length > INLINE_BACKENDS && set?.isInline === false;
+    const isLarge = backends.length > INLINE_BACKENDS && present?.isInline === false;
     const difference = held && differenceOf(held, backends, isLarge ? Math.floor(held.length / LITTLE) : 0);
     const reason = faultOfRoute(wanted, difference?.added);
     if (reason !== undefined) {
@@ -127,142 +97,110 @@ export class PlanDraft {
       return;
     }
     const isSame = difference && difference.added.length + difference.removed.length === 0;
-    if (isSame && present.affinitySeconds === sessionAffinitySeconds) return;
+    if (isSame && present?.affinitySeconds === sessionAffinitySeconds) return;
     const keepsMembers = (present?.affinitySeconds === 0) === (sessionAffinitySeconds === 0);
-    const isInPlace = set && difference && isLarge && keepsMembers;
-    if (!isInPlace || !this.#changeSet(wanted, set, difference)) this.#addSet(wanted, present);
+    const isInPlace = present && difference && isLarge && keepsMembers;
+    if (!isInPlace || !this.#changeSet(wanted, present, difference)) this.#addSet(wanted, present);
+  }
+
+  /** By `frontendId`. */
+  remove(id: string): void {
+    const frontend = this.#tables.services.get(id)?.frontend;
+    if (frontend) this.#add({ kind: 'delete-service', frontend }, this.#changes.push(frontend) - 1);
+  }
+
+  finish(): Plan {
+    const stepsOf = (kind: OperationKind): readonly Step[] => this.#steps.get(kind) ?? [];
+    const waits = this.#additions.length > 0 && this.#tables.needsGrace;
+    const grace: readonly Step[] = waits ? [{ operation: { kind: 'grace' }, change: -1 }] : [];
+    const steps = [...ORDER.map(stepsOf), grace, this.#additions, stepsOf('delete-service')].flat();
+    return { steps, changes: this.#changes, failures: this.#failures };
   }
 
   /** Where the set is. False when its slots are not what was thought. */
   #changeSet(wanted: FrontendRoute, set: BackendSet, { added, removed }: Difference): boolean {
     const { service, generation, count } = set;
-    const gone = new Set(removed.flatMap((backend) => this.#tables.backendId(backend) ?? []));
+    const gone = new Set(removed.flatMap((backend) => this.#tables.backends.idOf(backend) ?? []));
     const slots = set.slots.slice(0, count);
     const freed = slotsOf(slots, gone);
     if (freed.length !== removed.length) return false;
-    const newCount = count + added.length - removed.length;
-    const isThere = (slot: number): boolean => (set.slots[slot] ?? 0) !== 0;
-    const appended = Array.from({ length: Math.max(0, newCount - count) }, (_, i) => count + i);
-    const hasMembers = wanted.sessionAffinitySeconds > 0;
-    const needed = { services: 0, slots: appended.filter((slot) => !isThere(slot)).length };
-    const taken = this.#takeFor(wanted, added, { ...needed, affinity_ok: hasMembers ? added.length : 0 });
+    const members = wanted.sessionAffinitySeconds > 0 ? added.length : 0;
+    const taken = this.#take(wanted, added, {
+      slots: Math.max(0, added.length - removed.length),
+      affinity_ok: members,
+    });
     if (!taken) return true;
     const { change, ids } = taken;
     for (const { slot, backend } of slotWrites(slots, freed, ids)) {
-      if (isThere(slot)) {
-        this.#changedSlots.push({ operation: { kind: 'change-slot', service, generation, slot, backend }, change });
-      } else this.#addSlots(change, { service, generation }, slot, [backend]);
+      if (set.slots[slot]) this.#add({ kind: 'change-slot', service, generation, slot, backend }, change);
+      else this.#add({ kind: 'put-slots', service, generation, first: slot, backends: [backend] }, change);
     }
-    if (hasMembers) {
-      this.#addMembers(change, { service, generation }, ids);
-      for (const { part } of inParts([...gone])) {
-        this.#formerMembers.push({
-          operation: { kind: 'delete-members', service, generation, backends: part },
-          change,
-        });
-      }
+    if (wanted.sessionAffinitySeconds > 0) {
+      this.#addMembers('put-members', { service, generation }, ids, change);
+      this.#addMembers('delete-members', { service, generation }, [...gone], change);
     }
-    this.#pointTo(change, wanted, { service, generation }, []);
+    this.#pointTo(wanted, { service, generation }, [], change);
     return true;
   }
 
   /** A set of a new generation, or one that goes into the service's entry. */
-  #addSet(wanted: FrontendRoute, present: Served | undefined): void {
+  #addSet(wanted: FrontendRoute, present: BackendSet | undefined): void {
     const { backends, sessionAffinitySeconds } = wanted;
-    const isInline = backends.length <= INLINE_BACKENDS;
-    const hasMembers = !isInline && sessionAffinitySeconds > 0;
-    const taken = this.#takeFor(wanted, backends, {
-      services: present ? 0 : 1,
-      slots: isInline ? 0 : backends.length,
-      affinity_ok: hasMembers ? backends.length : 0,
-    });
+    const slots = backends.length <= INLINE_BACKENDS ? 0 : backends.length;
+    const members = sessionAffinitySeconds > 0 ? slots : 0;
+    const taken = this.#take(wanted, backends, { services: present ? 0 : 1, slots, affinity_ok: members });
     if (!taken) return;
     const { change, ids } = taken;
-    const service = present?.id ?? this.#nextService++;
-    const generation = present ? this.#tables.nextGeneration(service) : 1;
-    if (!isInline) this.#addSlots(change, { service, generation }, 0, ids);
-    if (hasMembers) this.#addMembers(change, { service, generation }, ids);
-    this.#pointTo(change, wanted, { service, generation }, isInline ? ids : [], !present);
+    const service = present?.service ?? this.#nextService++;
+    const set = { service, generation: present ? this.#tables.nextGeneration(service) : 1 };
+    if (members > 0) this.#addMembers('put-members', set, ids, change);
+    if (slots > 0) {
+      for (const { first, part } of inParts(ids)) {
+        this.#add({ kind: 'put-slots', ...set, first, backends: part }, change);
+      }
+    }
+    this.#pointTo(wanted, set, slots > 0 ? [] : ids, change, !present);
   }
 
-  /** Reserves the room, also for those backends that are not known; yields their ids, or notes the failure. */
-  #takeFor(
-    { frontend }: FrontendRoute,
-    backends: readonly RouteBackend[],
-    needed: Omit<Need, 'backends'>,
-  ): { readonly change: number; readonly ids: readonly number[] } | undefined {
-    const known = backends.map((backend) => this.#tables.backendId(backend) ?? this.#newBackends.get(backend));
-    const reason = this.#take({ ...needed, backends: known.filter((id) => id === undefined).length });
-    if (reason !== undefined) {
+  #addMembers(kind: 'put-members' | 'delete-members', set: SetKey, ids: readonly number[], change: number): void {
+    for (const { part } of inParts(ids)) this.#add({ kind, ...set, backends: part }, change);
+  }
+
+  #pointTo(wanted: FrontendRoute, set: SetKey, inline: readonly number[], change: number, isNew = false): void {
+    const { frontend, backends: sorted, sessionAffinitySeconds: affinitySeconds } = wanted;
+    const entry = { id: set.service, generation: set.generation, count: sorted.length, affinitySeconds, inline };
+    const operation: Operation = { kind: 'put-service', frontend, ...entry, sorted };
+    if (isNew) this.#additions.push({ operation, change });
+    else this.#add(operation, change);
+  }
+
+  /** Reserves the room, also for those backends that are not known, and yields the ids; or notes the failure. */
+  #take({ frontend }: FrontendRoute, backends: readonly RouteBackend[], entries: Partial<Record<TableName, number>>) {
+    const known = backends.map((backend) => this.#tables.backends.idOf(backend) ?? this.#newBackends.get(backend));
+    const needed = { services: 0, slots: 0, ...entries, backends: known.filter((id) => id === undefined).length };
+    const short = TABLE_NAMES.find((name) => this.#room[name] < (needed[name] ?? 0));
+    if (short !== undefined) {
+      const room = `${Math.max(0, this.#room[short])} of ${this.#tables.limits[short]}`;
+      const reason = `table "${short}" is too small: expected room for ${needed[short]} more entries: current value is ${room}`;
       this.#failures.push({ frontend, reason });
       return undefined;
     }
+    for (const name of TABLE_NAMES) this.#room[name] -= needed[name] ?? 0;
     const change = this.#changes.push(frontend) - 1;
     return { change, ids: backends.map((backend, at) => known[at] ?? this.#addBackend(backend)) };
   }
 
-  remove(frontend: Frontend): void {
-    if (!this.#tables.services.has(frontendId(frontend))) return;
-    const change = this.#changes.push(frontend) - 1;
-    this.#removals.push({ operation: { kind: 'delete-service', frontend }, change });
-  }
-
-  finish(): Plan {
-    const waits = this.#additions.length > 0 && this.#tables.needsGrace;
-    const grace: Step[] = waits ? [{ operation: { kind: 'grace' }, change: -1 }] : [];
-    const sets = [this.#members, this.#slots, this.#changedSlots, this.#formerMembers, this.#switches];
-    const steps = [this.#backends, ...sets, grace, this.#additions, this.#removals].flat();
-    return { steps, changes: this.#changes, failures: this.#failures };
-  }
-
-  #pointTo(change: number, wanted: FrontendRoute, set: SetKey, inline: readonly number[], isNew = false): void {
-    const { frontend, backends, sessionAffinitySeconds } = wanted;
-    const operation: Operation = {
-      kind: 'put-service',
-      frontend,
-      id: set.service,
-      generation: set.generation,
-      count: backends.length,
-      affinitySeconds: sessionAffinitySeconds,
-      inline,
-      sorted: backends,
-    };
-    (isNew ? this.#additions : this.#switches).push({ operation, change });
-  }
-
   #addBackend(backend: RouteBackend): number {
-    const { value, done } = this.#freeBackends.next();
+    const { value, done } = this.#freeIds.next();
     const id = done === true ? this.#nextBackend++ : value;
     this.#newBackends.set(backend, id);
-    this.#backends.push({ operation: { kind: 'put-backend', id, backend }, change: -1 });
+    this.#add({ kind: 'put-backend', id, backend }, -1);
     return id;
   }
 
-  #addSlots(change: number, set: SetKey, from: number, ids: readonly number[]): void {
-    for (const { first, part } of inParts(ids)) {
-      this.#slots.push({ operation: { kind: 'put-slots', ...set, first: from + first, backends: part }, change });
-    }
-  }
-
-  #addMembers(change: number, set: SetKey, ids: readonly number[]): void {
-    for (const { part } of inParts(ids)) {
-      this.#members.push({ operation: { kind: 'put-members', ...set, backends: part }, change });
-    }
-  }
-
-  /** Reserves the room, or says which table has not enough. */
-  #take(needed: Need): string | undefined {
-    const names: readonly (keyof Need)[] = ['services', 'slots', 'backends', 'affinity_ok'];
-    const short = names.find((name) => this.#room[name] < needed[name]);
-    if (short !== undefined) {
-      const room = `${Math.max(0, this.#room[short])} of ${this.#limit(short)}`;
-      return `table "${short}" is too small: expected room for ${needed[short]} more entries: current value is ${room}`;
-    }
-    for (const name of names) this.#room[name] -= needed[name];
-    return undefined;
-  }
-
-  #limit(name: keyof Need): number {
-    return name === 'affinity_ok' ? this.#tables.limits.affinityOk : this.#tables.limits[name];
+  #add(operation: Operation, change: number): void {
+    const steps = this.#steps.get(operation.kind);
+    if (steps) steps.push({ operation, change });
+    else this.#steps.set(operation.kind, [{ operation, change }]);
   }
 }

@@ -16,17 +16,11 @@ import {
   updateBatch,
   updateLink,
 } from './bpf-calls.ts';
-import { PROGRAM_MAPS, TABLE_NAMES } from './layout.ts';
+import { PROGRAM_MAPS, TABLE_NAMES, type TableSizes } from './layout.ts';
 import { hasSetRetval, type LoadedObject, loadObject } from './libbpf.ts';
 
-export interface MapSizes {
-  readonly services: number;
-  readonly slots: number;
-  readonly backends: number;
-  readonly affinityOk: number;
-  readonly affinity: number;
-  readonly reverse: number;
-}
+/** Of the maps whose size can be set, by name. */
+export type MapSizes = TableSizes & { readonly affinity: number; readonly reverse: number };
 
 export interface ProgramOptions {
   /** Where maps and links are pinned; exists. */
@@ -155,16 +149,9 @@ function load({ directory, objectPath, sizes }: ProgramOptions): LoadedObject {
   }
 }
 
+/** 0 is no id of a backend: that entry stays empty. */
 const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
-  new Map([
-    ['services', sizes.services],
-    ['slots', sizes.slots],
-    // 0 is no id: the first entry stays empty.
-    ['backends', sizes.backends + 1],
-    ['affinity_ok', sizes.affinityOk],
-    ['affinity', sizes.affinity],
-    ['reverse', sizes.reverse],
-  ]);
+  new Map(Object.entries({ ...sizes, backends: sizes.backends + 1 }));
 
 function readDigest(directory: string): Buffer | undefined {
   const map = openPinned(`${directory}/${DIGEST}`);

@@ -48,9 +48,9 @@ export async function recoverTables(maps: ReadableMaps): Promise<KernelTables> {
 }
 
 export function routesOf(tables: KernelTables): readonly FrontendRoute[] {
-  return [...tables.services.values()].map(({ frontend, id, generation, affinitySeconds }) => {
-    const set = tables.set(id, generation);
-    const backends = set ? tables.backendsOf(set) : [];
-    return { frontend, backends, sessionAffinitySeconds: affinitySeconds };
-  });
+  return [...tables.services.values()].flatMap((set) =>
+    set.frontend
+      ? { frontend: set.frontend, backends: tables.backendsOf(set), sessionAffinitySeconds: set.affinitySeconds }
+      : [],
+  );
 }
