@@ -52,15 +52,15 @@ export class Leadership {
   async run(signal: AbortSignal): Promise<void> {
     const { fence, clock, log } = this.#options;
     while (!signal.aborted) {
-      const hasAnswered = await this.#turn(signal).then(
-        () => true,
-        (error: unknown) => {
-          // The etcd room has reported it.
-          log.debug({ error }, 'Cannot see who writes to etcd');
-          return false;
-        },
-      );
-      await sleep(clock, hasAnswered ? PERIOD_MS : ETCD_AGAIN_MS, signal);
+      let wait = PERIOD_MS;
+      try {
+        await this.#turn(signal);
+      } catch (error) {
+        // The etcd room has reported it.
+        log.debug({ error }, 'Cannot see who writes to etcd');
+        wait = ETCD_AGAIN_MS;
+      }
+      await sleep(clock, wait, signal);
     }
     const released = this.#lease?.release(AbortSignal.timeout(RELEASE_MS)).catch((error: unknown) => {
       log.warn({ error }, 'Cannot leave the Lease to others; they wait until it has run out');
@@ -80,7 +80,7 @@ export class Leadership {
   }
 
   async #standing(clusterId: string, signal: AbortSignal): Promise<Standing | undefined> {
-    const { client, namespace, instance, clock, report } = this.#options;
+    const { client, namespace, instance, clock, log, report } = this.#options;
     const name = `tombolo-exporter-${BigInt(clusterId).toString(16)}`;
     if (this.#lease?.name !== name) {
       this.#lease = new KubernetesLease(client, { namespace, name, identity: instance, clock });
@@ -92,15 +92,11 @@ export class Leadership {
       return standing;
     } catch (error) {
       if (signal.aborted) return undefined;
-      this.#tell(`Lease ${namespace}/${name}: ${reasonOf(error)}`, error);
+      const reason = `Lease ${namespace}/${name}: ${reasonOf(error)}`;
+      report({ kind: 'degraded', reason: `whoever writes goes on: ${reason}` });
+      log[this.#problem === reason ? 'debug' : 'warn']({ error }, 'Kubernetes elects nobody; whoever writes goes on');
+      this.#problem = reason;
       return undefined;
     }
-  }
-
-  #tell(reason: string, error: unknown): void {
-    const { log, report } = this.#options;
-    report({ kind: 'degraded', reason: `whoever writes goes on: ${reason}` });
-    log[this.#problem === reason ? 'debug' : 'warn']({ error }, 'Kubernetes elects nobody; whoever writes goes on');
-    this.#problem = reason;
   }
 }

@@ -58,7 +58,7 @@ export class ApiserverMetrics {
       ({ complete }) => Number(complete),
       { action: 'write' },
     );
-    ofKinds('exported_entries', 'Entries that this cluster has to say', ({ size }) => size);
+    ofKinds('exported_entries', 'Entries that this cluster has to say', ({ source }) => source.size);
     single('truncated_services', 'Services with more backends than an etcd entry holds', () => services.truncated.size);
     single(
       'pods_without_identity',

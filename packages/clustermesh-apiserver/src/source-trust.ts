@@ -30,7 +30,7 @@ export class SourceTrust {
   /** Resolves when all of them are complete as of this tenure, or it has ended. The first who asks begins it. */
   async in(sources: readonly Need[], tenure: AbortSignal): Promise<void> {
     if (this.#tenure !== tenure) this.#begin(tenure);
-    while (!tenure.aborted && !this.has(sources)) await this.#changed.changed(this.#changed.version, tenure);
+    await this.#changed.until(() => this.has(sources), tenure);
   }
 
   #begin(tenure: AbortSignal): void {

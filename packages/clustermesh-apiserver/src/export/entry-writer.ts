@@ -33,6 +33,8 @@ export interface EntryWriterOptions {
 }
 
 export class EntryWriter {
+  readonly source: EntrySource;
+  readonly keyspace: Keyspace;
   readonly #options: EntryWriterOptions;
   readonly #prefix: string;
   readonly #canary: string;
@@ -43,6 +45,8 @@ export class EntryWriter {
   #cancelFlush: () => void = () => {};
 
   constructor(options: EntryWriterOptions) {
+    this.source = options.source;
+    this.keyspace = options.keyspace;
     this.#options = options;
     this.#prefix = entryPrefix(options.kind, 'state', options.cluster);
     this.#canary = syncedKey(options.kind, 'state', options.cluster);
@@ -56,15 +60,6 @@ export class EntryWriter {
   /** Whether the canary was written once. */
   get complete(): boolean {
     return this.#complete;
-  }
-
-  /** How many entries this cluster has to say. */
-  get size(): number {
-    return this.#options.source.size;
-  }
-
-  get keyspace(): Keyspace {
-    return this.#options.keyspace;
   }
 
   /** The source has news. Several changes in one tick become one. */
@@ -84,23 +79,23 @@ export class EntryWriter {
 
   /** Keeps alive what is in etcd. Writes nothing. */
   async adopt(): Promise<void> {
-    await this.#options.keyspace.adopt(this.#prefix);
+    await this.keyspace.adopt(this.#prefix);
   }
 
   /** Writes for as long as we may. Rejects when the keyspace is closed. */
   async lead(tenure: AbortSignal): Promise<void> {
-    const { keyspace, writer } = this.#options;
+    const { writer, trusted } = this.#options;
     try {
-      keyspace.hold();
-      const trusted = this.#options.trusted(tenure);
+      this.keyspace.hold();
+      const whenTrusted = trusted(tenure);
       await this.adopt();
       await this.#keepCanary(tenure);
-      await trusted;
+      await whenTrusted;
       if (!tenure.aborted) await this.#write(tenure);
     } finally {
       this.#writing = false;
       this.#cancelFlush();
-      keyspace.hold();
+      this.keyspace.hold();
       writer.retract(this.#canary);
     }
   }
@@ -112,10 +107,10 @@ export class EntryWriter {
   }
 
   async #write(tenure: AbortSignal): Promise<void> {
-    const { keyspace, writer, clock } = this.#options;
+    const { writer, clock } = this.#options;
     this.#writing = true;
     this.#flush();
-    keyspace.release();
+    this.keyspace.release();
     while (!tenure.aborted) {
       const { version } = this.#announcing;
       await this.#makeWhole(tenure);
@@ -132,17 +127,16 @@ export class EntryWriter {
   #completed(): void {
     if (this.#complete) return;
     this.#complete = true;
-    const { log, kind, source, onComplete } = this.#options;
-    log.info({ kind, entries: source.size }, 'All entries of the kind are written');
+    const { log, kind, onComplete } = this.#options;
+    log.info({ kind, entries: this.source.size }, 'All entries of the kind are written');
     onComplete();
   }
 
   /** Resolves when all is written, or our time has ended. */
   async #makeWhole(tenure: AbortSignal): Promise<void> {
-    const { keyspace, source } = this.#options;
     const waiting = childOf(tenure);
-    const keep = new Set([...source.keep].map((suffix) => this.#prefix + suffix));
-    const whole = keyspace.prune(this.#prefix, keep).then(() => keyspace.whenWritten());
+    const keep = new Set([...this.source.keep].map((suffix) => this.#prefix + suffix));
+    const whole = this.keyspace.prune(this.#prefix, keep).then(() => this.keyspace.whenWritten());
     whole.catch(() => {});
     await Promise.race([whole, aborted(waiting.signal)]);
     waiting.abort();
@@ -150,14 +144,14 @@ export class EntryWriter {
 
   #flush(): void {
     if (!this.#writing) return;
-    const { source, keyspace, clock } = this.#options;
+    const { clock } = this.#options;
     this.#cancelFlush();
     const now = clock.now();
-    for (const [suffix, value] of source.takeChanges(now)) {
-      if (value === undefined) keyspace.remove(this.#prefix + suffix);
-      else keyspace.set(this.#prefix + suffix, value);
+    for (const [suffix, value] of this.source.takeChanges(now)) {
+      if (value === undefined) this.keyspace.remove(this.#prefix + suffix);
+      else this.keyspace.set(this.#prefix + suffix, value);
     }
-    const until = source.heldBackUntil;
+    const until = this.source.heldBackUntil;
     if (until !== undefined) this.#cancelFlush = clock.after(until - now, () => this.#flush());
   }
 }

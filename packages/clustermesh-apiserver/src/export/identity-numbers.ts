@@ -16,10 +16,8 @@ export class IdentityNumbers {
   readonly #numbers = new Map<string, number>();
   readonly #texts = new Map<number, string>();
   readonly #numberOf = new Map<string, number>();
-  /** How many use a number; none is not kept. */
-  readonly #users = new Map<number, number>();
-  /** Sweeps seen since a number lost its last user. */
-  readonly #idle = new Map<number, number>();
+  /** Of the numbers that are exported: by how many they are used, and sweeps seen since nobody does. */
+  readonly #usage = new Map<number, { users: number; idleSweeps: number }>();
   readonly #dirty = new Set<number>();
   readonly #exported = new ExportedValues();
 
@@ -41,23 +39,16 @@ export class IdentityNumbers {
     this.release(user);
     if (number === undefined) return undefined;
     this.#numberOf.set(user, number);
-    this.#idle.delete(number);
+    this.#usage.set(number, { users: (this.#usage.get(number)?.users ?? 0) + 1, idleSweeps: 0 });
     this.#dirty.add(number);
-    this.#users.set(number, (this.#users.get(number) ?? 0) + 1);
     return number;
   }
 
   release(user: string): void {
     const number = this.#numberOf.get(user);
-    if (number === undefined) return;
+    const usage = number !== undefined && this.#usage.get(number);
+    if (usage) usage.users--;
     this.#numberOf.delete(user);
-    const left = (this.#users.get(number) ?? 0) - 1;
-    if (left > 0) {
-      this.#users.set(number, left);
-    } else {
-      this.#users.delete(number);
-      this.#idle.set(number, 0);
-    }
   }
 
   numberOf(user: string): number | undefined {
@@ -66,13 +57,10 @@ export class IdentityNumbers {
 
   /** To be called about once a minute. */
   sweep(): void {
-    for (const [number, sweeps] of this.#idle) {
-      if (sweeps + 1 < IDLE_SWEEPS) {
-        this.#idle.set(number, sweeps + 1);
-      } else {
-        this.#idle.delete(number);
-        this.#dirty.add(number);
-      }
+    for (const [number, usage] of this.#usage) {
+      if (usage.users > 0 || ++usage.idleSweeps < IDLE_SWEEPS) continue;
+      this.#usage.delete(number);
+      this.#dirty.add(number);
     }
   }
 
@@ -80,16 +68,12 @@ export class IdentityNumbers {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     return this.#exported.update(
-      dirty.map((number) => [`${number}`, this.#isExported(number) ? this.#texts.get(number) : undefined]),
+      dirty.map((number) => [`${number}`, this.#usage.has(number) ? this.#texts.get(number) : undefined]),
     );
   }
 
   get size(): number {
     return this.#exported.size;
-  }
-
-  #isExported(number: number): boolean {
-    return this.#users.has(number) || this.#idle.has(number);
   }
 
   #allocate(text: string): number | undefined {
@@ -110,7 +94,7 @@ export class IdentityNumbers {
 
   #forgetUnused(): void {
     for (const [number, text] of this.#texts) {
-      if (this.#isExported(number) || this.#dirty.has(number)) continue;
+      if (this.#usage.has(number) || this.#dirty.has(number)) continue;
       this.#texts.delete(number);
       this.#numbers.delete(text);
     }

@@ -46,10 +46,10 @@ export class PodExport implements EntrySource {
   }
 
   podChanged(key: string, value: KubernetesPod | undefined): void {
-    for (const address of this.#pods.get(key)?.addresses ?? []) this.#unclaim(address, key);
+    for (const address of this.#pods.get(key)?.addresses ?? []) this.#claimsOf(address).delete(key);
     if (value) this.#pods.set(key, value);
     else this.#pods.delete(key);
-    for (const address of value?.addresses ?? []) this.#claim(address, key);
+    for (const address of value?.addresses ?? []) this.#claimsOf(address).add(key);
     this.#dirtyPods.add(key);
   }
 
@@ -95,7 +95,9 @@ export class PodExport implements EntrySource {
   }
 
   #entry(address: IpAddress): string | undefined {
-    const owner = [...(this.#claims.get(address) ?? [])]
+    const claims = this.#claims.get(address);
+    if (claims?.size === 0) this.#claims.delete(address);
+    const owner = [...(claims ?? [])]
       .flatMap((key) => this.#owned(key) ?? [])
       .toSorted((a, b) => compareText(a.pod.createdAt, b.pod.createdAt) || compareText(a.key, b.key))[0];
     if (!owner) return undefined;
@@ -118,17 +120,11 @@ export class PodExport implements EntrySource {
     return pod && identity !== undefined ? { key, pod, identity } : undefined;
   }
 
-  #claim(address: IpAddress, key: string): void {
+  /** For changing them. */
+  #claimsOf(address: IpAddress): Set<string> {
     this.#dirtyAddresses.add(address);
-    const claims = this.#claims.get(address);
-    if (claims) claims.add(key);
-    else this.#claims.set(address, new Set([key]));
-  }
-
-  #unclaim(address: IpAddress, key: string): void {
-    this.#dirtyAddresses.add(address);
-    const claims = this.#claims.get(address);
-    claims?.delete(key);
-    if (claims?.size === 0) this.#claims.delete(address);
+    const claims = this.#claims.get(address) ?? new Set();
+    this.#claims.set(address, claims);
+    return claims;
   }
 }

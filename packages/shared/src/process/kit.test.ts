@@ -52,6 +52,25 @@ describe('Notifier', () => {
     assert.equal(notifier.version, 2);
   });
 
+  it('until() asks at once and after each change, and gives up when the signal aborts', async () => {
+    const notifier = new Notifier();
+    await notifier.until(() => true, never);
+    const stop = new AbortController();
+    const ended: string[] = [];
+    let count = 0;
+    void notifier.until(() => count === 2, never).then(() => ended.push('holds'));
+    void notifier.until(() => false, stop.signal).then(() => ended.push('aborted'));
+    for (count of [1, 2]) {
+      assert.deepEqual(ended, []);
+      notifier.notify();
+      await nextTurn();
+    }
+    assert.deepEqual(ended, ['holds']);
+    stop.abort();
+    await nextTurn();
+    assert.deepEqual(ended, ['holds', 'aborted']);
+  });
+
   it('gives up when the signal aborts or the time is over', async () => {
     const notifier = new Notifier();
     const clock = new FakeClock();

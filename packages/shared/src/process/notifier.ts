@@ -31,6 +31,11 @@ export class Notifier {
     signal.removeEventListener('abort', abort);
   }
 
+  /** Resolves when it holds, which is asked again at each change, or the signal aborts. */
+  async until(holds: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !holds()) await this.changed(this.#version, signal);
+  }
+
   /** As `changed`, but for `ms` at the most. */
   async changedWithin(seen: number, ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
     if (this.#version > seen || signal.aborted) return;

@@ -6,7 +6,7 @@
 import CircuitBreaker from 'opossum';
 import { type Backoff, backoff } from '../../process/backoff.ts';
 import { Notifier } from '../../process/notifier.ts';
-import { EtcdError, isSilence } from './errors.ts';
+import { isSilence } from './errors.ts';
 
 export interface BreakerOptions {
   /** Ms until the first call is let through, and the longest that it comes to. */
@@ -21,7 +21,8 @@ export class Breaker {
   readonly #settings: CircuitBreaker.Options<[() => Promise<unknown>]>;
   readonly #changed = new Notifier();
   #wait: Backoff;
-  #last: EtcdError | undefined;
+  /** What the last call without an answer failed with. */
+  #silence: Error | undefined;
 
   constructor(options: BreakerOptions) {
     this.#shortest = backoff(options);
@@ -36,6 +37,9 @@ export class Breaker {
       errorFilter: (error: unknown) => !isSilence(error),
     };
     this.#circuit = new CircuitBreaker((call: () => Promise<unknown>) => call(), this.#settings);
+    this.#circuit.on('failure', (error) => {
+      this.#silence = error;
+    });
     this.#circuit.on('open', () => this.#waitFor(this.#wait.next()));
     const changed = () => this.#changed.notify();
     this.#circuit.on('halfOpen', changed).on('close', changed).on('shutdown', changed);
@@ -43,25 +47,19 @@ export class Breaker {
 
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#circuit.isShutdown) return call();
-    let outcome: { readonly value: T } | undefined;
+    const answer = Promise.withResolvers<T>();
     try {
-      await this.#circuit.fire(async () => {
-        outcome = { value: await call() };
-      });
+      await this.#circuit.fire(async () => answer.resolve(await call()));
     } catch (error) {
-      if (isSilence(error)) this.#last = error;
-      if (!(error instanceof Error) || !CircuitBreaker.isOurError(error)) throw error;
-      throw this.#last ?? new EtcdError('unavailable', 'etcd does not answer; calls wait for it to come back');
+      throw error instanceof Error && CircuitBreaker.isOurError(error) ? this.#silence : error;
     }
-    if (!outcome) throw new Error('Cannot finish a guarded call: expected an outcome: there is none');
-    return outcome.value;
+    return answer.promise;
   }
 
   /** Resolves when a call is let through, or the signal aborts. */
-  async ready(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#circuit.enabled && !this.#circuit.closed && !this.#circuit.pendingClose) {
-      await this.#changed.changed(this.#changed.version, signal);
-    }
+  ready(signal: AbortSignal): Promise<void> {
+    const circuit = this.#circuit;
+    return this.#changed.until(() => !circuit.enabled || circuit.closed || circuit.pendingClose, signal);
   }
 
   /** etcd was heard, by whatever way. */

@@ -5,12 +5,10 @@
  */
 import type {
   AuthClient,
-  IDeleteRangeRequest,
   IDuplexStream,
   IKeyValue,
   ILeaseKeepAliveRequest,
   ILeaseKeepAliveResponse,
-  IPutRequest,
   IRangeRequest,
   IResponseHeader,
   ITxnRequest,
@@ -37,11 +35,6 @@ export interface RangeAnswer extends Answer {
   readonly more: boolean;
 }
 
-export interface DeleteAnswer extends Answer {
-  /** How many keys. */
-  readonly deleted: string;
-}
-
 export interface TxnAnswer extends Answer {
   readonly succeeded: boolean;
   readonly responses: readonly { readonly response_delete_range: { readonly deleted: string } }[];
@@ -49,8 +42,6 @@ export interface TxnAnswer extends Answer {
 
 export interface KeyValueCalls {
   range(request: IRangeRequest, options: CallOptions): Promise<RangeAnswer>;
-  put(request: IPutRequest, options: CallOptions): Promise<Answer>;
-  deleteRange(request: IDeleteRangeRequest, options: CallOptions): Promise<DeleteAnswer>;
   txn(request: ITxnRequest, options: CallOptions): Promise<TxnAnswer>;
 }
 

@@ -33,11 +33,11 @@ const BY_CODE: ReadonlyMap<number, EtcdErrorKind> = new Map([
 export function toEtcdError(cause: unknown, action: string, where: string): EtcdError {
   if (cause instanceof EtcdError) return cause;
   const { text, code } = partsOf(cause);
-  const kind = BY_TEXT.find(([known]) => text.includes(known))?.[1] ?? BY_CODE.get(code ?? -1);
-  const expected = kind === 'unavailable' || kind === undefined ? 'an answer' : EXPECTED[kind];
-  return new EtcdError(kind ?? kindWithoutCode(code), `Cannot ${action} at ${where}: expected ${expected}: ${text}`, {
-    cause,
-  });
+  const known = BY_TEXT.find(([part]) => text.includes(part))?.[1] ?? BY_CODE.get(code ?? -1);
+  // Without a gRPC code it never reached etcd.
+  const kind = known ?? (code === undefined ? 'unavailable' : 'refused');
+  const expected = EXPECTED[kind] ?? 'an answer';
+  return new EtcdError(kind, `Cannot ${action} at ${where}: expected ${expected}: ${text}`, { cause });
 }
 
 const EXPECTED: Readonly<Partial<Record<EtcdErrorKind, string>>> = {
@@ -47,11 +47,6 @@ const EXPECTED: Readonly<Partial<Record<EtcdErrorKind, string>>> = {
   'no-space': 'space in its database',
   'too-large': "a message within the limit (for a write 1572864 bytes, etcd's default)",
 };
-
-/** Without a gRPC code it never reached etcd. */
-function kindWithoutCode(code: number | undefined): EtcdErrorKind {
-  return code === undefined ? 'unavailable' : 'refused';
-}
 
 function partsOf(cause: unknown): { text: string; code: number | undefined } {
   if (!(cause instanceof Error)) return { text: String(cause), code: undefined };

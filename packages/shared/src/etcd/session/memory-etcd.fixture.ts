@@ -22,7 +22,7 @@ import type { Endpoint } from './endpoint.ts';
 import { EtcdError } from './errors.ts';
 import { type Change, grpcError, isInside, MemoryStore } from './memory-store.fixture.ts';
 
-export type CallName = 'range' | 'put' | 'delete' | 'txn' | 'grant' | 'watch' | 'keep-alive';
+export type CallName = 'range' | 'txn' | 'grant' | 'watch' | 'keep-alive';
 
 const LARGEST_REQUEST = 1.5 * 1024 * 1024;
 const bytesOf = (text: string | Buffer | undefined): Buffer =>
@@ -231,8 +231,6 @@ class MemoryConnection implements Connection {
         if (bytes <= this.#etcd.largestAnswer) return { ...found, kvs: found.kvs.map(copyOf) };
         throw grpcError(8, `Received message larger than max (${bytes} vs ${this.#etcd.largestAnswer})`);
       }),
-    put: (request, options) => this.#call('put', options, () => this.#apply([this.#putOf(request)])),
-    deleteRange: (request, options) => this.#call('delete', options, () => this.#apply(this.#deletesOf(request))),
     txn: (request, options) => this.#call('txn', options, () => this.#txn(request)),
   };
 
@@ -347,11 +345,6 @@ class MemoryConnection implements Connection {
   #throwIfBroken(): void {
     if (this.#etcd.away) throw grpcError(14, 'connect ECONNREFUSED');
     if (this.#broken.signal.aborted) throw grpcError(14, 'Connection dropped');
-  }
-
-  #apply(changes: readonly Change[]) {
-    const events = this.#etcd.apply(changes);
-    return { header: this.#etcd.header, deleted: String(events.filter(({ type }) => type === 'Delete').length) };
   }
 
   #putOf({ key, value, lease = 0 }: IPutRequest): Change {

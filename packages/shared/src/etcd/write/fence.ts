@@ -62,8 +62,8 @@ export class Fence {
   }
 
   /** Resolves when it is ours, or the signal aborts. */
-  async held(signal: AbortSignal): Promise<void> {
-    while (!this.#tenure && !signal.aborted) await this.#changed.changed(this.#changed.version, signal);
+  held(signal: AbortSignal): Promise<void> {
+    return this.#changed.until(() => this.#tenure !== undefined, signal);
   }
 
   /** Asks etcd whose it is. Rejects with an `EtcdError`. */

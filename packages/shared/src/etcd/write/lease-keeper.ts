@@ -66,7 +66,7 @@ export class LeaseKeeper {
     const asked = this.#options.clock.now();
     this.ensureRunning();
     this.#asked.notify();
-    while (!signal.aborted && this.#renewedAt < asked) await this.#done.changed(this.#done.version, signal);
+    await this.#done.until(() => this.#renewedAt >= asked, signal);
   }
 
   /** Until the signal aborts, the stream breaks, or etcd leaves a round unanswered. */
@@ -120,9 +120,7 @@ export class LeaseKeeper {
     }
     const late = new EtcdError('unavailable', 'etcd did not answer for its leases');
     const cancel = clock.after(ANSWER_MS, () => serving.abort(late));
-    while (this.#unanswered.size > 0 && !serving.signal.aborted) {
-      await this.#answered.changed(this.#answered.version, serving.signal);
-    }
+    await this.#answered.until(() => this.#unanswered.size === 0, serving.signal);
     cancel();
     if (!this.#complete || serving.signal.aborted) return false;
     try {

@@ -6,7 +6,8 @@
 interface Slot {
   readonly lease: Promise<string>;
   readonly keys: Set<string>;
-  id: string | undefined;
+  /** Undefined until it was granted. */
+  id?: string;
   /** May get further keys: one that was taken over may have another time to live than those that are granted now. */
   readonly open: boolean;
 }
@@ -24,7 +25,7 @@ export class LeasePool {
 
   /** Leases that were granted or taken over, and not lost. */
   get ids(): readonly string[] {
-    return [...this.#slots].flatMap(({ id }) => (id === undefined ? [] : [id]));
+    return [...this.#slots].flatMap(({ id }) => id ?? []);
   }
 
   /** The lease to write this key with: always the same while it lives. Rejects when none could be granted. */
@@ -37,8 +38,7 @@ export class LeasePool {
   /** The key was found on this lease. */
   adopt(key: string, id: string): void {
     this.release(key);
-    const known = [...this.#slots].find((slot) => slot.id === id);
-    const slot = known ?? { lease: Promise.resolve(id), keys: new Set(), id, open: false };
+    const slot = this.#slotOf(id) ?? { lease: Promise.resolve(id), keys: new Set(), id, open: false };
     this.#slots.add(slot);
     this.#attach(key, slot);
   }
@@ -51,8 +51,12 @@ export class LeasePool {
 
   /** etcd does not know the lease any more. Its keys, which are gone with it; none when it was reported before. */
   lose(id: string): readonly string[] {
-    const slot = [...this.#slots].find((candidate) => candidate.id === id);
+    const slot = this.#slotOf(id);
     return slot ? this.#forget(slot) : [];
+  }
+
+  #slotOf(id: string): Slot | undefined {
+    return [...this.#slots].find((slot) => slot.id === id);
   }
 
   #attach(key: string, slot: Slot): void {
@@ -62,7 +66,7 @@ export class LeasePool {
 
   #slotWithRoom(): Slot {
     for (const slot of this.#slots) if (slot.open && slot.keys.size < this.#keysPerLease) return slot;
-    const slot: Slot = { lease: this.#grant(), keys: new Set(), id: undefined, open: true };
+    const slot: Slot = { lease: this.#grant(), keys: new Set(), open: true };
     this.#slots.add(slot);
     slot.lease.then(
       (id) => {
