@@ -50,7 +50,6 @@ export function connectWriter(config: EtcdConfig, options: WriterOptions = {}): 
     ...{ leaseTtlSeconds: 900, timeoutMs: 10_000, fence: undefined, reportSpace: () => {} },
     ...settings,
     keysPerLease: KEYS_PER_LEASE,
-    clock: systemClock,
   });
 }
 
@@ -65,7 +64,8 @@ export async function restrictEtcd(config: EtcdConfig, access: ReadAccess): Prom
 }
 
 const withDefaults = <T extends ReaderOptions>(options: T) => ({
-  ...{ logger: silentLogger, report: () => {}, pageBytes: 1024 * 1024, random: Math.random, dial: dialWithEtcd3 },
+  ...{ logger: silentLogger, report: () => {}, pageBytes: 1024 * 1024 },
+  ...{ random: Math.random, clock: systemClock, dial: dialWithEtcd3 },
   ...options,
 });
 

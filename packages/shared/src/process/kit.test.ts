@@ -94,6 +94,10 @@ describe('childOf()', () => {
     parent.abort();
     assert.equal(b.signal.aborted, true);
     assert.equal(childOf(parent.signal).signal.aborted, true);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const child = childOf(first.signal, second.signal);
+    second.abort('why');
+    assert.equal(child.signal.reason, 'why');
   });
 });
 

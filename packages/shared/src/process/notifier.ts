@@ -45,11 +45,13 @@ export class Notifier {
   }
 }
 
-/** A signal of its own, which also aborts with its parent. Abort it when done: that detaches it from the parent. */
-export function childOf(parent: AbortSignal): AbortController {
+/** A signal of its own, which also aborts with each parent. Abort it when done: that detaches it from them. */
+export function childOf(...parents: readonly AbortSignal[]): AbortController {
   const child = new AbortController();
-  if (parent.aborted) child.abort(parent.reason);
-  parent.addEventListener('abort', () => child.abort(parent.reason), { once: true, signal: child.signal });
+  for (const parent of parents) {
+    if (parent.aborted) child.abort(parent.reason);
+    parent.addEventListener('abort', () => child.abort(parent.reason), { once: true, signal: child.signal });
+  }
   return child;
 }
 

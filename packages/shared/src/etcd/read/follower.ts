@@ -9,7 +9,7 @@
  *    silence.
  * 3. Nothing is deleted because of silence: a delete needs an event or a complete new listing.
  */
-import { type Clock, systemClock } from '../../process/clock.ts';
+import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { childOf } from '../../process/notifier.ts';
 import { AGAIN, retry } from '../../process/retry.ts';
@@ -29,13 +29,12 @@ export interface FollowerOptions {
   readonly pageBytes: number;
   readonly random: () => number;
   readonly logger: Logger;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 export class Follower {
   readonly #session: Session;
   readonly #options: FollowerOptions;
-  readonly #clock: Clock;
   readonly #handle: (event: PrefixEvent) => void;
   readonly #known = new KnownKeys();
   /** First revision that was not handed on yet; undefined when only a listing can tell. */
@@ -47,26 +46,21 @@ export class Follower {
   constructor(session: Session, options: FollowerOptions, handle: (event: PrefixEvent) => void) {
     this.#session = session;
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
     this.#handle = handle;
   }
 
   /** Resolves when the signal aborts; rejects when the session is beyond repair, or when the handler threw. */
   async run(signal: AbortSignal): Promise<void> {
     const { closed } = this.#session;
-    const ending = childOf(signal);
-    if (closed.aborted) ending.abort();
-    closed.addEventListener('abort', () => ending.abort(), { once: true, signal: ending.signal });
+    const { prefix, clock, random, logger } = this.#options;
+    const ending = childOf(signal, closed);
     const failure = await retry((signal) => this.#attempt(signal), {
-      signal: ending.signal,
+      ...{ signal: ending.signal, clock, random },
       first: 50,
       limit: 10_000,
       // A watch that lasted this long has proved itself: the next fault starts with a short delay again.
       heldMs: 5_000,
-      clock: this.#clock,
-      random: this.#options.random,
-      failed: (error, delay) =>
-        this.#options.logger.debug({ error, delay, prefix: this.#options.prefix }, 'etcd prefix will be tried again'),
+      failed: (error, delay) => logger.debug({ error, delay, prefix }, 'etcd prefix will be tried again'),
     });
     ending.abort();
     if (failure) throw failure.error;
@@ -115,8 +109,8 @@ export class Follower {
 
   /** Answers only when etcd must be listed; throws when the watch ends. `fresh`: a listing has just been made. */
   async #watch(from: bigint, fresh: boolean, signal: AbortSignal): Promise<void> {
-    const { prefix } = this.#options;
-    const watch = await openWatch(this.#session, { prefix, from, clock: this.#clock }, signal);
+    const { prefix, clock } = this.#options;
+    const watch = await openWatch(this.#session, { prefix, from, clock }, signal);
     const goesOn = await this.#goesOn(from - 1n, watch.revision, fresh, signal);
     if (!goesOn) {
       this.#next = undefined;

@@ -13,7 +13,7 @@
  * 3. An etcd that restarts gives every lease its whole time again, which keeps that order.
  */
 import type { IRequestOp } from 'etcd3';
-import { type Clock, sleep } from '../../process/clock.ts';
+import { sleep } from '../../process/clock.ts';
 import type { Health } from '../../process/health.ts';
 import { listPages } from '../read/listing.ts';
 import { type ReadOptions, SessionReader } from '../read/session-reader.ts';
@@ -30,7 +30,6 @@ export interface LeasedWriterOptions extends ReadOptions {
   readonly leaseTtlSeconds: number;
   readonly keysPerLease: number;
   readonly timeoutMs: number;
-  readonly clock: Clock;
   readonly fence: { readonly key: string; readonly holder: string } | undefined;
   /** Told when etcd refuses all writes for want of space, and when it takes them again. */
   readonly reportSpace: (health: Health) => void;
