@@ -99,7 +99,7 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
   const running = core.run(
     {
       halves: datapath.halves,
-      readKernel: () => readDatapath(datapath),
+      readKernel: (isEnough) => readDatapath(datapath, isEnough),
       localSynced: local.synced,
       save: (until) => state.run(until),
     },

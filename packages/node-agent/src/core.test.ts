@@ -110,6 +110,26 @@ describe('AgentCore', () => {
     assert.ok(health.ready);
   });
 
+  it('looks for more of the kernel while what was in use is missing', async () => {
+    const used = new Set([ip('10.2.0.1')]);
+    const remote = { cluster: WEST, service: sampleRemote([...used]), used };
+    const frontends = new Map([[frontendId(FRONTEND), 'http']]);
+    const services = new Map([[CART, { uid: sampleService(CART).uid, frontends, remotes: [remote] }]]);
+    core = newCore({ ownId: 1, clusters: new Map([[WEST.name, WEST.id]]), services });
+    const answers: boolean[] = [];
+    serve('10.1.0.1');
+    run({
+      readKernel: async (isEnough) => {
+        const [part, all] = [[route('10.1.0.1', 1)], [route('10.2.0.1', 2)]];
+        answers.push(isEnough(part), isEnough(all));
+        return all;
+      },
+    });
+    await core.settled(['sockets'], stop.signal);
+    assert.deepEqual(answers, [false, true]);
+    assert.deepEqual(sockets.kernel.backendsOf(FRONTEND), ['10.1.0.1:8080', '10.2.0.1:8080']);
+  });
+
   it('adopts what the kernel has of a cluster that has not spoken, whether that is told before or after', async () => {
     for (const isFirst of [true, false]) {
       core = newCore();

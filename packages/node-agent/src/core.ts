@@ -18,7 +18,7 @@ import { nextTurn, SlicedWork } from '@tombolo/shared/process/slices.ts';
 import type { AgentConfig } from './config.ts';
 import type { Datapath } from './datapath/datapath.ts';
 import { Reconciler } from './datapath/reconciler.ts';
-import { adoptedClusters } from './table/adopted.ts';
+import { adoptedClusters, servesSaved } from './table/adopted.ts';
 import { MeshFacts } from './table/mesh-facts.ts';
 import type { SavedState } from './table/saved-state.ts';
 import { ServiceTable } from './table/service-table.ts';
@@ -40,7 +40,8 @@ export interface CoreOptions {
 
 export interface CoreParts {
   readonly halves: readonly Datapath[];
-  readonly readKernel: () => Promise<readonly FrontendRoute[]>;
+  /** What the kernel serves; more of it is looked for until it is enough. */
+  readonly readKernel: (isEnough: (routes: readonly FrontendRoute[]) => boolean) => Promise<readonly FrontendRoute[]>;
   /** Resolves when every local source has been listed completely. */
   readonly localSynced: Promise<void>;
   /** Keeps what the next agent should know, until the signal aborts. */
@@ -94,7 +95,8 @@ export class AgentCore {
     await Promise.race([localSynced, aborted(signal)]);
     if (signal.aborted) return;
     const { services } = this.table.local;
-    this.table.adopt(adoptedClusters(await readKernel(), services, config.cluster.id, this.#saved));
+    const kernel = await readKernel((routes) => servesSaved(routes, this.#saved));
+    this.table.adopt(adoptedClusters(kernel, services, config.cluster.id, this.#saved));
     this.#saved = undefined;
     this.facts.settle();
     this.table.open();

@@ -57,11 +57,23 @@ describe('readDatapath()', () => {
     await datapath.replace(served);
     return datapath;
   };
-  const read = async (...halves: [Datapath, ...Datapath[]]) => readDatapath({ name: 'both', reason: '', halves });
+  const read = async (...halves: [Datapath, ...Datapath[]]) =>
+    readDatapath({ name: 'both', reason: '', halves }, () => true);
 
   it('answers with the first half that serves anything', async () => {
     assert.deepEqual(await read(await half(new Map()), await half(new Map())), []);
     assert.equal((await read(await half(new Map()), await half(routes))).length, 1);
+  });
+
+  it('asks the second, too, when what the first serves is not enough, and believes the first where both serve', async () => {
+    const other = { frontend: { ...vip, port: 81 }, backends: [], sessionAffinitySeconds: 0 };
+    const known = { frontend: vip, backends: [], sessionAffinitySeconds: 60 };
+    const second = await half(new Map([known, other].map((each) => [frontendId(each.frontend), each])));
+    const halves = [await half(routes), second] as const;
+    assert.deepEqual(await readDatapath({ name: 'both', reason: '', halves }, () => false), [
+      ...routes.values(),
+      other,
+    ]);
   });
 
   it('does not ask the second when the first answers', async () => {

@@ -12,7 +12,7 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
 import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
-import { SupersedingDatapath } from './superseding.ts';
+import { joinRoutes, SupersedingDatapath } from './superseding.ts';
 
 export interface OpenDatapathOptions {
   readonly choice: 'auto' | 'ebpf' | 'nftables';
@@ -52,13 +52,20 @@ export async function openDatapath(
   return { name, reason, halves };
 }
 
-/** What the kernel serves: of the first half that serves anything, since listing nftables is slow. */
-export async function readDatapath({ halves }: OpenedDatapath): Promise<readonly FrontendRoute[]> {
+/**
+ * What the kernel serves. The second half is asked only while it is not enough, since listing nftables is slow: it also
+ * serves what sockets do not, and what an earlier agent was killed before giving to the first.
+ */
+export async function readDatapath(
+  { halves }: OpenedDatapath,
+  isEnough: (routes: readonly FrontendRoute[]) => boolean,
+): Promise<readonly FrontendRoute[]> {
+  let routes: readonly FrontendRoute[] = [];
   for (const half of halves) {
-    const routes = await half.read();
-    if (routes.length > 0) return routes;
+    if (routes.length > 0 && isEnough(routes)) break;
+    routes = joinRoutes(routes, await half.read());
   }
-  return [];
+  return routes;
 }
 
 type Opened = Pick<OpenedDatapath, 'halves' | 'reason'>;

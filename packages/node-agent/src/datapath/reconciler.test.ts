@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Backoff } from '@tombolo/shared/process/backoff.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
-import { silentLogger } from '@tombolo/shared/process/logger.ts';
+import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { ChangeLog } from '../table/change-log.ts';
 import type { ApplyReport } from './datapath.ts';
 import { MemoryDatapath } from './memory.fixture.ts';
@@ -69,9 +70,26 @@ class Recorder extends MemoryDatapath {
   readonly pieces: (readonly string[])[] = [];
   beforePiece: (piece: number) => void = () => {};
 
+  /** Why it takes nothing. */
+  outage = '';
+
+  override async replace(desired: Routes): Promise<ApplyReport> {
+    const { outage } = this;
+    const report = await super.replace(outage === '' ? desired : new Map());
+    if (outage !== '') throw new Error(outage);
+    return report;
+  }
+
+  /** Resolves when it is called next. */
+  async called(what: 'apply' | 'replace'): Promise<void> {
+    const count = (): number => this.calls.filter((call) => call === what).length;
+    for (const before = count(); count() === before; ) await nextTurn();
+  }
+
   override apply(changes: RouteChanges): Promise<ApplyReport> {
     this.pieces.push([...changes.keys()]);
     try {
+      if (this.outage !== '') throw new Error(this.outage);
       this.beforePiece(this.pieces.length);
     } catch (error) {
       return Promise.reject(error);
@@ -92,6 +110,8 @@ interface Running extends Parts {
   readonly reached: (revision: number) => Promise<void>;
   readonly failed: () => Promise<void>;
   readonly well: () => Promise<void>;
+  /** Reasons that were logged. */
+  readonly logged: readonly unknown[];
 }
 
 /** A reconciler over a table and a memory datapath, stopped after the test body. */
@@ -104,6 +124,12 @@ async function withReconciler(
   prepare({ table, datapath });
   let health: Health | undefined;
   const applied: number[] = [];
+  const logged: unknown[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    warn: ({ reason, more }) => void logged.push(reason ?? more),
+    error: ({ error }) => void logged.push(error instanceof Error ? error.message : error),
+  };
   let waiting: (() => void)[] = [];
   const tell = (): void => {
     const woken = waiting;
@@ -117,7 +143,7 @@ async function withReconciler(
   const reconciler = new Reconciler({
     table,
     datapath,
-    log: silentLogger,
+    log,
     retry,
     report: (reported) => {
       health = reported;
@@ -136,6 +162,7 @@ async function withReconciler(
       datapath,
       health: () => health,
       applied,
+      logged,
       reached: (revision) => until(() => (applied.at(-1) ?? -1) >= revision),
       failed: () => until(() => health?.kind === 'degraded'),
       well: () => until(() => health?.kind === 'ok'),
@@ -180,6 +207,44 @@ describe('Reconciler', () => {
         table.set(route(1));
       },
     ));
+
+  it('logs once what cannot be programmed, and of much the first, however often it is tried', () =>
+    withReconciler(
+      async ({ table, datapath, logged, failed, well }) => {
+        await failed();
+        for (let n = 1; n <= 5; n++) await datapath.called('replace');
+        assert.deepEqual(logged, ['full', 'full', 'full', 'full', 'full', 2]);
+        datapath.fail(frontend(1), 'too many');
+        await datapath.called('replace');
+        await datapath.called('replace');
+        assert.deepEqual(logged.slice(6), ['too many']);
+        for (let n = 1; n <= 7; n++) datapath.heal(frontend(n));
+        await well();
+        datapath.fail(frontend(1), 'too many');
+        table.set(route(1, 1));
+        await failed();
+        assert.deepEqual(logged.slice(7), ['too many']);
+      },
+      ({ table, datapath }) => {
+        for (let n = 1; n <= 7; n++) {
+          datapath.fail(frontend(n), 'full');
+          table.set(route(n));
+        }
+      },
+    ));
+
+  it('logs once why the kernel takes nothing, though much changes meanwhile', () =>
+    withReconciler(async ({ table, datapath, logged, reached }) => {
+      await reached(0);
+      datapath.outage = 'no memory';
+      for (let n = 1; n <= 4; n++) {
+        table.set(route(n));
+        await datapath.called('replace');
+      }
+      datapath.outage = '';
+      await reached(4);
+      assert.deepEqual(logged, ['no memory']);
+    }));
 
   it('tells of a revision that changes no route, too', () =>
     withReconciler(async ({ table, datapath, reached }) => {

@@ -40,6 +40,8 @@ const PIECE = 4_000;
 /** Backends of a frontend that goes before larger ones. */
 const SMALL = 100;
 const FOREVER_MS = 86_400_000;
+/** Of many frontends that cannot be programmed, so many are logged at a time; status has their number. */
+const MOST_LINES = 5;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -50,6 +52,9 @@ export class Reconciler {
   /** False after a call that threw: what it should have set is known of again only with the whole table. */
   #isWhole = false;
   #oldestNext = false;
+  /** What was logged and still holds: why each frontend cannot be programmed, and why the kernel takes nothing. */
+  readonly #logged = new Map<string, string>();
+  #outage = '';
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
   #repairAt: number | undefined = 0;
 
@@ -133,14 +138,18 @@ export class Reconciler {
     const revision = this.#revision;
     try {
       const result = await call();
+      this.#outage = '';
       this.#account(result, repaired);
       this.#isWhole ||= repaired;
       this.#tellApplied(revision);
       return result.failures.length > 0;
     } catch (error) {
       this.#isWhole = false;
-      log.error({ error, datapath: datapath.name }, 'Cannot program the kernel; trying again');
-      report({ kind: 'degraded', reason: `cannot program the kernel: ${reasonOf(error)}` });
+      const reason = reasonOf(error);
+      const level = reason === this.#outage ? 'debug' : 'error';
+      log[level]({ error, datapath: datapath.name }, 'Cannot program the kernel; trying again');
+      this.#outage = reason;
+      report({ kind: 'degraded', reason: `cannot program the kernel: ${reason}` });
       return true;
     }
   }
@@ -150,13 +159,23 @@ export class Reconciler {
   }
 
   #account({ failures }: ApplyReport, repaired: boolean): void {
-    const { log, report } = this.#options;
-    for (const { frontend, reason } of failures)
-      log.warn({ frontend, reason }, 'Cannot program a frontend; trying again');
+    const { report } = this.#options;
+    this.#logFailures(failures, repaired);
     const first = failures[0];
     if (first) {
       const where = `${frontendId(first.frontend)}: ${first.reason}`;
       report({ kind: 'degraded', reason: `${failures.length} frontends not programmed, first ${where}` });
     } else if (this.#repairAt === undefined || repaired) report({ kind: 'ok' });
+  }
+
+  /** After the whole table, only what failed then still holds. */
+  #logFailures(failures: ApplyReport['failures'], isAll: boolean): void {
+    const { log } = this.#options;
+    const news = failures.filter(({ frontend, reason }) => this.#logged.get(frontendId(frontend)) !== reason);
+    for (const fields of news.slice(0, MOST_LINES)) log.warn({ ...fields }, 'Cannot program a frontend; trying again');
+    const more = news.length - MOST_LINES;
+    if (more > 0) log.warn({ more }, 'Cannot program more frontends; trying again');
+    if (isAll) this.#logged.clear();
+    for (const { frontend, reason } of failures) this.#logged.set(frontendId(frontend), reason);
   }
 }

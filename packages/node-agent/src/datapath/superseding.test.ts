@@ -35,6 +35,14 @@ describe('SupersedingDatapath', () => {
     assert.equal((await datapath.read()).length, 1);
   });
 
+  it('adopts from the old one what an agent that was killed had not given to the new one yet', async () => {
+    const { datapath, memory } = takeOver();
+    const frontend = { ...FRONTEND, port: 81 };
+    const given = { frontend, backends: [], sessionAffinitySeconds: 0 };
+    await memory.replace(new Map([[frontendId(frontend), given]]));
+    assert.deepEqual(await datapath.read(), [given, OLD]);
+  });
+
   it('removes the old one though a frontend cannot be set, and keeps it when nothing could be', async () => {
     const { datapath, memory, removed } = takeOver();
     const broken = takeOver();

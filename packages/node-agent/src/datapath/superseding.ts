@@ -5,6 +5,7 @@
  * must not keep the others on stale hooks.
  */
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from './datapath.ts';
 
@@ -31,7 +32,7 @@ export class SupersedingDatapath implements Datapath {
 
   async read(): Promise<readonly FrontendRoute[]> {
     const routes = await this.#datapath.read();
-    return routes.length > 0 ? routes : ((await this.#leftover?.read()) ?? routes);
+    return joinRoutes(routes, (await this.#leftover?.read()) ?? []);
   }
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
@@ -60,4 +61,13 @@ export class SupersedingDatapath implements Datapath {
     this.#removeLeftover();
     await this.#datapath.destroy();
   }
+}
+
+/** What the first serves, and what only the others do. */
+export function joinRoutes(
+  first: readonly FrontendRoute[],
+  others: readonly FrontendRoute[],
+): readonly FrontendRoute[] {
+  const served = new Set(first.map(({ frontend }) => frontendId(frontend)));
+  return [...first, ...others.filter(({ frontend }) => !served.has(frontendId(frontend)))];
 }

@@ -7,7 +7,7 @@ import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixtu
 import { type BackendPort, type LocalService, serviceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
-import { adoptedClusters } from './adopted.ts';
+import { adoptedClusters, servesSaved } from './adopted.ts';
 import { headLine, parseState, type SavedState, serviceLine } from './saved-state.ts';
 
 const EAST: ClusterIdentity = { name: 'east' as ClusterName, id: 1 };
@@ -146,6 +146,21 @@ describe('adoptedClusters()', () => {
     assert.deepEqual(adopted([route('10.96.0.1', 80), route('10.96.0.2', 80, ['10.2.0.8'])], [service, till], state), [
       ['west=2', 'shop/cart: 10.2.0.1', 'shop/till: 10.2.0.8'],
     ]);
+  });
+});
+
+describe('servesSaved()', () => {
+  it('tells whether each backend that was in use is behind one of the frontends of its Service', () => {
+    const state = saved(
+      [facts(service, ['10.2.0.1', '10.2.0.2', '10.2.0.3'])],
+      [route('10.96.0.1', 80, ['10.2.0.1', '10.2.0.2'])],
+    );
+    const serves = (...kernel: readonly FrontendRoute[]) => servesSaved(kernel, state);
+    assert.equal(serves(route('10.96.0.1', 80, ['10.2.0.1', '10.2.0.2'])), true);
+    assert.equal(serves(route('10.96.0.1', 80, ['10.2.0.1']), route('0.0.0.0', 30080, ['10.2.0.2'])), true);
+    assert.equal(serves(route('10.96.0.1', 80, ['10.2.0.1']), route('10.96.0.9', 80, ['10.2.0.2'])), false);
+    assert.equal(serves(), false);
+    assert.equal(servesSaved([], undefined), true);
   });
 });
 

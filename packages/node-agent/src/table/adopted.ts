@@ -33,6 +33,16 @@ interface Finding {
   readonly port: BackendPort;
 }
 
+/** Whether the kernel still serves whatever of other clusters was in use when it was saved. */
+export function servesSaved(kernel: readonly FrontendRoute[], saved: SavedState | undefined): boolean {
+  const routes = new Map(kernel.map((route) => [frontendId(route.frontend), route]));
+  return [...(saved?.services.values() ?? [])].every(({ frontends, remotes }) => {
+    const used = new Set(remotes.flatMap((remote) => [...remote.used]));
+    for (const id of frontends.keys()) for (const { address } of routes.get(id)?.backends ?? []) used.delete(address);
+    return used.size === 0;
+  });
+}
+
 /** By cluster; the local one and frontends of no known Service are left out. `saved` is undefined when it was lost. */
 export function adoptedClusters(
   kernel: readonly FrontendRoute[],

@@ -374,6 +374,17 @@ describe('followCollection()', () => {
     assert.deepEqual(heardNow(), ['n/a refused: text must be a string', 'n/c=c', 'n/a=gone']);
   });
 
+  it('tells once that it refuses an object, however often that changes, and anew when the reason does', async () => {
+    const watch = await listed([thing('a', '1')], '7');
+    heardNow();
+    watch.line(event('MODIFIED', thing('a', '8', 6)));
+    watch.line(event('MODIFIED', thing('a', '9', 7)));
+    assert.deepEqual(heardNow(), ['n/a refused: text must be a string']);
+    watch.line(event('MODIFIED', thing('a', '10')));
+    watch.line(event('MODIFIED', thing('a', '11', 8)));
+    assert.deepEqual(heardNow(), ['n/a=a', 'n/a refused: text must be a string']);
+  });
+
   it('tells an object that is no longer for us as gone', async () => {
     const watch = await listed([thing('a', '1'), thing('b', '1', 'ignore')], '7');
     assert.deepEqual(heardNow(), ['n/a=a', 'synced']);

@@ -12,7 +12,7 @@ export interface ChangeHandler<T> {
   changed(key: string, value: T | undefined): void;
   /** After the first complete listing was handed over, and again after each relisting. */
   synced(): void;
-  /** An object that cannot be used, with the reason. The last good value, if any, stays in force. */
+  /** An object that cannot be used, with the reason, once. The last good value, if any, stays in force. */
   refused(key: string, reason: string): void;
 }
 
@@ -31,7 +31,7 @@ export class ObjectCache<T> {
   readonly #now: () => number;
   /** resourceVersions by key. */
   readonly #known = new Map<string, string>();
-  /** The warnings last logged by key, so that each is said once and not at every change of the object. */
+  /** The warnings or the refusal last told by key, so that each is said once and not at every change of the object. */
   readonly #warned = new Map<string, string>();
 
   constructor(convert: Convert<T>, handler: ChangeHandler<T>, log: Logger, now: () => number) {
@@ -83,7 +83,7 @@ export class ObjectCache<T> {
     const { resourceVersion, conversion } = read;
     const isNew = !this.#known.has(key);
     this.#known.set(key, resourceVersion);
-    this.#warn(key, conversion.kind === 'value' ? conversion.warnings : []);
+    if (conversion.kind !== 'refused') this.#warn(key, conversion.kind === 'value' ? conversion.warnings : []);
     switch (conversion.kind) {
       case 'value':
         this.#handler.changed(key, conversion.value);
@@ -92,16 +92,20 @@ export class ObjectCache<T> {
         if (!isNew) this.#handler.changed(key, undefined);
         break;
       case 'refused':
-        this.#handler.refused(key, conversion.reason);
+        if (this.#isNews(key, conversion.reason)) this.#handler.refused(key, conversion.reason);
         break;
     }
   }
 
   #warn(key: string, warnings: readonly string[]): void {
-    const text = warnings.join('; ');
-    if (text === (this.#warned.get(key) ?? '')) return;
+    if (!this.#isNews(key, warnings.join('; '))) return;
+    for (const warning of warnings) this.#log.warn({ object: key, warning }, 'Object is used in part');
+  }
+
+  #isNews(key: string, text: string): boolean {
+    if (text === (this.#warned.get(key) ?? '')) return false;
     if (text === '') this.#warned.delete(key);
     else this.#warned.set(key, text);
-    for (const warning of warnings) this.#log.warn({ object: key, warning }, 'Object is used in part');
+    return true;
   }
 }
