@@ -33,7 +33,7 @@ export class Agent {
     const { table, facts } = core;
     const datapath = new MemoryDatapath(kernel);
     const author = { cluster: config.cluster, node: config.nodeName };
-    const state = new StateFile({ path: stateFile, author, table, facts, log: silentLogger, clock });
+    const state = new StateFile({ path: stateFile, author, table, facts, log: silentLogger, report: () => {}, clock });
     this.#running = core.run(
       {
         halves: [datapath],

@@ -95,7 +95,8 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
     { client, table, nodeName: config.nodeName, health, log, changed, nodeChanged },
     signal,
   );
-  const state = new StateFile({ path: config.stateFile, author: authorOf(config), table, facts, log });
+  const report = (state: Health): void => health.report('state-file', state);
+  const state = new StateFile({ path: config.stateFile, author: authorOf(config), table, facts, log, report });
   const running = core.run(
     {
       halves: datapath.halves,

@@ -6,6 +6,7 @@ import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { readStateFile, StateFile } from './state-file.ts';
 import { ServiceTable } from './table/service-table.ts';
@@ -20,6 +21,10 @@ describe('StateFile', () => {
   let path: string;
   let table: ServiceTable;
   let warnings: unknown[];
+  let health: Health;
+  const report = (state: Health): void => {
+    health = state;
+  };
   const log: Logger = { ...silentLogger, warn: (fields) => void warnings.push(fields) };
 
   beforeEach(async () => {
@@ -39,7 +44,7 @@ describe('StateFile', () => {
   /** What is there at the end of a run. */
   async function write(where = path): Promise<void> {
     const facts = { clusterIds: new Map([[WEST.name, WEST.id]]), onChange: () => () => {} };
-    const file = new StateFile({ path: where, author: AUTHOR, table, facts, log });
+    const file = new StateFile({ path: where, author: AUTHOR, table, facts, log, report });
     await file.run(AbortSignal.abort());
     const stop = new AbortController();
     const running = file.run(stop.signal);
@@ -69,6 +74,9 @@ describe('StateFile', () => {
     await writeFile(join(directory, 'file'), '');
     await write(join(directory, 'file', 'agent.state'));
     assert.equal(warnings.length, 1);
+    assert.match(health.kind === 'degraded' ? health.reason : '', /agent\.state.*EEXIST|agent\.state.*ENOTDIR/);
+    await write();
+    assert.deepEqual(health, { kind: 'ok' });
   });
 
   it('is written when an id changed, whatever the table does', async () => {
@@ -81,7 +89,7 @@ describe('StateFile', () => {
         return () => listeners.delete(listener);
       },
     };
-    const running = new StateFile({ path, author: AUTHOR, table, facts, log, clock }).run(stop.signal);
+    const running = new StateFile({ path, author: AUTHOR, table, facts, log, report, clock }).run(stop.signal);
     for (const listener of listeners) listener();
     await clock.advance(0);
     assert.equal(clock.waiting, 0, 'nothing to write');
@@ -114,7 +122,7 @@ describe('StateFile', () => {
         return table.routes;
       },
     };
-    const running = new StateFile({ path, author: AUTHOR, table: watched, facts, log, clock }).run(stop.signal);
+    const running = new StateFile({ path, author: AUTHOR, table: watched, facts, log, report, clock }).run(stop.signal);
     table.setRemoteServices(WEST, new Map());
     table.local.setService(CART, sampleService(CART, { uid: 'another' }));
     table.settle();

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 import { type Clock, sleep, systemClock } from '@tombolo/shared/process/clock.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
@@ -21,6 +22,7 @@ export interface StateFileOptions {
   readonly table: Pick<ServiceTable, 'services' | 'routes' | 'onChange'>;
   readonly facts: Pick<MeshFacts, 'clusterIds' | 'onChange'>;
   readonly log: Logger;
+  readonly report: (health: Health) => void;
   readonly clock?: Clock | undefined;
 }
 
@@ -76,15 +78,18 @@ export class StateFile {
   }
 
   async #write(): Promise<void> {
-    const { path, log } = this.#options;
+    const { path, log, report } = this.#options;
     try {
       await mkdir(dirname(path), { recursive: true });
       await writeFile(`${path}.new`, await this.#text(), { mode: 0o600 });
       await rename(`${path}.new`, path);
       this.#complained = false;
+      report({ kind: 'ok' });
     } catch (error) {
-      if (!this.#complained) log.warn({ path, reason: reasonOf(error) }, 'Cannot save what the next agent should know');
+      const reason = reasonOf(error);
+      if (!this.#complained) log.warn({ path, reason }, 'Cannot save what the next agent should know');
       this.#complained = true;
+      report({ kind: 'degraded', reason: `cannot save what the next agent should know in ${path}: ${reason}` });
     }
   }
 
