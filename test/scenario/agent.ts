@@ -76,6 +76,11 @@ export class Agent {
     return [...this.core.facts.statuses.keys()].some((name) => name === cluster);
   }
 
+  /** Whether it has taken up the file of this cluster. */
+  follows(cluster: string): boolean {
+    return [...this.core.facts.statuses].some(([name, { endpoints }]) => name === cluster && endpoints.length > 0);
+  }
+
   /** All that the local Kubernetes API has was told. */
   localSynced(): void {
     this.#localSynced.resolve();

@@ -20,6 +20,7 @@ export class RemoteCluster {
   readonly #writer: Writer<FakeEtcd>;
   #id = 0;
   #isAlive = true;
+  #restore = (): void => {};
 
   constructor(name: string) {
     this.etcd = new FakeEtcd(name);
@@ -46,6 +47,15 @@ export class RemoteCluster {
     this.#isAlive = true;
     this.etcd.up();
     await this.beat();
+  }
+
+  snapshot(): void {
+    this.#restore = this.etcd.snapshot();
+  }
+
+  /** Its etcd is what it was at the snapshot. */
+  restore(): void {
+    this.#restore();
   }
 
   /** `at` is where the Service is reached there. */

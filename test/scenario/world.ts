@@ -119,6 +119,12 @@ export class World {
       case 'lose':
         await this.#cluster(first).lose(rest);
         break;
+      case 'snapshot':
+        this.#cluster(first).snapshot();
+        break;
+      case 'restore':
+        this.#cluster(first).restore();
+        break;
       case 'silent':
         this.#cluster(first).down();
         await this.#pass(3 * 60_000);
@@ -235,7 +241,10 @@ export class World {
   /** Or makes it whole again. */
   async #spoilFile(name: string, how: string): Promise<void> {
     const path = join(this.#mesh, name);
-    if (how === 'whole') return this.#writeFile(name);
+    if (how === 'whole') {
+      await this.#writeFile(name);
+      return this.#until(() => this.#running.follows(name));
+    }
     this.#files.delete(name);
     await rm(path);
     if (how === 'empty') await writeFile(path, '');

@@ -4,10 +4,12 @@
  *
  * E1. A refused value leaves the previous one of its key in force.
  * E2. A key goes only by `settle`: after a delete event or a complete listing without it, and when the caller is sure.
+ *     A listing of an older state takes nothing away.
  */
 
 import type { Result } from '@tombolo/shared/model/result.ts';
 import type { Quarantined } from '@tombolo/shared/model/service-table.ts';
+import { EntryHistory } from './entry-history.ts';
 
 export interface EntryStoreOptions<T> {
   /** What `weight` sums up, e.g. the number of backends of a Service. */
@@ -17,6 +19,7 @@ export interface EntryStoreOptions<T> {
 }
 
 export class EntryStore<T> {
+  readonly history = new EntryHistory();
   readonly #options: EntryStoreOptions<T>;
   readonly #values = new Map<string, T>();
   readonly #refused = new Map<string, Quarantined>();
@@ -53,6 +56,11 @@ export class EntryStore<T> {
     return this.#withdrawn;
   }
 
+  /** Keys that a listing of an older state lacks, which stay. */
+  get outdated(): number {
+    return this.history.isOutdated ? this.#unlisted.size : 0;
+  }
+
   /** What the listing that begins does not name will be withdrawn; it also decides anew about earlier withdrawals. */
   beginListing(): void {
     this.#withdrawn.clear();
@@ -60,6 +68,7 @@ export class EntryStore<T> {
   }
 
   endListing(revision: string): void {
+    if (this.history.isOutdated) return;
     for (const key of this.#unlisted) this.#withdrawn.set(key, BigInt(revision));
     this.#unlisted.clear();
   }
@@ -79,6 +88,11 @@ export class EntryStore<T> {
     if (known !== undefined && this.#options.same(known, value.value)) return 'same';
     this.#replace(key, value.value);
     return 'changed';
+  }
+
+  /** A listing of an older state lacks it. */
+  keep(key: string): void {
+    if (this.#values.has(key)) this.#unlisted.add(key);
   }
 
   withdraw(key: string, revision: string): void {

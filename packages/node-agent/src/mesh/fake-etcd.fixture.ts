@@ -67,6 +67,17 @@ export class FakeEtcd {
     this.#revision = 1;
   }
 
+  /** A snapshot; what it returns restores it, and whoever watches lists anew. */
+  snapshot(): () => void {
+    const [entries, revision] = [new Map(this.#entries), this.#revision];
+    return () => {
+      this.wipe();
+      for (const [key, entry] of entries) this.#entries.set(key, entry);
+      this.#revision = revision;
+      for (const follower of [...this.#followers]) this.#list(follower);
+    };
+  }
+
   /** Ends all sessions, as a changed cluster id or an authentication error does. */
   breakSessions(reason: string): void {
     for (const follower of [...this.#followers]) follower.end(new Error(reason));

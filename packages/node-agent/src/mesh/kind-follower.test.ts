@@ -14,10 +14,10 @@ const put: PrefixEvent = { kind: 'put', key: KEY, value: Buffer.from('1'), revis
 /** A reader whose listings are handed out by the test, and whose canary was written at a given revision. */
 function scripted() {
   const rounds: { handle: (event: PrefixEvent) => void; end: (error: Error) => void }[] = [];
-  const canary = { revision: '2' as string | undefined };
+  const canary = { revision: '2' as string | undefined, value: '2026-11-26T08:00:00Z' };
   const reader: EtcdReader = {
     get: async () =>
-      canary.revision === undefined ? undefined : { value: Buffer.alloc(0), revision: canary.revision },
+      canary.revision === undefined ? undefined : { value: Buffer.from(canary.value), revision: canary.revision },
     follow: (_prefix, handle, signal) =>
       new Promise((resolve, end) => {
         rounds.push({ handle, end });
@@ -68,6 +68,57 @@ describe('followKind()', () => {
     assert.deepEqual([...store.values.keys()], ['a'], 'kept until the new listing is complete');
     assert.equal(rounds.length, 2, 'waits for the listing');
     second.handle({ kind: 'synced', revision: '9' });
+    await settle();
+    assert.equal(store.values.size, 0);
+    ending.abort();
+    await following;
+  });
+
+  it('takes nothing away by a listing of an older state, until the canary was written anew', async () => {
+    const { options, store, canary, rounds, round } = scripted();
+    const ending = new AbortController();
+    const following = followKind(options, ending.signal);
+    const first = await round(0);
+    first.handle(put);
+    first.handle({ ...put, key: 'p/b', revision: '4' });
+    first.handle({ kind: 'synced', revision: '10' });
+    await settle();
+    // Its etcd is restored to what it was at revision 3, and its reader lists it anew.
+    first.handle(put);
+    first.handle({ kind: 'delete', key: 'p/b', revision: '3' });
+    first.handle({ kind: 'synced', revision: '3' });
+    options.signs.notify();
+    await settle();
+    assert.deepEqual([[...store.values.keys()], store.outdated, rounds.length], [['a', 'b'], 1, 1]);
+    // What is withdrawn from then on is.
+    first.handle({ kind: 'delete', key: 'p/a', revision: '4' });
+    await settle();
+    assert.deepEqual([...store.values.keys()], ['b']);
+    Object.assign(canary, { revision: '5', value: '2026-11-26T08:00:01Z' });
+    options.signs.notify();
+    const second = await round(1);
+    second.handle({ kind: 'synced', revision: '5' });
+    await settle();
+    assert.deepEqual([store.values.size, store.outdated], [0, 0]);
+    ending.abort();
+    await following;
+  });
+
+  it('believes an etcd that was emptied and filled again', async () => {
+    const { options, store, canary, round } = scripted();
+    const ending = new AbortController();
+    const following = followKind(options, ending.signal);
+    const first = await round(0);
+    first.handle(put);
+    first.handle({ kind: 'synced', revision: '10' });
+    await settle();
+    canary.revision = undefined;
+    options.signs.notify();
+    await settle();
+    Object.assign(canary, { revision: '2', value: '2026-11-26T08:00:01Z' });
+    options.signs.notify();
+    const second = await round(1);
+    second.handle({ kind: 'synced', revision: '2' });
     await settle();
     assert.equal(store.values.size, 0);
     ending.abort();

@@ -7,13 +7,17 @@
  * K2. A withdrawal takes effect only while the cluster is heard, and only if the canary was in place when the withdrawal
  *     happened. So an etcd that lost its data, or leases that ran out after their writer died, take nothing away; when
  *     the canary is back, a new listing decides.
- * K3. What was heard is decoded by and by, and only the last word for each key.
+ * K3. An etcd that was restored from an older snapshot takes nothing away by what it lacks, until its canary was written
+ *     anew.
+ * K4. What was heard is decoded by and by, and only the last word for each key.
  */
-import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
+import type { EtcdReader, PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { retry } from '@tombolo/shared/process/retry.ts';
+import { suffixOf } from '@tombolo/shared/wire/keys.ts';
 import { EntryDecoding, type EntryDecodingOptions } from './entry-decoding.ts';
+import type { Canary } from './entry-history.ts';
 import { runTogether, type Task } from './together.ts';
 
 export interface KindFollowerOptions<T> extends Omit<EntryDecodingOptions<T>, 'sliced'> {
@@ -29,15 +33,16 @@ export interface KindFollowerOptions<T> extends Omit<EntryDecodingOptions<T>, 's
   readonly signs: Notifier;
 }
 
-/** The canary is absent, or was not in place when something was withdrawn. */
+/** The canary is absent, or was not in place when something was withdrawn, or is a new one after an older state. */
 class CanaryMissing extends Error {}
 
 /** Resolves when the signal aborts; rejects when the session is beyond repair. */
 export async function followKind<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     options.syncing();
-    await waitForCanary(options, signal);
+    const canary = await waitForCanary(options, signal);
     if (signal.aborted) return;
+    if (canary !== undefined) options.store.history.begin(canary);
     options.store.beginListing();
     const error = await runTogether(listingTasks(options), signal);
     if (error !== undefined && !(error instanceof CanaryMissing)) throw error;
@@ -50,21 +55,29 @@ function listingTasks<T>(options: KindFollowerOptions<T>): readonly Task[] {
   const decoding = new EntryDecoding({ ...options, sliced: () => settling.notify() });
   return [
     (signal) => decoding.run(signal),
-    (signal) => options.reader.follow(options.prefix, (event) => decoding.add(event), signal),
+    (signal) => options.reader.follow(options.prefix, (event) => hear(event, options, decoding), signal),
     (signal) => settleWithdrawals(options, settling, signal),
     (signal) => watchCanary(options, settling, signal),
   ];
 }
 
-async function waitForCanary<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<void> {
+function hear<T>(event: PrefixEvent, { canaryKey, store, prefix }: KindFollowerOptions<T>, decoding: EntryDecoding<T>) {
+  const isBack = canaryKey !== undefined && store.history.wentBack(event);
+  if (!isBack || event.kind !== 'delete') decoding.add(event);
+  else store.keep(suffixOf(event.key, prefix) ?? '');
+}
+
+/** Undefined when the cluster has none, or the signal aborted. */
+async function waitForCanary<T>(options: KindFollowerOptions<T>, signal: AbortSignal): Promise<Canary | undefined> {
   while (options.canaryKey !== undefined && !signal.aborted) {
     const seen = options.signs.version;
     const canary = await getPatiently(options, options.canaryKey, signal);
-    if (signal.aborted) return;
+    if (signal.aborted) return undefined;
     options.canary(canary !== undefined);
-    if (canary !== undefined) return;
+    if (canary !== undefined) return canary;
     await options.signs.changed(seen, signal);
   }
+  return undefined;
 }
 
 /** Looks for the canary with each sign; withdrawals that waited for one may then be settled. */
@@ -74,7 +87,10 @@ async function watchCanary<T>(options: KindFollowerOptions<T>, settling: Notifie
     seen = options.signs.version;
     if (options.canaryKey !== undefined) {
       const canary = await getPatiently(options, options.canaryKey, signal);
-      if (canary === undefined && !signal.aborted) throw new CanaryMissing();
+      if (signal.aborted) return;
+      const { history } = options.store;
+      if (canary === undefined || (history.isOutdated && history.isNews(canary))) throw new CanaryMissing();
+      history.note(canary);
     }
     settling.notify();
   }

@@ -215,7 +215,10 @@ export class RemoteFacts {
       nodes: this.nodes.values.size,
       failures: this.#control.failures,
       lastError: this.#fileProblem || this.#control.lastError,
-      warnings: this.#identity === undefined ? [] : this.#options.ids.warnings(this.#identity),
+      warnings: [
+        ...(this.#identity === undefined ? [] : this.#options.ids.warnings(this.#identity)),
+        ...outdatedWarning(this.services.outdated),
+      ],
       quarantined: [...this.services.quarantined, ...this.nodes.quarantined],
     };
     return this.#status;
@@ -268,3 +271,10 @@ export class RemoteFacts {
       this.#cancelTick = this.clock.after(Math.max(0, at - this.clock.now()), () => this.#tick());
   }
 }
+
+const outdatedWarning = (kept: number): readonly string[] =>
+  kept === 0
+    ? []
+    : [
+        `Its etcd went back to an older state: ${kept} Services that this lacks stay in use until its canary is written anew`,
+      ];
