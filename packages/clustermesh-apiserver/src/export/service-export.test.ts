@@ -131,7 +131,7 @@ describe('ServiceExport', () => {
     facts.setSlice('shop/t', slice('shop/t', 'shop/till', few(1)));
     assert.deepEqual(at(1_050), [['shop/till', 1]]);
     const due = exported.heldBackUntil ?? 0;
-    assert(due > 1_900 && due < 2_500, `${due}`);
+    assert(due > 2_100 && due < 3_000, `${due}`);
     facts.setSlice('shop/t', slice('shop/t', 'shop/till', few(2)));
     facts.setSlice('shop/a', slice('shop/a', 'shop/cart', few(19_998)));
     assert.deepEqual(at(due - 1), [['shop/till', 2]]);

@@ -9,8 +9,11 @@ import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { type EntryChanges, type EntrySource, ExportedValues } from './entries.ts';
 import { serviceEntry, type Truncation } from './service-entry.ts';
 
-/** What one entry may add to etcd's history, and what of it is too little to count. */
-const BYTES_PER_SECOND = 1024 * 1024;
+/**
+ * What one entry may add to etcd's history, so that one of 10,000 backends is written less than once a second, and what of
+ * it is too little to count.
+ */
+const BYTES_PER_SECOND = 768 * 1024;
 const LARGE_BYTES = 64 * 1024;
 
 export class ServiceExport implements EntrySource {

@@ -58,8 +58,8 @@ describe('PendingEntries', () => {
     assert.deepEqual(takeAll(pending, restAfter(LARGE) + 1), ['large 2']);
   });
 
-  it('gives one key a tenth of the time at the most, if 10,000 backends cost 25 ms', () => {
-    assert.ok(restAfter(LARGE) >= 225 && restAfter(LARGE) <= 500);
+  it('gives one key a fortieth of the time at the most, if 10,000 backends cost 25 ms', () => {
+    assert.ok(restAfter(LARGE) >= 975 && restAfter(LARGE) <= 1_100);
     assert.equal(restAfter(10_000), 0, 'small ones need no rest');
   });
 
@@ -67,7 +67,7 @@ describe('PendingEntries', () => {
     const step = fc.record({
       key: fc.constantFrom('a', 'b', 'c', ''),
       bytes: fc.constantFrom(1, LARGE),
-      wait: fc.constantFrom(0, 0, 100, 300),
+      wait: fc.constantFrom(0, 0, 400, 1_200),
       take: fc.nat(3),
     });
     fc.assert(

@@ -4,7 +4,7 @@
  * P1. A superseded value is never handed out. Of what is handed out, each key has its newest.
  * P2. The end of a listing is handed out after everything that was heard before it.
  * P3. A large value is dear, and so is what follows from it: after one, its key rests for a time in proportion to its size,
- *     so that one key that changes without end takes a tenth of the time at the most. The first change of a key that
+ *     so that one key that changes without end takes a fortieth of the time at the most. The first change of a key that
  *     rested is handed out at once.
  */
 import type { PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
@@ -12,10 +12,10 @@ import type { PrefixEvent } from '@tombolo/shared/etcd/read/reader.ts';
 export type EntryEvent = Extract<PrefixEvent, { readonly key: string }>;
 export type ListingEnd = Extract<PrefixEvent, { readonly kind: 'synced' }>;
 
-/** Taking in 10,000 backends, of 55 bytes at least, and bringing the kernel to them may cost 25 ms: ten times that. */
-const REST_MS_PER_BYTE = 250 / 550_000;
+/** Taking in 10,000 backends, of 55 bytes at least, and bringing the kernel to them may cost 25 ms: forty times that. */
+const REST_MS_PER_BYTE = 1_000 / 550_000;
 /** Shorter rests are not worth a timer. */
-const SHORTEST_REST_MS = 5;
+const SHORTEST_REST_MS = 20;
 
 export const restAfter = (bytes: number): number => {
   const rest = bytes * REST_MS_PER_BYTE;
