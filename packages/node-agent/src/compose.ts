@@ -12,7 +12,7 @@ import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted } from '@tombolo/shared/process/notifier.ts';
 import type { Registry } from 'prom-client';
-import { serveApi } from './api/serve.ts';
+import { loadGrpc, serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentCore } from './core.ts';
@@ -114,7 +114,8 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
         datapath.halves.map(({ name }) => name),
         signal,
       )
-      .then(loadEtcd3);
+      .then(loadEtcd3)
+      .then(loadGrpc);
   await Promise.all([running, local.ended]);
   client.close();
 }

@@ -1,13 +1,14 @@
 /**
  * The agent's gRPC API on its socket. `serveApi` resolves when callers can connect, and rejects with one sentence when
  * they never will. We listen ourselves, for errors that can be told apart and a socket that appears with its mode; gRPC
- * is loaded when the first caller connects, since most agents are never asked. Closing ends the streams, lets answers
+ * is loaded when the first caller connects, if it was not before, in turns of its own: it takes tens of milliseconds. Closing ends the streams, lets answers
  * under way finish within a deadline, and leaves no handle behind.
  */
 import type { Socket } from 'node:net';
 import { parseApiAddress } from '@tombolo/proto/address.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
-import type { GrpcServer } from './grpc-server.ts';
+import { nextTurn } from '@tombolo/shared/process/slices.ts';
+import type { createGrpcServer, GrpcServer } from './grpc-server.ts';
 import { type Listening, listen } from './listen.ts';
 import type { ApiSource } from './source.ts';
 
@@ -37,7 +38,7 @@ export async function serveApi(options: ApiServerOptions): Promise<ApiServer> {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {}); // gRPC tells its calls; a connection that breaks before gRPC has it has none.
-    grpc ??= import('./grpc-server.ts').then(({ createGrpcServer }) => createGrpcServer(source, log, random));
+    grpc ??= create(source, log, random);
     grpc.then(
       (server) => socket.destroyed || server.take(socket),
       (error: unknown) => {
@@ -55,6 +56,17 @@ export async function serveApi(options: ApiServerOptions): Promise<ApiServer> {
       return closed;
     },
   };
+}
+
+/** Otherwise the library is loaded with the first call. */
+export const loadGrpc = () => import('./grpc-server.ts');
+
+async function create(...options: Parameters<typeof createGrpcServer>): Promise<GrpcServer> {
+  const { createGrpcServer } = await loadGrpc();
+  await nextTurn();
+  const server = createGrpcServer(...options);
+  await nextTurn();
+  return server;
 }
 
 async function close(
