@@ -11,4 +11,5 @@ export {
   NotLoaded as createConfiguration,
   NotLoaded as ProxyAgent,
   NotLoaded as ServerConfiguration,
+  NotLoaded as SocksClient,
 };
