@@ -1,4 +1,5 @@
 /** The node agent: one per node. Reads arguments and environment, starts, and stops on a signal. The only file that exits. */
+import { setFlagsFromString } from 'node:v8';
 import { createLogger, type Logger } from '@tombolo/shared/process/logger.ts';
 import { runAgent } from './compose.ts';
 import { type Command, parseCommand, USAGE } from './config.ts';
@@ -39,6 +40,9 @@ async function main(): Promise<number> {
   }
   return run(parsed.value);
 }
+
+// By itself V8 collects all garbage of a large heap every few seconds that little happens in: it thinks that costs nothing.
+setFlagsFromString('--heap-growing-percent=100');
 
 // What waits to try again keeps no process alive; and there may be nothing else that does.
 setInterval(() => {}, 3_600_000);

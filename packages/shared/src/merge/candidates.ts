@@ -42,13 +42,26 @@ export function offersOf(
 export const candidatesOf = (offers: readonly Offer[], shape: GroupShape, node: string): readonly Candidate[] =>
   offers.flatMap((offer) => (offer.local ? localCandidates(offer, shape, node) : remoteCandidates(offer, shape)));
 
-export const compareCandidates = (a: Candidate, b: Candidate): number =>
+const compareCandidates = (a: Candidate, b: Candidate): number =>
   compareText(a.source.address, b.source.address) || a.port - b.port;
+
+/** By address and port. What is in order already, as what one cluster says nearly always is, costs a look at each. */
+export function sorted(candidates: readonly Candidate[]): readonly Candidate[] {
+  const isInOrder = candidates.every((candidate, i) => {
+    const before = candidates[i - 1];
+    return before === undefined || compareCandidates(before, candidate) <= 0;
+  });
+  return isInOrder ? candidates : candidates.toSorted(compareCandidates);
+}
 
 export const isSamePlace = (a: Candidate, b: Candidate): boolean =>
   a.port === b.port && a.source.address === b.source.address;
 
-function localCandidates(offer: Offer & { local: true }, { port, family }: GroupShape, node: string): Candidate[] {
+function localCandidates(
+  offer: Offer & { local: true },
+  { port, family }: GroupShape,
+  node: string,
+): readonly Candidate[] {
   const found: Candidate[] = [];
   for (const source of offer.endpoints) {
     if (familyOf(source.address) !== family) continue;
@@ -57,10 +70,9 @@ function localCandidates(offer: Offer & { local: true }, { port, family }: Group
       found.push({ offer, source, port: offered.port, state: stateOf(offer, source), verdict: 'selected' });
     }
   }
-  found.sort(compareCandidates);
   // One place may be offered twice while it moves between slices: the better word counts.
   const better = (a: Candidate, b: Candidate): Candidate => (weightOf(b, node) > weightOf(a, node) ? b : a);
-  return found.reduce<Candidate[]>((kept, next) => {
+  return sorted(found).reduce<Candidate[]>((kept, next) => {
     const last = kept.at(-1);
     if (last && isSamePlace(last, next)) kept[kept.length - 1] = better(last, next);
     else kept.push(next);
@@ -79,7 +91,7 @@ export function stateOf(offer: Offer, source: Candidate['source']): BackendState
   return source.serving && source.terminating ? 'terminating' : 'unready';
 }
 
-function remoteCandidates(offer: Offer & { local: false }, { port, family }: GroupShape): Candidate[] {
+function remoteCandidates(offer: Offer & { local: false }, { port, family }: GroupShape): readonly Candidate[] {
   const { service } = offer.contribution;
   const state = service.terminating ? 'terminating' : 'active';
   const matches = remotePortMatcher(port, service);
@@ -93,9 +105,10 @@ function remoteCandidates(offer: Offer & { local: false }, { port, family }: Gro
       list = source.ports;
       numbers = [...new Set(list.filter(matches).map((offered) => offered.port))];
     }
-    for (const number of numbers) found.push({ offer, source, port: number, state, verdict: 'selected' });
+    for (let i = 0; i < numbers.length; i++)
+      found.push({ offer, source, port: numbers[i] ?? 0, state, verdict: 'selected' });
   }
-  return found.sort(compareCandidates);
+  return sorted(found);
 }
 
 /** The facts that say when and how the backend was heard of. */

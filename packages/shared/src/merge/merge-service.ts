@@ -10,7 +10,7 @@
  */
 import type { ClusterName } from '../model/cluster.ts';
 import { familyOf, type IpFamily } from '../model/ip.ts';
-import type { FrontendRoute } from '../model/routes.ts';
+import type { FrontendRoute, RouteBackend } from '../model/routes.ts';
 import type { LocalService } from '../model/service.ts';
 import { frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
@@ -71,9 +71,9 @@ export function mergeRoutes(context: MergeContext, facts: ServiceFacts): MergedR
   const { groups, wanted } = decideService(context, facts);
   const routes = groups.flatMap(({ shape, byAddress }) => {
     const frontends = shape.frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
-    const backends = byAddress
-      .filter(({ verdict }) => verdict === 'selected')
-      .map(({ source, port, offer }) => ({ address: source.address, port, clusterId: offer.cluster.id }));
+    const backends: RouteBackend[] = [];
+    for (const { verdict, source, port, offer } of byAddress)
+      if (verdict === 'selected') backends.push({ address: source.address, port, clusterId: offer.cluster.id });
     const { sessionAffinitySeconds } = service;
     return frontends.map((frontend) => ({ frontend, backends, sessionAffinitySeconds }));
   });

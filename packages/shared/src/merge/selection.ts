@@ -8,7 +8,7 @@
  */
 import type { LocalEndpoint, TrafficPolicy } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
-import { type Candidate, compareCandidates, isSamePlace } from './candidates.ts';
+import { type Candidate, isSamePlace, sorted } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { addressRefusal, offerRefusal } from './eligibility.ts';
 import type { Allowances } from './quota.ts';
@@ -22,7 +22,7 @@ export function select(
   allowances: Allowances,
 ): readonly Candidate[] {
   refuse(candidates, facts, context);
-  const byAddress = [...candidates].sort(compareCandidates);
+  const byAddress = sorted(candidates);
   refuseDuplicates(byAddress);
   for (const candidate of candidates) {
     if (candidate.verdict !== 'selected') continue;
