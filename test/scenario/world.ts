@@ -83,6 +83,14 @@ export class World {
     return printed;
   }
 
+  /** Whatever a cluster may write into its etcd; without a value, the key is deleted. */
+  async write(cluster: string, key: string, value: string | undefined): Promise<void> {
+    const { etcd } = this.#cluster(cluster);
+    if (value === undefined) etcd.delete(key);
+    else etcd.put(key, value);
+    await this.#settle();
+  }
+
   async #execute(verb: string, args: Arguments): Promise<readonly string[]> {
     const { first, rest, flags, options } = args;
     switch (verb) {
