@@ -113,4 +113,156 @@ describe('KernelTables', () => {
     assert.equal(tables.contentOf(served()), undefined);
     assert.equal(tables.memberCount, 9);
   });
+
+  it('knows that a set has members that are not its own, or a slot that leads nowhere', () => {
+    const contentOf = (slots: readonly number[], count: number, members: readonly number[], affinitySeconds = 60) => {
+      const tables = switched(ten);
+      tables.record({ kind: 'put-slots', service: 2, generation: 1, first: 0, backends: slots });
+      tables.record({ kind: 'put-members', service: 2, generation: 1, backends: members });
+      const entry = { id: 2, generation: 1, count, affinitySeconds, inline: [] };
+      tables.record({ kind: 'put-service', frontend: WEB, ...entry });
+      return tables.contentOf(tables.services.get(frontendId(WEB)) ?? assert.fail())?.length;
+    };
+    const eight = ten.slice(0, 8);
+    assert.equal(contentOf(eight, 8, eight), 8);
+    assert.equal(contentOf(ten.slice(0, 9), 8, eight), 8, 'slots beyond the count need not be members');
+    assert.equal(contentOf(eight, 8, [...ten.slice(0, 7), 9]), undefined);
+    assert.equal(contentOf([...ten.slice(0, 7), 99], 8, [...ten.slice(0, 7), 99]), undefined);
+    assert.equal(contentOf(eight, 8, [], 0), 8);
+    assert.equal(contentOf(eight, 8, [1], 0), undefined, 'members without affinity');
+  });
+
+  it('fills slots before the first that is written with none', () => {
+    const tables = switched(ten);
+    tables.record({ kind: 'put-slots', service: 2, generation: 1, first: 2, backends: [3] });
+    const entry = { id: 2, generation: 1, count: 9, affinitySeconds: 0, inline: [] };
+    tables.record({ kind: 'put-service', frontend: WEB, ...entry });
+    assert.deepEqual(tables.services.get(frontendId(WEB))?.slots, [0, 0, 3]);
+  });
+
+  it('keeps slots beyond the count only if the very last of those that were written comes into use', () => {
+    const released = (first: number): readonly MapOperation[] => {
+      const tables = switched(ten);
+      counting(tables, 8);
+      const retiring = tables.beginGrace();
+      tables.record({ kind: 'put-slots', service: 1, generation: 1, first, backends: [1, 2] });
+      tables.release(retiring);
+      return sweepOf(tables);
+    };
+    assert.deepEqual(released(6), [deletion(8, 2)]);
+    assert.deepEqual(released(7), []);
+    assert.deepEqual(released(8), []);
+  });
+
+  it('lets a grace period that runs already end for slots that are left where they are', () => {
+    const tables = switched(ten);
+    counting(tables, 8);
+    const retiring = tables.beginGrace();
+    counting(tables, 8, 60);
+    tables.release(retiring);
+    assert.deepEqual(sweepOf(tables)[0], deletion(8, 2));
+  });
+
+  it('removes nothing while a later grace period is waited for', () => {
+    const tables = switched(ten);
+    counting(tables, 9);
+    tables.release(tables.beginGrace());
+    counting(tables, 8);
+    assert.deepEqual(sweepOf(tables), []);
+  });
+
+  it('deletes the slots that it is told, and each once', () => {
+    const tables = switched(ten);
+    counting(tables, 8);
+    tables.release(tables.beginGrace());
+    const last = { kind: 'delete-slots', service: 1, generation: 1, first: 9, count: 1 } as const;
+    tables.record({ ...last, first: 8 });
+    assert.deepEqual([tables.slotCount, tables.hasGarbage], [9, true]);
+    tables.record(last);
+    tables.record(last);
+    assert.equal(tables.slotCount, 8);
+    assert.deepEqual([...tables.backends.unreferenced], [9, 10]);
+    for (const operation of sweepOf(tables)) tables.record(operation);
+    assert.equal(tables.hasGarbage, false);
+  });
+
+  it('deletes many slots in operations of at most 2048', () => {
+    const tables = switched();
+    const all = Array.from({ length: 9_000 }, () => 1);
+    tables.record({ kind: 'put-slots', service: 1, generation: 1, first: 0, backends: all });
+    counting(tables, 9_000);
+    counting(tables, 4_000);
+    tables.release(tables.beginGrace());
+    const deletions = sweepOf(tables).filter(({ kind }) => kind === 'delete-slots');
+    assert.deepEqual(deletions, [deletion(4_000, 2_048), deletion(6_048, 2_048), deletion(8_096, 904)]);
+    for (const { change } of planSweep(tables)) assert.equal(change, -1, 'it serves no change of a plan');
+  });
+
+  it('has garbage while a set, a backend or a former member waits for its end', () => {
+    const tables = switched(ten);
+    assert.equal(tables.hasGarbage, false);
+    tables.record({ kind: 'change-slot', service: 1, generation: 1, slot: 9, backend: 1 });
+    assert.equal(tables.hasGarbage, true, 'a reader may hold backend 10');
+    tables.release(tables.beginGrace());
+    assert.equal(tables.hasGarbage, true, 'backend 10 is unreferenced');
+    tables.record({ kind: 'delete-backend', id: 10 });
+    assert.equal(tables.hasGarbage, false);
+    counting(tables, 9);
+    assert.equal(tables.hasGarbage, true, 'a slot is on its way out');
+    tables.release(tables.beginGrace());
+    assert.equal(tables.hasGarbage, true, 'a slot can go');
+  });
+
+  describe('after a deletion', () => {
+    const deleted = (): KernelTables => {
+      const tables = switched(ten);
+      tables.record({ kind: 'delete-service', frontend: WEB });
+      return tables;
+    };
+
+    it('needs a grace period that began later, and no other', () => {
+      assert.equal(switched(ten).needsGrace, false);
+      const tables = deleted();
+      assert.equal(tables.needsGrace, true);
+      const first = tables.beginGrace();
+      counting(tables, 10);
+      tables.record({ kind: 'delete-service', frontend: WEB });
+      tables.release(first);
+      assert.equal(tables.needsGrace, true);
+      tables.release(tables.beginGrace());
+      assert.equal(tables.needsGrace, false);
+    });
+
+    it('needs the next one when one does not come about, which releases what that would have', () => {
+      const tables = deleted();
+      tables.resume(tables.beginGrace());
+      assert.equal(tables.needsGrace, true);
+      tables.release(tables.beginGrace());
+      assert.equal(tables.needsGrace, false);
+      assert.deepEqual(sweepOf(tables)[0], deletion(0, 10));
+      const none = switched(ten);
+      none.resume(none.beginGrace());
+      assert.equal(none.needsGrace, false);
+    });
+
+    it('keeps what came into use again when a grace period does not come about', () => {
+      const tables = switched(ten);
+      counting(tables, 8);
+      const retiring = tables.beginGrace();
+      tables.record({ kind: 'change-slot', service: 1, generation: 1, slot: 9, backend: 1 });
+      tables.resume(retiring);
+      tables.release(tables.beginGrace());
+      assert.deepEqual(sweepOf(tables), [{ kind: 'delete-backend', id: 10 }]);
+    });
+  });
+
+  it('after a reading, lets go what no service points to, and gives the gaps between ids to others', () => {
+    const tables = switched();
+    tables.record({ kind: 'delete-backend', id: 4 });
+    tables.backends.freeIds.clear();
+    tables.record({ kind: 'put-slots', service: 1, generation: 1, first: 0, backends: [1] });
+    tables.settle();
+    assert.deepEqual([...tables.backends.freeIds], [4]);
+    assert.deepEqual(sweepOf(tables)[0], deletion(0, 1));
+  });
 });

@@ -16,6 +16,7 @@ import {
   putService,
   putServiceKey,
   putWords,
+  TABLE_NAMES,
   TABLES,
   type TableName,
   type TableSizes,
@@ -206,7 +207,13 @@ async function play(turns: readonly Turn[], world: World, failAt = -1): Promise<
     for (const gone of remove) expected.delete(frontendId(gone));
     assert.deepEqual(served(kernel, unfinished), routed(expected, unfinished));
     kernel.check();
-    assert.ok(kernel.slots.size <= tables.limits.slots && kernel.backends.size <= tables.limits.backends);
+    const sizes = {
+      services: kernel.services.size,
+      slots: kernel.slots.size,
+      backends: kernel.backends.size,
+      affinity_ok: kernel.members.size,
+    };
+    for (const name of TABLE_NAMES) assert.ok(sizes[name] <= tables.limits[name], name);
   }
   world.end();
   return expected;
@@ -415,5 +422,94 @@ describe('planChanges()', () => {
     const wanted = { frontend: frontend(1), backends, sessionAffinitySeconds: 0 };
     const [failure] = planChanges(tables, [wanted]).failures;
     assert.match(failure?.reason ?? '', /table "slots" is too small: .* 8 more entries: current value is 1 of 1/);
+  });
+
+  describe('with what is there', () => {
+    const some = (from: number, to: number) => sorted(NUMBERS.slice(from, to).map((n) => backend(n)));
+    const route = (n: number, backends: readonly RouteBackend[], sessionAffinitySeconds = 0): FrontendRoute => ({
+      frontend: frontend(n),
+      backends,
+      sessionAffinitySeconds,
+    });
+    const having = async (routes: readonly FrontendRoute[], limits = AMPLE): Promise<World> => {
+      const world = new World(limits);
+      await play([{ kind: 'change', set: routes, remove: [] }], world);
+      await world.sweep(true);
+      return world;
+    };
+    const kindsOf = ({ tables }: World, set: readonly FrontendRoute[], remove: readonly Frontend[] = []) =>
+      planChanges(tables, set, remove).steps.map(({ operation }) => operation.kind);
+
+    it('changes slots in place where there is no affinity, too', async () => {
+      const kinds = kindsOf(await having([route(1, some(0, 20))]), [route(1, some(1, 21))]);
+      assert.deepEqual(kinds, ['put-backend', 'change-slot', 'put-service']);
+    });
+
+    it('makes a new set where more than an eighth changes, and where affinity begins or ends', async () => {
+      const world = await having([route(1, some(0, 20)), route(2, some(0, 20), 60)]);
+      const anew = ['put-backend', 'put-backend', 'put-backend', 'put-slots', 'put-service'];
+      assert.deepEqual(kindsOf(world, [route(1, some(3, 23))]), anew);
+      assert.deepEqual(kindsOf(world, [route(1, some(0, 20), 60)]), ['put-members', 'put-slots', 'put-service']);
+      assert.deepEqual(kindsOf(world, [route(2, some(0, 20))]), ['put-slots', 'put-service']);
+    });
+
+    it('writes a small set into the entry, also where a large one was', async () => {
+      const [step, ...others] = planChanges((await having([route(1, some(0, 8))])).tables, [
+        route(1, some(0, 7)),
+      ]).steps;
+      assert.deepEqual(others, []);
+      assert.ok(step?.operation.kind === 'put-service');
+      assert.equal(step.operation.inline.length, 7);
+    });
+
+    it('writes the entry where only the seconds of affinity differ', async () => {
+      const world = await having([route(1, some(0, 20), 60), route(2, some(0, 3), 60)]);
+      for (const wanted of [route(1, some(0, 20), 90), route(2, some(0, 3), 90)]) {
+        assert.deepEqual(kindsOf(world, [wanted]), ['put-service']);
+      }
+    });
+
+    it('makes a new set where the slots are not what was thought', async () => {
+      const { tables } = await having([route(1, some(0, 20)), route(2, some(20, 21))]);
+      const set = tables.services.get(frontendId(frontend(1))) ?? assert.fail();
+      set.sorted = some(1, 21);
+      const { steps } = planChanges(tables, [route(1, some(1, 20))]);
+      assert.deepEqual(
+        steps.map(({ operation }) => operation.kind),
+        ['put-slots', 'put-service'],
+      );
+    });
+
+    it('says which change a removal is', async () => {
+      const { tables } = await having([route(1, some(0, 1)), route(2, some(0, 2))]);
+      const { steps, changes } = planChanges(tables, [route(1, some(1, 2))], [frontend(2)]);
+      const removal = steps.find(({ operation }) => operation.kind === 'delete-service');
+      assert.deepEqual(changes[removal?.change ?? -1], frontend(2));
+    });
+
+    it('waits for readers only before what is added after a deletion', async () => {
+      const world = await having([route(1, some(0, 1)), route(2, some(0, 2))]);
+      assert.deepEqual(kindsOf(world, [route(3, some(0, 1))]), ['put-service']);
+      await world.carryOut(planChanges(world.tables, [], [frontend(2)]).steps);
+      assert.deepEqual(kindsOf(world, [route(1, some(0, 2))]), ['put-service']);
+      const { steps } = planChanges(world.tables, [route(3, some(0, 1))]);
+      assert.deepEqual(steps[0], { operation: { kind: 'grace' }, change: -1 });
+      assert.equal(steps[1]?.operation.kind, 'put-service');
+    });
+
+    it('counts the room that there is: what is known, or takes the place of another, needs none', async () => {
+      const full = { services: 2, slots: 24, backends: 17, affinity_ok: 8 };
+      const world = await having([route(1, some(0, 16)), route(2, some(0, 8), 60)], full);
+      const reasons = (...set: readonly FrontendRoute[]) =>
+        planChanges(world.tables, set).failures.map(({ reason }) => /"(\w+)".* (\d+ of \d+)$/.exec(reason)?.slice(1));
+      assert.deepEqual(reasons(route(1, some(1, 17))), [], 'one slot is written over, one backend is new');
+      assert.deepEqual(reasons(route(1, some(0, 17))), [['slots', '0 of 24']]);
+      assert.deepEqual(reasons(route(1, some(2, 18))), [['backends', '1 of 17']]);
+      assert.deepEqual(reasons(route(2, some(1, 9), 60)), [['affinity_ok', '0 of 8']], 'a new set');
+      assert.deepEqual(reasons(route(3, some(0, 1))), [['services', '0 of 2']]);
+      assert.deepEqual(reasons(route(1, some(0, 7), 60), route(2, some(0, 7))), [], 'small ones have no slots');
+      const roomy = await having([route(1, some(0, 16), 60)], { ...full, slots: 99, affinity_ok: 16 });
+      assert.equal(planChanges(roomy.tables, [route(1, some(0, 17), 60)]).failures.length, 1, 'one member more');
+    });
   });
 });
