@@ -4,6 +4,7 @@ import { ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Backoff } from '@tombolo/shared/process/backoff.ts';
+import { FakeClock } from '@tombolo/shared/process/clock.fixture.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { ChangeLog } from '../table/change-log.ts';
@@ -75,10 +76,13 @@ class Recorder extends MemoryDatapath {
 
   override async replace(desired: Routes): Promise<ApplyReport> {
     const { outage } = this;
+    this.beforeReplace();
     const report = await super.replace(outage === '' ? desired : new Map());
     if (outage !== '') throw new Error(outage);
     return report;
   }
+
+  beforeReplace: () => void = () => {};
 
   /** Resolves when it is called next. */
   async called(what: 'apply' | 'replace'): Promise<void> {
@@ -232,6 +236,78 @@ describe('Reconciler', () => {
         }
       },
     ));
+
+  it('logs of five that cannot be programmed each, and no more', () =>
+    withReconciler(
+      async ({ logged, failed }) => {
+        await failed();
+        assert.deepEqual(logged, ['full', 'full', 'full', 'full', 'full']);
+      },
+      ({ table, datapath }) => {
+        for (let n = 1; n <= 5; n++) {
+          datapath.fail(frontend(n), 'full');
+          table.set(route(n));
+        }
+      },
+    ));
+
+  it('repairs when its time has come, which neither changes nor their failures put off', async () => {
+    const clock = new FakeClock();
+    const [table, datapath, stop] = [new Table(), new Recorder(), new AbortController()];
+    const retry: Backoff = { delay: 1_000, next: () => retry };
+    datapath.fail(frontend(1), 'full');
+    datapath.fail(frontend(2), 'full');
+    table.set(route(1));
+    const reports: Health['kind'][] = [];
+    const report = ({ kind }: Health): void => void reports.push(kind);
+    const running = new Reconciler({ table, datapath, log: silentLogger, retry, report, clock }).run(stop.signal);
+    const callsAfter = async (ms: number): Promise<string> => {
+      const { length } = datapath.calls;
+      await clock.advance(ms);
+      return datapath.calls.slice(length).join(' ');
+    };
+    assert.deepEqual(datapath.calls, ['replace']);
+    assert.equal(await callsAfter(500), '');
+    table.set(route(2), route(3));
+    assert.equal(await callsAfter(0), 'apply');
+    assert.equal(await callsAfter(499), '');
+    assert.deepEqual(reports, ['degraded', 'degraded']);
+    datapath.heal(frontend(1));
+    datapath.heal(frontend(2));
+    assert.equal(await callsAfter(1), 'replace');
+    assert.equal(reports.at(-1), 'ok');
+    assert.equal(await callsAfter(10_000), '');
+    stop.abort();
+    await running;
+  });
+
+  it('tells of nothing before the whole table is set', () => {
+    let told: readonly number[] = [];
+    let before: number | undefined;
+    return withReconciler(
+      async ({ applied, reached }) => {
+        told = applied;
+        await reached(1);
+        assert.equal(before, 0);
+      },
+      ({ table, datapath }) => {
+        table.publish(new Map());
+        datapath.beforeReplace = () => {
+          before = told.length;
+        };
+      },
+    );
+  });
+
+  it('fills a piece to its limit, and begins the next with what is small', () =>
+    withReconciler(async ({ table, datapath, reached }) => {
+      await reached(0);
+      table.set(route(1, 3_000), route(2, 1_000));
+      await reached(1);
+      table.set(route(3, 5_000), route(4, 1));
+      await reached(2);
+      assert.deepEqual(datapath.pieces, [[idOf(1), idOf(2)], [idOf(4)], [idOf(3)]]);
+    }));
 
   it('logs once why the kernel takes nothing, though much changes meanwhile', () =>
     withReconciler(async ({ table, datapath, logged, reached }) => {

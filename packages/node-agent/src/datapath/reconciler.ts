@@ -165,7 +165,7 @@ export class Reconciler {
     if (first) {
       const where = `${frontendId(first.frontend)}: ${first.reason}`;
       report({ kind: 'degraded', reason: `${failures.length} frontends not programmed, first ${where}` });
-    } else if (this.#repairAt === undefined || repaired) report({ kind: 'ok' });
+    } else if (repaired) report({ kind: 'ok' });
   }
 
   /** After the whole table, only what failed then still holds. */

@@ -17,7 +17,8 @@ describe('choices', () => {
     const choice = { protocol: 'UDP', nodePort: true, count: 3, affinitySeconds: 60 } as const;
     assert.equal(choiceChain(choice), 'nodeport-udp-3-sticky-60');
     assert.ok(isChoiceChain(choiceChain(choice)));
-    for (const other of ['nat-output', 'tcp-0', 'tcp-03', 'sticky-tcp-3']) assert.ok(!isChoiceChain(other), other);
+    for (const other of ['nat-output', 'tcp-0', 'tcp-03', 'sticky-tcp-3', 'tcp-3-', 'tcp-3-sticky-0'])
+      assert.ok(!isChoiceChain(other), other);
   });
 
   it('layoutMark() differs between families', () => {

@@ -133,6 +133,28 @@ describe('ServedTable.plan()', () => {
     assert.deepEqual(table.plan(changes), table.plan(changes));
   });
 
+  it('takes over the objects of those who hold the same backends, unless their slots are in another order', () => {
+    const frontend = frontends[0] as Frontend;
+    const served = (...ends: readonly number[]): Served => ({
+      frontend,
+      affinitySeconds: 0,
+      backends: ends.map((end) => ({ address: ip(`10.1.0.${end}`), port: 80, clusterId: 1 })),
+    });
+    const table = new ServedTable();
+    const id = frontendId(frontend);
+    const set = (next: Served): void => table.commit(table.plan(new Map([[id, next]])));
+    table.share(id, served(2, 3));
+    assert.equal(table.frontends.size, 0);
+    set(served(2, 3));
+    const same = served(2, 3);
+    table.share(id, same);
+    const { backends, slots } = table.frontends.get(id) ?? assert.fail();
+    assert.ok(backends === same.backends && slots === same.backends);
+    set(served(1, 2, 3));
+    table.share(id, served(1, 2, 3));
+    assert.deepEqual(table.frontends.get(id)?.slots, served(2, 3, 1).backends);
+  });
+
   for (const affinitySeconds of [0, 60]) {
     it(`writes what a change changes, not what there is, with affinity of ${affinitySeconds} s`, () => {
       const frontend = frontends[0] as Frontend;

@@ -140,12 +140,10 @@ function choiceParts(verb: 'add' | 'delete', family: Family, choice: Choice, int
 
 /** The slots in which two states of a frontend differ. */
 function changedSlots(before: Placed | undefined, after: Placed | undefined): readonly number[] {
-  const wasSticky = (before?.ids.length ?? 0) > 0;
-  const isSticky = (after?.ids.length ?? 0) > 0;
   const changed: number[] = [];
   for (let slot = 0; slot < Math.max(before?.slots.length ?? 0, after?.slots.length ?? 0); slot += 1) {
-    const same = wasSticky === isSticky && before?.ids[slot] === after?.ids[slot];
-    if (!same || !sameBackend(before?.slots[slot], after?.slots[slot])) changed.push(slot);
+    const isSame = before?.ids[slot] === after?.ids[slot] && sameBackend(before?.slots[slot], after?.slots[slot]);
+    if (!isSame) changed.push(slot);
   }
   return changed;
 }
@@ -173,9 +171,8 @@ function diffElements(
     first.element('add', family, element);
   }
   // `refused` is asked before `services`: a packet that asked it just before the switch must still find its service.
-  const refusing = after !== undefined && choiceOf(after) === undefined;
   for (const element of old.values()) {
-    const now = isPointer(element.set) && !(refusing && element.set === 'services');
+    const now = isPointer(element.set) && (after === undefined || element.set === 'refused');
     (now ? first : second).element('delete', family, element);
   }
 }

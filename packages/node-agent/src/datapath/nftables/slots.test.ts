@@ -83,6 +83,15 @@ describe('place()', () => {
     assert.deepEqual(place(before, { ...next, backends: [backend('b')] }).ids, [id + 1]);
   });
 
+  it('gives two that come at once different numbers, though their texts have the same hash', () => {
+    const twins = [
+      { address: ip('10.1.178.137'), port: 81, clusterId: 1 },
+      { address: ip('10.1.19.2'), port: 82, clusterId: 1 },
+    ];
+    const { ids } = place(undefined, { frontend: FRONTEND, affinitySeconds: 60, backends: twins });
+    assert.deepEqual(ids, [4_079_480_502, 4_079_480_503]);
+  });
+
   it('numbers backends by the standard FNV-1a, so that other programs and later versions find the same', () => {
     // Of the text "10.1.0.1 . 80 1", by the reference algorithm in 64-bit integers.
     const reference = [...'10.1.0.1 . 80 1'].reduce(

@@ -23,7 +23,7 @@ export interface Placed extends Served {
 
 export function place(before: Placed | undefined, next: Served): Placed {
   const slots = slotsFor(before, next.backends);
-  const ids = next.affinitySeconds === 0 || slots.length === 0 ? [] : idsFor(before, slots);
+  const ids = next.affinitySeconds === 0 ? [] : idsFor(before, slots);
   return { ...next, slots, ids };
 }
 
