@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { FakeClock } from '../../process/clock.fixture.ts';
 import { type Clock, sleep } from '../../process/clock.ts';
+import { type LogFields, silentLogger } from '../../process/logger.ts';
 import type { PrefixEvent } from '../read/reader.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import type { EtcdWriter, LeasedEntries } from '../write/writer.ts';
@@ -82,6 +83,7 @@ export class FakeWriter implements EtcdWriter {
 
   follow(prefix: string, handle: (event: PrefixEvent) => void, signal: AbortSignal): Promise<void> {
     this.#followers.set(handle, prefix);
+    handle({ kind: 'synced', revision: String(this.#revision) });
     return new Promise((resolve) => {
       signal.addEventListener('abort', () => {
         this.#followers.delete(handle);
@@ -123,6 +125,10 @@ export async function pass(clock: FakeClock, ms: number): Promise<void> {
 export function open(parallel = 4) {
   const clock = new FakeClock();
   const writer = new FakeWriter(clock);
-  const keyspace = new Keyspace(writer, { parallel, clock, random: () => 0.5 });
-  return { writer, clock, keyspace };
+  /** `level message` with the fields, each line that is logged. */
+  const logged: (readonly [line: string, fields: LogFields])[] = [];
+  const note = (level: string) => (fields: LogFields, msg: string) => void logged.push([`${level} ${msg}`, fields]);
+  const logger = { ...silentLogger, debug: note('debug'), info: note('info'), warn: note('warn') };
+  const keyspace = new Keyspace(writer, { parallel, clock, logger, random: () => 0.5 });
+  return { writer, clock, keyspace, logged };
 }

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { silentLogger } from '../../process/logger.ts';
-import { EtcdError } from '../session/errors.ts';
+import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import { open, pass, settled } from './keyspace.fixture.ts';
-import { Keyspace } from './keyspace.ts';
 
 describe('Keyspace', () => {
   it('set() writes once, and not again what is written already', async () => {
@@ -96,7 +94,8 @@ describe('Keyspace', () => {
     await settled();
     assert.equal(writer.store.get('good'), 'x');
     await pass(clock, 1_000);
-    assert.ok((keyspace.failing.get('bad')?.attempts ?? 0) > 3);
+    const attempts = keyspace.failing.get('bad')?.attempts ?? 0;
+    assert.ok(attempts > 3 && attempts < 12, `${attempts} attempts`);
     writer.fail = () => undefined;
     await pass(clock, 60_000);
     assert.equal(writer.store.get('bad'), 'x');
@@ -191,9 +190,12 @@ describe('Keyspace', () => {
     writer.store.set('a/old', 'before');
     writer.fail = () => 'unavailable';
     const pruned = keyspace.prune('a/');
-    const written = keyspace.whenWritten();
+    let isWritten = false;
+    const written = keyspace.whenWritten().then(() => {
+      isWritten = true;
+    });
     await pass(clock, 5_000);
-    assert.equal(writer.store.size, 1);
+    assert.deepEqual([writer.store.size, isWritten], [1, false]);
     writer.fail = () => undefined;
     await pass(clock, 5_000);
     assert.equal(await pruned, 1);
@@ -215,8 +217,9 @@ describe('Keyspace', () => {
     writer.interfere('config', undefined);
     await settled();
     assert.equal(writer.store.get('config'), 'ours');
+    await pass(clock, 2_000);
     writer.interfere('config-2', 'a neighbour');
-    await settled();
+    await pass(clock, 2_000);
     assert.equal(writer.log.length, 3);
     keyspace.close();
   });
@@ -314,15 +317,297 @@ describe('Keyspace', () => {
   });
 
   it('enforce() says once why the key cannot be watched', async () => {
-    const warned: unknown[] = [];
-    const logger = { ...silentLogger, warn: (fields: object) => void warned.push(fields) };
-    const { writer, clock } = open();
-    writer.follow = () => Promise.reject(new EtcdError('unauthorized', 'permission denied'));
-    const keyspace = new Keyspace(writer, { logger, clock });
+    const { writer, clock, keyspace, logged } = open();
+    const error = new EtcdError('unauthorized', 'permission denied');
+    writer.follow = () => Promise.reject(error);
     keyspace.enforce('config', 'ours');
     await pass(clock, 60_000);
-    assert.equal(warned.length, 1);
+    const warned = logged.filter(([line]) => line.startsWith('warn'));
+    assert.deepEqual(warned, [['warn key cannot be watched', { key: 'config', error }]]);
     keyspace.close();
+  });
+
+  it('enforce() says when somebody else changed the key', async () => {
+    const { writer, keyspace, logged } = open();
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    writer.interfere('config', 'theirs');
+    await settled();
+    assert.deepEqual(logged, [['warn enforced key was changed by somebody else', { key: 'config' }]]);
+    keyspace.close();
+  });
+
+  it('enforce() watches a key once, however often it is asked for', async () => {
+    const { writer, keyspace } = open();
+    const [follow, followed] = [writer.follow.bind(writer), [] as string[]];
+    writer.follow = (prefix, ...rest) => {
+      followed.push(prefix);
+      return follow(prefix, ...rest);
+    };
+    for (const value of ['1', '2', '3']) keyspace.enforce('config', value);
+    assert.deepEqual(followed, ['config']);
+    keyspace.close();
+  });
+
+  it('enforce() ends with remove(), and begins anew', async () => {
+    const { writer, clock, keyspace } = open();
+    keyspace.enforce('config', 'ours');
+    keyspace.remove('config');
+    await keyspace.whenWritten();
+    writer.interfere('config', 'theirs');
+    await pass(clock, 5_000);
+    assert.equal(writer.store.get('config'), 'theirs');
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    writer.interfere('config', 'theirs');
+    await pass(clock, 5_000);
+    assert.equal(writer.store.get('config'), 'ours');
+    keyspace.close();
+  });
+
+  it('enforce() writes again what somebody changed before the answer to our write came', async () => {
+    const { writer, keyspace } = open();
+    const put = writer.put.bind(writer);
+    writer.put = async (key, value) => {
+      const revision = await put(key, value);
+      writer.put = put;
+      writer.interfere('config', 'theirs');
+      return revision;
+    };
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    await settled();
+    assert.equal(writer.store.get('config'), 'ours');
+    keyspace.close();
+  });
+
+  it('enforce() leaves alone what was there before its write, however late it hears of it', async () => {
+    const { writer, clock, keyspace } = open();
+    let tell: Parameters<typeof writer.follow>[1] = () => {};
+    writer.follow = (_, handle) => {
+      tell = handle;
+      return new Promise(() => {});
+    };
+    writer.interfere('config', 'theirs');
+    keyspace.enforce('config', 'ours');
+    await keyspace.whenWritten();
+    tell({ kind: 'put', key: 'config', value: Buffer.from('theirs'), revision: '1' });
+    await pass(clock, 5_000);
+    assert.deepEqual(writer.log, ['put config=ours']);
+    keyspace.close();
+  });
+
+  it('prune() says how many were left over and how many changed, where there are any', async () => {
+    const { writer, keyspace, logged } = open();
+    for (const key of ['a/good', 'a/changed']) keyspace.set(key, 'ours');
+    await keyspace.whenWritten();
+    await keyspace.prune('a/');
+    assert.deepEqual(logged, []);
+    writer.interfere('a/changed', 'theirs');
+    writer.interfere('a/old', 'theirs');
+    await keyspace.prune('a/');
+    assert.deepEqual(logged, [
+      ['info removed leftover keys', { prefix: 'a/', keys: 1 }],
+      ['warn wrote changed keys again', { prefix: 'a/', keys: 1 }],
+    ]);
+    keyspace.close();
+  });
+
+  it('prune() does not take for changed what was written without an answer', async () => {
+    const { writer, clock, keyspace, logged } = open();
+    writer.fail = (key) => (key === 'a/1' ? 'refused' : undefined);
+    keyspace.set('a/1', 'ours');
+    await settled();
+    writer.interfere('a/1', 'ours');
+    await keyspace.prune('a/');
+    await pass(clock, 120_000);
+    assert.deepEqual(
+      logged.filter(([line]) => line.includes('changed')),
+      [],
+    );
+    assert.equal(writer.log.length, 1);
+    keyspace.close();
+  });
+
+  it('prune() deletes what somebody made of a key that was removed', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a/1', 'ours');
+    keyspace.remove('a/1');
+    await keyspace.whenWritten();
+    writer.interfere('a/1', 'theirs');
+    assert.equal(await keyspace.prune('a/'), 1);
+    keyspace.close();
+  });
+
+  it('adopt() spares nothing that is foreign, was lost, or may have changed since a prune', async () => {
+    const { writer, keyspace } = open();
+    for (const key of ['a/unleased', 'a/kept']) writer.store.set(key, 'before');
+    writer.foreign.add('a/unleased');
+    await keyspace.adopt('a/');
+    keyspace.set('a/unleased', 'before');
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['put a/unleased=before']);
+    await keyspace.prune('a/', new Set(['a/kept']));
+    writer.interfere('a/kept', 'theirs');
+    keyspace.set('a/kept', 'before');
+    await keyspace.whenWritten();
+    assert.equal(writer.store.get('a/kept'), 'before');
+    keyspace.close();
+    const second = open();
+    second.writer.store.set('a/lost', 'before');
+    await second.keyspace.adopt('a/');
+    second.writer.loseLeases();
+    second.keyspace.set('a/lost', 'before');
+    await second.keyspace.whenWritten();
+    assert.equal(second.writer.store.get('a/lost'), 'before');
+    second.keyspace.close();
+  });
+
+  it('adopt() spares a write once: what is removed and set again is written', async () => {
+    const { writer, keyspace } = open();
+    writer.store.set('a/1', 'before');
+    await keyspace.adopt('a/');
+    keyspace.set('a/1', 'before');
+    keyspace.remove('a/1');
+    await keyspace.whenWritten();
+    keyspace.set('a/1', 'before');
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['delete a/1', 'put a/1=before']);
+    keyspace.close();
+  });
+
+  it('a lease that is lost while a key is deleted needs no second deletion', async () => {
+    const { writer, keyspace } = open();
+    keyspace.set('a', '1');
+    await keyspace.whenWritten();
+    keyspace.remove('a');
+    writer.loseLeases();
+    await keyspace.whenWritten();
+    assert.deepEqual(writer.log, ['put a=1', 'delete a']);
+    keyspace.close();
+  });
+
+  it('says which key fails first and why, and of others and of an outage nothing that anybody must read', async () => {
+    const { writer, clock, keyspace, logged } = open();
+    writer.fail = (key) => (key === 'out' ? 'unavailable' : 'refused');
+    keyspace.set('a', 'x');
+    await settled();
+    keyspace.set('b', 'x');
+    await pass(clock, 1_000);
+    const fields = (key: string) => ({ key, reason: `Cannot write "${key}": refused`, refused: false });
+    assert.deepEqual(logged, [
+      ['warn etcd key is not written', fields('a')],
+      ['debug etcd key is not written', fields('b')],
+    ]);
+    keyspace.set('out', 'x');
+    await settled();
+    assert.equal(logged.length, 2);
+    keyspace.close();
+  });
+
+  it('a new value owes nothing to the failure of an old one', async () => {
+    const { writer, keyspace } = open();
+    writer.fail = () => 'refused';
+    keyspace.set('a', '1');
+    await settled();
+    assert.equal(keyspace.failing.size, 1);
+    writer.fail = () => undefined;
+    keyspace.set('a', '2');
+    assert.equal(keyspace.failing.size, 0);
+    await keyspace.whenWritten();
+    writer.fail = () => 'refused';
+    keyspace.set('a', '3');
+    keyspace.set('a', '4');
+    await turn();
+    writer.fail = () => undefined;
+    await settled();
+    assert.equal(writer.store.get('a'), '4', 'at once');
+    keyspace.close();
+  });
+
+  describe('during an outage', () => {
+    /** With writes of `a` and `b` under way; of these, `a` finds out. */
+    const outage = (ofB: 'written' | 'refused') => {
+      const all = open(2);
+      const word = Promise.withResolvers<void>();
+      let asked = 0;
+      all.writer.ready = () => {
+        asked++;
+        return word.promise;
+      };
+      all.writer.fail = (key) => (key === 'a' ? 'unavailable' : ofB === 'refused' ? 'refused' : undefined);
+      for (const key of ['a', 'b', 'c']) all.keyspace.set(key, 'x');
+      return { ...all, word, asked: () => asked };
+    };
+
+    for (const ofB of ['written', 'refused'] as const) {
+      it(`goes on waiting though a write that was under way is ${ofB}`, async () => {
+        const { writer, keyspace, asked } = outage(ofB);
+        await settled();
+        assert.deepEqual(writer.log, ['put a=x', 'put b=x']);
+        keyspace.release();
+        await settled();
+        assert.deepEqual([writer.log.length, asked()], [2, 1]);
+        keyspace.close();
+      });
+    }
+
+    it('waits once, though several writes find out', async () => {
+      const { writer, keyspace, asked } = outage('written');
+      writer.fail = () => 'unavailable';
+      await settled();
+      assert.equal(asked(), 1);
+      keyspace.close();
+    });
+
+    it('writes nothing on the word of the writer while it is held, before or since', async () => {
+      for (const holdsFirst of [true, false]) {
+        const { writer, keyspace, word } = outage('written');
+        if (holdsFirst) keyspace.hold();
+        await settled();
+        if (!holdsFirst) keyspace.hold();
+        writer.fail = () => undefined;
+        word.resolve();
+        await settled();
+        assert.equal(writer.log.length, 2);
+        keyspace.release();
+        await keyspace.whenWritten();
+        assert.equal(writer.store.size, 3);
+        keyspace.close();
+      }
+    });
+
+    it('writes several at a time again after the first, also if etcd refuses that one', async () => {
+      for (const refused of [true, false]) {
+        const { writer, keyspace, word } = outage('written');
+        await settled();
+        for (let i = 0; i < 10; i++) keyspace.set(`d/${i}`, 'x');
+        writer.fail = (key) => (refused && key === 'c' ? 'refused' : undefined);
+        writer.mostInFlight = 0;
+        word.resolve();
+        await settled();
+        await settled();
+        assert.equal(writer.mostInFlight, 2);
+        keyspace.close();
+      }
+    });
+  });
+
+  it('closes with its writer', async () => {
+    const { writer, keyspace } = open();
+    writer.fail = () => 'closed' as EtcdErrorKind;
+    keyspace.set('a', '1');
+    await assert.rejects(keyspace.whenWritten(), /closed/);
+  });
+
+  it('close() leaves no timer for a write that fails afterwards', async () => {
+    const { writer, clock, keyspace } = open();
+    writer.fail = () => 'refused';
+    keyspace.set('a', '1');
+    keyspace.close();
+    await settled();
+    assert.equal(clock.waiting, 0);
+    assert.equal(keyspace.failing.size, 0);
   });
 
   it('close() leaves everything in etcd, and rejects who waits', async () => {

@@ -15,8 +15,11 @@ describe('PendingSet', () => {
     assert.equal(pending.size, 1);
   });
 
-  it('PendingSet resolves at once when nothing is pending', async () => {
-    await new PendingSet().whenDone();
+  it('PendingSet resolves at once when nothing is pending, or nothing of what is asked for', async () => {
+    const pending = new PendingSet();
+    await pending.whenDone();
+    pending.add('a');
+    await pending.whenDone(['b']);
   });
 
   it('PendingSet rejects waiters when it closes, and later ones', async () => {
