@@ -34,6 +34,9 @@ describe('LeaseKeeper', () => {
   let renewed: (round: Round) => Promise<void>;
   let dropped: string[];
   let keeper: LeaseKeeper;
+  let connected: number;
+  let confirm: () => void;
+  let keeperOf: () => LeaseKeeper;
 
   beforeEach(() => {
     clock = new FakeClock();
@@ -44,23 +47,27 @@ describe('LeaseKeeper', () => {
     lost = [];
     rounds = [];
     dropped = [];
+    connected = 0;
+    confirm = () => {};
     renewed = async (round) => void rounds.push(round);
     const connection = { openKeepAlive: () => opening.promise, endpoint: { url: 'x' } } as unknown as Connection;
     const session = {
       closed: closed.signal,
       connection: async () => connection,
-      confirm: () => {},
+      confirm: () => confirm(),
       drop: (_: unknown, reason: Error) => void dropped.push(reason.message),
       ready: async () => {},
     } as unknown as Session;
-    keeper = new LeaseKeeper(session, {
-      clock,
-      ttlMs: 30_000,
-      ids: () => ids,
-      connected: () => {},
-      lost: (id) => void lost.push(id),
-      renewed: (round) => renewed(round),
-    });
+    keeperOf = () =>
+      new LeaseKeeper(session, {
+        clock,
+        ttlMs: 30_000,
+        ids: () => ids,
+        connected: () => void connected++,
+        lost: (id) => void lost.push(id),
+        renewed: (round) => renewed(round),
+      });
+    keeper = keeperOf();
     keeper.ensureRunning();
   });
   afterEach(() => closed.abort());
@@ -74,10 +81,11 @@ describe('LeaseKeeper', () => {
 
   it('asks for its leases at once, and lets go of the stream when the session closes', async () => {
     await open();
-    assert.equal(stream.cancelled, false);
+    assert.deepEqual([stream.cancelled, connected], [false, 1]);
     closed.abort();
     await turn();
     assert.equal(stream.cancelled, true);
+    assert.deepEqual(dropped, [], 'there is no fault in that');
   });
 
   it('lets go of a stream that opens only after the session was closed', async () => {
@@ -86,7 +94,7 @@ describe('LeaseKeeper', () => {
     opening.resolve(stream);
     await turn();
     assert.equal(stream.cancelled, true);
-    assert.deepEqual(stream.asked, []);
+    assert.deepEqual([stream.asked, connected], [[], 0]);
   });
 
   it('asks again after a third of the shortest time to live, be it that of a lease it found', async () => {
@@ -149,5 +157,52 @@ describe('LeaseKeeper', () => {
     stream.emit('error', new Error('broken'));
     await turn();
     assert.match(dropped[1] ?? '', /broken/);
+    await clock.advance(1_000);
+    stream.emit('end');
+    await turn();
+    assert.match(dropped[2] ?? '', /the stream ended/);
+    await clock.advance(1_000);
+    confirm = () => {
+      throw new Error('another etcd');
+    };
+    stream.answer('7', 30);
+    await turn();
+    assert.match(dropped[3] ?? '', /another etcd/);
+    assert.equal(connected, 4);
+  });
+
+  it('waits for no answer that the connection before owed', async () => {
+    await open();
+    stream.answer('8', 30);
+    stream.emit('error', new Error('broken'));
+    ids = ['8'];
+    await clock.advance(100);
+    stream.answer('8', 30);
+    await turn();
+    assert.equal(rounds.length, 1);
+  });
+
+  it('does not count a round during whose end the stream broke', async () => {
+    await open();
+    await clock.advance(1);
+    const done: string[] = [];
+    void keeper.renewAll(closed.signal).then(() => done.push('renewed'));
+    for (const id of ids) stream.answer(id, 30);
+    await turn();
+    const hook = Promise.withResolvers<void>();
+    renewed = () => hook.promise;
+    for (const id of ids) stream.answer(id, 30);
+    await turn();
+    stream.emit('error', new Error('broken'));
+    hook.resolve();
+    await turn();
+    assert.deepEqual(done, []);
+  });
+
+  it('renewAll() keeps leases alive from then on', async () => {
+    await open();
+    void keeperOf().renewAll(closed.signal);
+    await turn();
+    assert.deepEqual(stream.asked, ids);
   });
 });

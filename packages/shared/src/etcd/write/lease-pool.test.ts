@@ -28,6 +28,25 @@ describe('LeasePool', () => {
     assert.equal(await pool.leaseFor('b'), first);
   });
 
+  it('LeasePool gives a released key that comes back another lease, when its place was taken', async () => {
+    const pool = new LeasePool(numbered(), 1);
+    await pool.leaseFor('a');
+    pool.release('a');
+    await pool.leaseFor('b');
+    assert.equal(await pool.leaseFor('a'), 'lease-2');
+  });
+
+  it('LeasePool moves a key to the lease that it was found on', async () => {
+    const pool = new LeasePool(numbered(), 2);
+    await pool.leaseFor('a');
+    await pool.leaseFor('b');
+    pool.adopt('a', 'found');
+    assert.deepEqual(pool.ids, ['lease-1', 'found']);
+    assert.deepEqual(pool.lose('lease-1'), ['b']);
+    assert.deepEqual(pool.lose('found'), ['a']);
+    assert.deepEqual(pool.ids, []);
+  });
+
   it('LeasePool tells the keys of a lost lease once, and grants another', async () => {
     const pool = new LeasePool(numbered(), 2);
     const lost = await pool.leaseFor('a');

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { FakeClock } from '../../process/clock.fixture.ts';
 import type { Health } from '../../process/health.ts';
-import { silentLogger } from '../../process/logger.ts';
+import { type LogFields, silentLogger } from '../../process/logger.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import { LeaseEtcd } from './lease-etcd.fixture.ts';
 import { LeasedWriter } from './leased-writer.ts';
@@ -15,12 +15,15 @@ describe('LeasedWriter', () => {
   let etcd: LeaseEtcd;
   let open: LeasedWriter[];
   const space: Health[] = [];
+  const logged: (readonly [line: string, fields: LogFields])[] = [];
+  const note = (level: string) => (fields: LogFields, msg: string) => void logged.push([`${level} ${msg}`, fields]);
 
   beforeEach(() => {
     clock = new FakeClock();
     etcd = new LeaseEtcd(clock);
     open = [];
     space.length = 0;
+    logged.length = 0;
   });
   afterEach(() => {
     for (const writer of open) writer.close();
@@ -29,7 +32,7 @@ describe('LeasedWriter', () => {
   function writer(holder?: string, leaseTtlSeconds = 30): LeasedWriter {
     const made = new LeasedWriter(etcd.session(new AbortController()), {
       ...{ clock, leaseTtlSeconds, keysPerLease: 2, timeoutMs: 10_000, pageBytes: 100, random: () => 0.5 },
-      logger: silentLogger,
+      logger: { ...silentLogger, info: note('info'), warn: note('warn'), error: note('error') },
       fence: holder === undefined ? undefined : { key: 'fence', holder },
       reportSpace: (health) => void space.push(health),
     });
@@ -128,11 +131,49 @@ describe('LeasedWriter', () => {
     assert.equal((await second.fence.look()).holder, 'nobody');
   });
 
-  it('knows a predecessor of its name', async () => {
-    const [first, second] = [writer('one').fence, writer('one').fence];
+  it('knows a predecessor of its name, and neither writes in its place nor leaves what is not its own', async () => {
+    const [older, newer] = [writer('one'), writer('one')];
+    const [first, second] = [older.fence, newer.fence];
     assert(first && second);
     await first.take(await first.look());
     assert.equal((await second.look()).holder, 'predecessor');
+    await assert.rejects(newer.put('a', '1'), kinded('fenced'));
+    await second.release();
+    assert.equal((await first.look()).holder, 'us');
+    assert.notEqual(first.tenure, undefined);
+  });
+
+  it('sees that another took the fence, and leaves that alone at the end', async () => {
+    const { fence } = writer('one');
+    assert(fence);
+    let isHeld = false;
+    void fence.held(new AbortController().signal).then(() => {
+      isHeld = true;
+    });
+    await turn();
+    assert.equal(isHeld, false);
+    await fence.take(await fence.look());
+    await turn();
+    assert.equal(isHeld, true);
+    etcd.put('fence', 'two');
+    const { tenure } = fence;
+    await fence.release();
+    assert.deepEqual([etcd.entries.has('fence'), tenure?.aborted, fence.tenure], [true, true, undefined]);
+    etcd.delete('fence');
+    await fence.take(await fence.look());
+    etcd.put('fence', 'two');
+    assert.equal((await fence.look()).holder, 'another');
+    assert.equal(fence.tenure, undefined);
+  });
+
+  it('loses the fence with its lease', async () => {
+    const { fence } = writer('one');
+    assert(fence);
+    await fence.take(await fence.look());
+    const { tenure } = fence;
+    etcd.revoke(leaseOf('fence'));
+    await clock.advance(5_000);
+    assert.equal(tenure?.aborted, true);
   });
 
   it('tells that etcd has no space, does not try at once, and tells when it has some again', async () => {
@@ -155,6 +196,112 @@ describe('LeasedWriter', () => {
     etcd.refuse = () => undefined;
     await ours.put('a', '2');
     assert.equal(space.at(-1)?.kind, 'ok');
+    const reason =
+      'Cannot write "a" (1 bytes) at http://etcd: expected space in its database: etcdserver: mvcc: database space exceeded';
+    assert.deepEqual(logged, [
+      ['error etcd has no space left and takes no writes', { reason }],
+      ['info etcd has space again', {}],
+    ]);
+  });
+
+  it('says nothing of space when etcd refuses a write for another reason', async () => {
+    const ours = writer();
+    etcd.refuse = () => 'etcdserver: too many requests';
+    await assert.rejects(ours.put('a', '1'));
+    assert.deepEqual(space, []);
+    let ready = false;
+    void ours.ready(new AbortController().signal).then(() => {
+      ready = true;
+    });
+    await clock.advance(0);
+    assert.equal(ready, true);
+  });
+
+  it('keeps alive what it wrote, and tells which keys went with a lease that was lost', async () => {
+    const ours = writer();
+    const lost: (readonly string[])[] = [];
+    ours.onKeysLost((keys) => void lost.push(keys));
+    await ours.put('a', '1');
+    for (let i = 0; i < 100; i++) {
+      await clock.advance(1_000);
+      etcd.expire();
+    }
+    assert.deepEqual([[...etcd.entries.keys()], lost], [['a'], []]);
+    const lease = leaseOf('a');
+    etcd.revoke(lease);
+    await clock.advance(10_000);
+    assert.deepEqual(lost, [['a']]);
+    const line = 'warn etcd lost a lease, its keys will be written again';
+    assert.deepEqual(logged, [[line, { lease, keys: 1 }]]);
+  });
+
+  it('put() tells of a lost lease once, though two writes find out', async () => {
+    const ours = writer();
+    const lost: (readonly string[])[] = [];
+    ours.onKeysLost((keys) => void lost.push(keys));
+    for (const key of ['a', 'b']) await ours.put(key, '1');
+    etcd.revoke(leaseOf('a'));
+    await Promise.all(['a', 'b'].map((key) => ours.put(key, '2')));
+    assert.deepEqual(lost, [['a', 'b']]);
+  });
+
+  it('delete() tells whether the key was there, and gives its place on the lease to another', async () => {
+    const ours = writer();
+    for (const key of ['a', 'b']) await ours.put(key, '1');
+    assert.equal(await ours.delete('a'), true);
+    assert.equal(await ours.delete('a'), false);
+    assert.deepEqual([...etcd.entries.keys()], ['b']);
+    await ours.put('c', '1');
+    assert.equal(leaseOf('c'), leaseOf('b'));
+    assert.deepEqual(logged, [], 'a deletion that changes nothing is no older state');
+  });
+
+  it('list() takes over nothing', async () => {
+    etcd.put('a/1', 'x', etcd.grant(20));
+    const ours = writer();
+    const { entries, foreign } = await ours.list('a/');
+    assert.deepEqual([[...entries.keys()], [...foreign], ours.leases], [['a/1'], ['a/1'], 0]);
+  });
+
+  describe('when etcd goes back to an older state', () => {
+    const lost: string[] = [];
+    let ours: LeasedWriter;
+
+    beforeEach(async () => {
+      ours = writer('one');
+      await ours.fence?.take(await ours.fence.look());
+      await ours.put('a', '1');
+      await clock.advance(1);
+      await ours.vouch(CANARY, 'now', new AbortController().signal);
+      lost.length = 0;
+      ours.onKeysLost((keys) => void lost.push(...keys));
+      etcd.revision = 1;
+    });
+
+    const assertSeen = (): void => {
+      assert.deepEqual(lost, [CANARY, 'a']);
+      assert.deepEqual(logged[0], ['warn etcd went back to an older state', { endpoint: 'http://etcd' }]);
+      assert.equal(ours.fence?.tenure, undefined);
+      assert.equal(ours.leases, 0);
+    };
+
+    it('sees it with the next connection', async () => {
+      etcd.restart();
+      await clock.advance(1_000);
+      assertSeen();
+    });
+
+    it('sees it with the next write', async () => {
+      await ours.put('b', '1').catch(() => {});
+      assert.deepEqual(lost.slice(0, 1), [CANARY]);
+      assert.deepEqual(lost.toSorted(), ['a', 'b', CANARY]);
+    });
+
+    it('sees it with a write that brings the revision just to what it was', async () => {
+      etcd.revision = Number(etcd.entries.get(CANARY)?.mod_revision) - 1;
+      await ours.put('a', '2');
+      assert.ok(lost.includes(CANARY));
+    });
   });
 
   describe('a canary', () => {

@@ -8,6 +8,7 @@ describe('RevisionHistory', () => {
     assert.equal(history.wentBack(second, '8', 1n), false);
     assert.equal(history.wentBack(first, '7', 1n), false);
     assert.equal(history.wentBack(history.mark(), '8'), false);
+    assert.equal(history.wentBack(history.mark(), '7'), true, 'the later of them counts');
   });
 
   it('sees a read below an earlier answer, and a write that did not go beyond it', () => {
