@@ -12,7 +12,7 @@ import type { ApplyReport, Datapath } from '../datapath.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
-import type { KernelTables, Retiring } from './kernel-tables.ts';
+import type { MapState, Retiring } from './map-state.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
@@ -32,13 +32,13 @@ export class EbpfDatapath implements Datapath {
   readonly name = 'ebpf';
   readonly #parts: EbpfParts;
   readonly #writer: MapWriter;
-  #tables: KernelTables;
+  #tables: MapState;
   #turn: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #isOpen = true;
 
-  constructor(parts: EbpfParts, tables: KernelTables) {
+  constructor(parts: EbpfParts, tables: MapState) {
     this.#parts = parts;
     this.#writer = parts.maps.writer(parts.grace);
     this.#tables = tables;

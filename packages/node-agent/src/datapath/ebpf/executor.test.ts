@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { carryOut, type MapWriter } from './executor.ts';
-import { KernelTables } from './kernel-tables.ts';
+import { MapState } from './map-state.ts';
 import { entryCount, type MapOperation } from './operation.ts';
 import { planChanges } from './plan-changes.fixture.ts';
 
@@ -41,7 +41,7 @@ function recorder(refuses: (operation: MapOperation) => boolean = () => false, d
 
 describe('carryOut()', () => {
   it('writes each kind as one batch, in the order of the plan', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { calls, writer } = recorder();
     const { steps } = planChanges(tables, [wish(1, 1, 2), wish(2, 2, 3)]);
     assert.equal((await carryOut(steps, tables, writer)).size, 0);
@@ -50,7 +50,7 @@ describe('carryOut()', () => {
   });
 
   it('goes on past a failed operation; its change never points to a part', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { calls, writer } = recorder((op) => op.kind === 'put-slots' && op.service === 1, 3);
     const plan = planChanges(tables, [wish(1, ...EIGHT), wish(2, ...EIGHT)]);
     const failed = await carryOut(plan.steps, tables, writer);
@@ -64,7 +64,7 @@ describe('carryOut()', () => {
   });
 
   it('fails every change that needs a backend which could not be stored', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { writer } = recorder((op) => op.kind === 'put-backend' && op.id === 2);
     const plan = planChanges(tables, [wish(1, 1, 2), wish(2, 2), wish(3, 1)]);
     const failed = await carryOut(plan.steps, tables, writer);
@@ -76,7 +76,7 @@ describe('carryOut()', () => {
   });
 
   it('makes no member of a backend that could not be stored', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { calls, writer } = recorder((op) => op.kind === 'put-backend');
     const plan = planChanges(tables, [{ ...wish(1, ...EIGHT), sessionAffinitySeconds: 60 }]);
     assert.deepEqual([...(await carryOut(plan.steps, tables, writer)).keys()], [0]);
@@ -84,7 +84,7 @@ describe('carryOut()', () => {
   });
 
   it('waits for a grace period before it adds a service after one was deleted', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { calls, writer } = recorder();
     await carryOut(planChanges(tables, [wish(1, 1)]).steps, tables, writer);
     await carryOut(planChanges(tables, [], [frontend(1)]).steps, tables, writer);
@@ -94,7 +94,7 @@ describe('carryOut()', () => {
   });
 
   it('writes a very large set in batches of about 2 ms', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { calls, writer } = recorder();
     const backends = Array.from({ length: 5000 }, (_, n) => ({
       address: ip('10.0.0.1'),
@@ -107,7 +107,7 @@ describe('carryOut()', () => {
   });
 
   it('gives the event loop its turn during long work', async () => {
-    const tables = new KernelTables(LIMITS);
+    const tables = new MapState(LIMITS);
     const { writer } = recorder();
     const { steps } = planChanges(
       tables,

@@ -3,8 +3,8 @@
  * the event loop gets its turn between batches. A step that fails ends its change, and only that.
  */
 import { nextTurn } from '@tombolo/shared/process/slices.ts';
-import type { KernelTables } from './kernel-tables.ts';
-import { entryCount, firstEntries, type MapOperation, type Operation, type Step } from './operation.ts';
+import type { MapState } from './map-state.ts';
+import { entryCount, firstEntries, type MapOperation, type PlannedOperation, type Step } from './operation.ts';
 
 export interface MapWriter {
   /** Performs operations of one kind, in order, up to the first entry that fails; `done` counts entries. */
@@ -19,7 +19,7 @@ const BATCH = 512;
 /** Returns the changes that failed, each with the reason. */
 export async function carryOut(
   steps: readonly Step[],
-  tables: KernelTables,
+  tables: MapState,
   writer: MapWriter,
 ): Promise<Map<number, string>> {
   const failed = new Map<number, string>();
@@ -61,7 +61,7 @@ function endOfRun(steps: readonly Step[], from: number): { readonly to: number; 
   return { to, entries };
 }
 
-function writeRun(run: readonly Step[], tables: KernelTables, writer: MapWriter, failed: Map<number, string>): void {
+function writeRun(run: readonly Step[], tables: MapState, writer: MapWriter, failed: Map<number, string>): void {
   let left = run.filter((step) => isPossible(step, tables, failed));
   while (left.length > 0) {
     const operations = left.map(({ operation }) => operation as MapOperation);
@@ -75,7 +75,7 @@ function writeRun(run: readonly Step[], tables: KernelTables, writer: MapWriter,
 }
 
 /** Returns how many operations are done as a whole. */
-function recordEntries(operations: readonly MapOperation[], done: number, tables: KernelTables): number {
+function recordEntries(operations: readonly MapOperation[], done: number, tables: MapState): number {
   let left = done;
   for (const [at, operation] of operations.entries()) {
     const entries = entryCount(operation);
@@ -90,14 +90,14 @@ function recordEntries(operations: readonly MapOperation[], done: number, tables
 }
 
 /** A backend that could not be stored serves many changes; each ends where it would point to it. */
-function isPossible({ operation, change }: Step, tables: KernelTables, failed: Map<number, string>): boolean {
+function isPossible({ operation, change }: Step, tables: MapState, failed: Map<number, string>): boolean {
   if (failed.has(change)) return false;
   if (pointedTo(operation).every((backend) => tables.backends.has(backend))) return true;
   failed.set(change, 'one of its backends could not be stored');
   return false;
 }
 
-function pointedTo(operation: Operation): readonly number[] {
+function pointedTo(operation: PlannedOperation): readonly number[] {
   if (operation.kind === 'put-slots' || operation.kind === 'put-members') return operation.backends;
   if (operation.kind === 'change-slot') return [operation.backend];
   return operation.kind === 'put-service' ? operation.inline : [];

@@ -17,7 +17,7 @@ import {
   putWords,
   TABLES,
 } from './layout.ts';
-import type { ServiceEntry } from './operation.ts';
+import type { ServiceValue } from './operation.ts';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const port = fc.integer({ min: 1, max: 65535 });
@@ -40,7 +40,7 @@ const frontend: fc.Arbitrary<Frontend> = fc.record(
 );
 const backend = fc.record({ address, port, clusterId: fc.nat(511) }, plain);
 
-const service: fc.Arbitrary<ServiceEntry> = fc
+const service: fc.Arbitrary<ServiceValue> = fc
   .tuple(
     u32,
     u32,

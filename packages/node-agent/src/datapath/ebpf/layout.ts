@@ -5,7 +5,7 @@
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import type { ServiceEntry, SetKey } from './operation.ts';
+import type { ServiceValue, SetKey } from './operation.ts';
 
 export const LAYOUT_VERSION = 1;
 
@@ -92,12 +92,12 @@ export function getBackend(buffer: Buffer, at: number): RouteBackend {
 export const isEmptyBackend = (buffer: Buffer, at: number): boolean => buffer.readUInt16BE(at + 16) === 0;
 
 /** The kernel keeps the lock in the first word, and writes around it. */
-export function putService(buffer: Buffer, at: number, entry: ServiceEntry): void {
+export function putService(buffer: Buffer, at: number, entry: ServiceValue): void {
   putWords(buffer, at, 0, entry.id, entry.generation, entry.count, entry.affinitySeconds, ...entry.inline);
   buffer.fill(0, at + 20 + 4 * entry.inline.length, at + TABLES.services.valueSize);
 }
 
-export function getService(buffer: Buffer, at: number): ServiceEntry {
+export function getService(buffer: Buffer, at: number): ServiceValue {
   const count = buffer.readUInt32LE(at + 12);
   const inline = count <= INLINE_BACKENDS ? count : 0;
   return {

@@ -1,6 +1,6 @@
 /**
  * For the planner's tests: the maps as plain maps, with the readers that could be at work on them. Says by an assertion
- * when an operation breaks D1 or D2 (datapath.ts), G1 or G2 (kernel-tables.ts) for any of them. A reader looks at a
+ * when an operation breaks D1 or D2 (datapath.ts), G1 or G2 (map-state.ts) for any of them. A reader looks at a
  * service's entry, then at a slot or a member, then at a backend: after every operation each pick of each reader is
  * tried, and what one may have picked must still be the same backend until a grace period has ended that began later.
  */
@@ -8,12 +8,12 @@ import assert from 'node:assert/strict';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { INLINE_BACKENDS } from './layout.ts';
-import type { Operation, ServiceEntry, SetKey } from './operation.ts';
+import type { PlannedOperation, ServiceValue, SetKey } from './operation.ts';
 
 /** Somebody who has looked at a service's entry and goes on from there. */
 interface Reader {
   readonly name: string;
-  readonly entry: ServiceEntry;
+  readonly entry: ServiceValue;
   /** What it would find in all slots; undefined once its set was changed where it is. */
   found: string | undefined;
   /** Backends of every set that the frontend was to have from then on. */
@@ -35,7 +35,7 @@ interface Allowed {
 }
 
 export class NaiveKernel {
-  readonly services = new Map<string, ServiceEntry>();
+  readonly services = new Map<string, ServiceValue>();
   readonly slots = new Map<string, number>();
   readonly backends = new Map<number, RouteBackend>();
   readonly members = new Set<string>();
@@ -47,7 +47,7 @@ export class NaiveKernel {
   #now = 1;
   #deletedAt = 0;
 
-  perform(operation: Operation): void {
+  perform(operation: PlannedOperation): void {
     this.#now += 1;
     switch (operation.kind) {
       case 'put-backend':
@@ -149,7 +149,7 @@ export class NaiveKernel {
     return new Map([...this.services].map(([name, entry]) => [name, this.#read(name, entry)]));
   }
 
-  #putService(name: string, entry: ServiceEntry): void {
+  #putService(name: string, entry: ServiceValue): void {
     const before = this.services.get(name);
     assert.ok(before || this.#deletedAt === 0, 'G2: no insertion after a deletion without a grace period');
     assert.ok(!before || before.id === entry.id, 'a frontend keeps its id');
@@ -169,7 +169,7 @@ export class NaiveKernel {
     }
   }
 
-  #begin(name: string, entry: ServiceEntry): void {
+  #begin(name: string, entry: ServiceValue): void {
     const allowed = this.#allowed.get(name);
     assert.ok(allowed, `${name} is wanted`);
     const isChanging = this.#changing.has(keyOf(setOf(entry), 0));
@@ -202,7 +202,7 @@ export class NaiveKernel {
   }
 
   /** By slots and by affinity. */
-  #idsOf(entry: ServiceEntry): readonly number[] {
+  #idsOf(entry: ServiceValue): readonly number[] {
     if (entry.count <= INLINE_BACKENDS) return entry.inline;
     const inSlots = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
     const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
@@ -210,14 +210,14 @@ export class NaiveKernel {
   }
 
   /** Without its members a set with affinity would lose it. */
-  #expectMembers(entry: ServiceEntry): void {
+  #expectMembers(entry: ServiceValue): void {
     if (entry.affinitySeconds === 0 || entry.count <= INLINE_BACKENDS) return;
     const ids = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
     const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
     assert.deepEqual(members.sort(), ids.sort(), 'a large set with affinity has its members');
   }
 
-  #read(name: string, entry: ServiceEntry): readonly RouteBackend[] {
+  #read(name: string, entry: ServiceValue): readonly RouteBackend[] {
     const { generation, count, inline } = entry;
     const set = setOf(entry);
     return Array.from({ length: count }, (_, slot) => {
@@ -232,6 +232,6 @@ export class NaiveKernel {
 }
 
 const keyOf = ({ service, generation }: SetKey, third: number): string => `${service} ${generation} ${third}`;
-const setOf = ({ id, generation }: ServiceEntry): SetKey => ({ service: id, generation });
+const setOf = ({ id, generation }: ServiceValue): SetKey => ({ service: id, generation });
 const textOf = (backend: RouteBackend | undefined): string => `${backend?.address} ${backend?.clusterId}`;
 const setText = (backends: readonly RouteBackend[]): string => backends.map(textOf).sort().join(', ');

@@ -12,7 +12,7 @@ export interface SetKey {
 }
 
 /** Which set a service points to. */
-export interface ServiceEntry {
+export interface ServiceValue {
   readonly id: number;
   readonly generation: number;
   readonly count: number;
@@ -21,7 +21,7 @@ export interface ServiceEntry {
   readonly inline: readonly number[];
 }
 
-export type Operation =
+export type PlannedOperation =
   | { readonly kind: 'put-backend'; readonly id: number; readonly backend: RouteBackend }
   /** Neighbouring slots, from `first` on, that are not there yet. */
   | ({ readonly kind: 'put-slots'; readonly first: number; readonly backends: readonly number[] } & SetKey)
@@ -30,7 +30,7 @@ export type Operation =
   /** Entries of `affinity_ok`: these backends are in this set of a service with affinity. */
   | ({ readonly kind: 'put-members'; readonly backends: readonly number[] } & SetKey)
   /** Adds a frontend, or switches it to another set, or to other slots of its set; `sorted` is what those hold then. */
-  | ({ readonly kind: 'put-service'; readonly frontend: Frontend; readonly sorted?: SortedBackends } & ServiceEntry)
+  | ({ readonly kind: 'put-service'; readonly frontend: Frontend; readonly sorted?: SortedBackends } & ServiceValue)
   | { readonly kind: 'delete-service'; readonly frontend: Frontend }
   | ({ readonly kind: 'delete-slots'; readonly first: number; readonly count: number } & SetKey)
   | ({ readonly kind: 'delete-members'; readonly backends: readonly number[] } & SetKey)
@@ -41,13 +41,13 @@ export type Operation =
 /** As `FrontendRoute.backends` are. */
 export type SortedBackends = readonly RouteBackend[];
 
-export type OperationKind = Operation['kind'];
-export type OperationOf<Kind extends OperationKind> = Extract<Operation, { readonly kind: Kind }>;
-export type MapOperation = Exclude<Operation, { readonly kind: 'grace' }>;
+export type OperationKind = PlannedOperation['kind'];
+export type OperationOf<Kind extends OperationKind> = Extract<PlannedOperation, { readonly kind: Kind }>;
+export type MapOperation = Exclude<PlannedOperation, { readonly kind: 'grace' }>;
 
 /** An operation, and which of the plan's changes it serves; -1 when it serves many. */
 export interface Step {
-  readonly operation: Operation;
+  readonly operation: PlannedOperation;
   readonly change: number;
 }
 

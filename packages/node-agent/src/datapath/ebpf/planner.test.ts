@@ -9,7 +9,6 @@ import { compareRouteBackends, type FrontendRoute, type RouteBackend } from '@to
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import { carryOut, type MapWriter } from './executor.ts';
-import { KernelTables, type Retiring } from './kernel-tables.ts';
 import {
   INLINE_BACKENDS,
   putBackend,
@@ -21,6 +20,7 @@ import {
   type TableName,
   type TableSizes,
 } from './layout.ts';
+import { MapState, type Retiring } from './map-state.ts';
 import { NaiveKernel } from './naive-kernel.fixture.ts';
 import { entryCount, firstEntries, type MapOperation, type Step } from './operation.ts';
 import { planChanges } from './plan-changes.fixture.ts';
@@ -108,13 +108,13 @@ function adjusted(routes: Iterable<FrontendRoute>, { out, into, longer }: Turn &
 class World {
   readonly kernel = new NaiveKernel();
   /** The test may take another, read from the kernel. */
-  tables: KernelTables;
+  tables: MapState;
   /** One that is to begin after so many batches. */
   #beginsAfter: number | undefined;
   #grace: { readonly retiring: Retiring; readonly begun: number } | undefined;
 
   constructor(limits = AMPLE) {
-    this.tables = new KernelTables(limits);
+    this.tables = new MapState(limits);
   }
 
   /** Returns the changes that failed: the one whose operation is the `failAt`th fails after half of its entries. */
@@ -257,7 +257,7 @@ const served = (kernel: NaiveKernel, but: ReadonlySet<string> = new Set()) =>
 const routed = (expected: ReadonlyMap<string, FrontendRoute>, but: ReadonlySet<string> = new Set()) =>
   new Map([...expected].filter(([id]) => !but.has(id)).map(([id, { backends }]) => [id, backends]));
 
-function assertNothingLeft(expected: ReadonlyMap<string, FrontendRoute>, kernel: NaiveKernel, tables: KernelTables) {
+function assertNothingLeft(expected: ReadonlyMap<string, FrontendRoute>, kernel: NaiveKernel, tables: MapState) {
   const all = [...expected.values()];
   const large = all.filter(({ backends }) => backends.length > INLINE_BACKENDS);
   const sticky = large.filter(({ sessionAffinitySeconds }) => sessionAffinitySeconds > 0);
@@ -417,7 +417,7 @@ describe('planChanges()', () => {
   });
 
   it('says which table is too small', () => {
-    const tables = new KernelTables({ ...AMPLE, slots: 1 });
+    const tables = new MapState({ ...AMPLE, slots: 1 });
     const backends = Array.from({ length: 8 }, (_, n) => backend(n + 1));
     const wanted = { frontend: frontend(1), backends, sessionAffinitySeconds: 0 };
     const [failure] = planChanges(tables, [wanted]).failures;

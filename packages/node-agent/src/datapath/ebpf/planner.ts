@@ -9,9 +9,9 @@ import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.t
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { faultOfRoute } from '../route-checks.ts';
 import { BackendIds } from './backend-table.ts';
-import type { BackendSet, KernelTables } from './kernel-tables.ts';
 import { INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layout.ts';
-import type { Operation, OperationKind, SetKey, Step } from './operation.ts';
+import type { BackendSet, MapState } from './map-state.ts';
+import type { OperationKind, PlannedOperation, SetKey, Step } from './operation.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
 
 /** Of a set that may be added or removed in place: one in so many. */
@@ -19,7 +19,7 @@ const LITTLE = 8;
 /** Entries in one operation: about 2 ms of work. */
 const MOST_ENTRIES = 2048;
 
-export interface Plan {
+export interface MapPlan {
   readonly steps: readonly Step[];
   /** The frontends that the steps set or remove; `Step.change` is an index into this. */
   readonly changes: readonly Frontend[];
@@ -30,9 +30,9 @@ export interface Plan {
  * Removes what no reader can reach any more: slots and members whose grace period is over, and backends that nothing
  * names. What is named by those alone is left to the next sweep, which needs no grace period in between.
  */
-export function planSweep(tables: KernelTables): readonly Step[] {
+export function planSweep(tables: MapState): readonly Step[] {
   const steps: Step[] = [];
-  const add = (operation: Operation): void => {
+  const add = (operation: PlannedOperation): void => {
     steps.push({ operation, change: -1 });
   };
   for (const { service, generation, slots, members, count, frontend } of tables.removable) {
@@ -61,9 +61,9 @@ const ORDER = ['put-backend', 'put-members', 'put-slots', 'change-slot', 'delete
  * of them, as long as the tables stay as they are.
  */
 export class PlanDraft {
-  readonly #tables: KernelTables;
+  readonly #tables: MapState;
   readonly #changes: Frontend[] = [];
-  readonly #failures: Plan['failures'][number][] = [];
+  readonly #failures: MapPlan['failures'][number][] = [];
   readonly #newBackends = new BackendIds();
   readonly #steps = new Map<OperationKind, Step[]>();
   readonly #additions: Step[] = [];
@@ -72,7 +72,7 @@ export class PlanDraft {
   #nextService: number;
   #nextBackend: number;
 
-  constructor(tables: KernelTables) {
+  constructor(tables: MapState) {
     this.#tables = tables;
     this.#nextService = tables.nextService;
     this.#nextBackend = tables.backends.nextId;
@@ -109,7 +109,7 @@ export class PlanDraft {
     if (frontend) this.#add({ kind: 'delete-service', frontend }, this.#changes.push(frontend) - 1);
   }
 
-  finish(): Plan {
+  finish(): MapPlan {
     const stepsOf = (kind: OperationKind): readonly Step[] => this.#steps.get(kind) ?? [];
     const waits = this.#additions.length > 0 && this.#tables.needsGrace;
     const grace: readonly Step[] = waits ? [{ operation: { kind: 'grace' }, change: -1 }] : [];
@@ -169,7 +169,7 @@ export class PlanDraft {
   #pointTo(wanted: FrontendRoute, set: SetKey, inline: readonly number[], change: number, isNew = false): void {
     const { frontend, backends: sorted, sessionAffinitySeconds: affinitySeconds } = wanted;
     const entry = { id: set.service, generation: set.generation, count: sorted.length, affinitySeconds, inline };
-    const operation: Operation = { kind: 'put-service', frontend, ...entry, sorted };
+    const operation: PlannedOperation = { kind: 'put-service', frontend, ...entry, sorted };
     if (isNew) this.#additions.push({ operation, change });
     else this.#add(operation, change);
   }
@@ -198,7 +198,7 @@ export class PlanDraft {
     return id;
   }
 
-  #add(operation: Operation, change: number): void {
+  #add(operation: PlannedOperation, change: number): void {
     const steps = this.#steps.get(operation.kind);
     if (steps) steps.push({ operation, change });
     else this.#steps.set(operation.kind, [{ operation, change }]);

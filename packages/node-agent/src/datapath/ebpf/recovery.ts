@@ -3,8 +3,8 @@
  * really has. An entry that contradicts another is kept as found; the next plan sets it right.
  */
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
-import { KernelTables } from './kernel-tables.ts';
 import { getBackend, getService, getServiceKey, getSetKey, isEmptyBackend } from './layout.ts';
+import { MapState } from './map-state.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 
 export type ReadableMaps = Pick<PinnedMaps, 'limits' | 'each'>;
@@ -13,8 +13,8 @@ export type ReadableMaps = Pick<PinnedMaps, 'limits' | 'each'>;
  * Reading and recording go the way of the planner's operations, so that both build the same picture. Whoever goes on to
  * write waits for a grace period first: then whatever no service points to is free.
  */
-export async function recoverTables(maps: ReadableMaps): Promise<KernelTables> {
-  const tables = new KernelTables(maps.limits);
+export async function recoverTables(maps: ReadableMaps): Promise<MapState> {
+  const tables = new MapState(maps.limits);
   let lastBackend = 0;
   await maps.each('slots', (keys, key, values, value) => {
     const backend = values.readUInt32LE(value);
@@ -47,7 +47,7 @@ export async function recoverTables(maps: ReadableMaps): Promise<KernelTables> {
   return tables;
 }
 
-export function routesOf(tables: KernelTables): readonly FrontendRoute[] {
+export function routesOf(tables: MapState): readonly FrontendRoute[] {
   return [...tables.services.values()].flatMap((set) =>
     set.frontend
       ? { frontend: set.frontend, backends: tables.backendsOf(set), sessionAffinitySeconds: set.affinitySeconds }

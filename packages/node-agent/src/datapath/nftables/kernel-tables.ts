@@ -18,11 +18,11 @@ import {
 import { NetlinkError, type NetlinkSocket } from '../netlink/socket.ts';
 import { elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
 import { FAMILIES, type Family, nfFamily } from './family.ts';
-import { type Listing, ListingReader } from './listing.ts';
-import type { Operation } from './operations.ts';
+import type { TableOperation } from './operations.ts';
 import { encodePrefixes } from './prefixes.ts';
 import { deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
 import { SETS } from './sets.ts';
+import { type TableContents, TableReader } from './table-reader.ts';
 
 const NFTABLES = 10;
 const GET_RULE = 0xa07;
@@ -92,8 +92,8 @@ export class KernelTables {
     return this.#support.get(family)?.refusal;
   }
 
-  async list(): Promise<Listing> {
-    const parts: Listing[] = [];
+  async list(): Promise<TableContents> {
+    const parts: TableContents[] = [];
     for (const family of this.#families) parts.push(await this.#listFamily(family));
     return { served: parts.flatMap((part) => part.served), intact: parts.every((part) => part.intact) };
   }
@@ -108,7 +108,7 @@ export class KernelTables {
   }
 
   /** One transaction. */
-  async run(operations: readonly Operation[], localPods: readonly Cidr[]): Promise<void> {
+  async run(operations: readonly TableOperation[], localPods: readonly Cidr[]): Promise<void> {
     const prefixes = prefixesOf(localPods);
     const stale = this.#families.filter((family) => !sameBytes(this.#localPods.get(family), prefixes.get(family)));
     const messages = [
@@ -123,7 +123,7 @@ export class KernelTables {
   }
 
   /** Deletes the tables and writes them anew, in one transaction. */
-  async rebuild(parts: AsyncIterable<readonly Operation[]>, localPods: readonly Cidr[]): Promise<void> {
+  async rebuild(parts: AsyncIterable<readonly TableOperation[]>, localPods: readonly Cidr[]): Promise<void> {
     const prefixes = prefixesOf(localPods);
     const messages = this.#families.flatMap((family) => [
       ...deleteTable(family, this.#table),
@@ -150,12 +150,12 @@ export class KernelTables {
    * Nobody but us changes our tables, so what comes is true even if others change theirs meanwhile. It need not be all:
    * the kernel may move elements about between two pieces of an answer. Then it is read once more.
    */
-  async #listFamily(family: Family): Promise<Listing> {
+  async #listFamily(family: Family): Promise<TableContents> {
     const prefixes: Buffer[] = [];
     await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
     this.#localPods.set(family, prefixes);
     for (let reading = 1; ; reading += 1) {
-      const reader = new ListingReader(family);
+      const reader = new TableReader(family);
       for (const set of SETS) await this.#elements(family, set, (element) => reader.add(set, element));
       const listing = await reader.finish(await this.#chains(family));
       if (listing.intact || reading === READINGS) return { ...listing, intact: listing.intact && (await this.exist()) };
@@ -193,7 +193,7 @@ export class KernelTables {
     }
   }
 
-  #messages(operations: readonly Operation[]): readonly Buffer[] {
+  #messages(operations: readonly TableOperation[]): readonly Buffer[] {
     return operations.flatMap((operation): readonly Buffer[] => {
       const { kind, verb, family } = operation;
       if (kind === 'chain') {

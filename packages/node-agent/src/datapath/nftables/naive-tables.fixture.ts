@@ -6,14 +6,14 @@ import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { choiceChain } from './choices.ts';
 import type { Element } from './element-codec.ts';
 import type { Family } from './family.ts';
-import type { Operation } from './operations.ts';
+import type { TableOperation } from './operations.ts';
 
 export class NaiveTables {
   /** `family set key` → value and comment. */
   readonly elements = new Map<string, { readonly value: string; readonly comment: string }>();
   readonly chains = new Set<string>();
 
-  apply(operations: readonly Operation[]): void {
+  apply(operations: readonly TableOperation[]): void {
     for (const operation of operations) {
       const { kind, verb, family } = operation;
       const add = verb === 'add';

@@ -20,11 +20,11 @@ import { inTurns } from '../turns.ts';
 import type { Conntrack } from './conntrack.ts';
 import { familyOfFrontend, limitOf, sameServed } from './elements.ts';
 import type { KernelTables } from './kernel-tables.ts';
-import type { Listing } from './listing.ts';
-import { type Operation, Operations } from './operations.ts';
+import { Operations, type TableOperation } from './operations.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import type { Served } from './slots.ts';
 import { type StaleFlows, staleFlows } from './stale-flows.ts';
+import type { TableContents } from './table-reader.ts';
 
 /** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
 const BACKENDS_AT_ONCE = 500;
@@ -94,7 +94,7 @@ export class NftablesDatapath implements Datapath {
     if (this.#state === 'unread') await this.#adopt(await this.#kernel.list());
   }
 
-  async #adopt({ served, intact }: Listing): Promise<void> {
+  async #adopt({ served, intact }: TableContents): Promise<void> {
     const table = new ServedTable();
     for await (const piece of inTurns(served, FRONTENDS_A_TURN)) table.adopt(piece);
     this.#served = table;
@@ -190,7 +190,7 @@ export class NftablesDatapath implements Datapath {
     return undefined;
   }
 
-  async *#everything(): AsyncGenerator<readonly Operation[]> {
+  async *#everything(): AsyncGenerator<readonly TableOperation[]> {
     const table = new ServedTable();
     for await (const piece of inTurns(this.#served.frontends.values(), FRONTENDS_A_TURN)) {
       const operations = new Operations();

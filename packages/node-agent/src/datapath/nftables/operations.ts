@@ -10,7 +10,7 @@ import { SETS, type SetName } from './sets.ts';
 
 type Verb = 'add' | 'delete';
 
-export type Operation =
+export type TableOperation =
   | { readonly kind: 'chain'; readonly verb: Verb; readonly family: Family; readonly choice: Choice }
   | {
       readonly kind: 'elements';
@@ -20,11 +20,11 @@ export type Operation =
       readonly elements: readonly Element[];
     };
 
-type ElementGroup = Extract<Operation, { kind: 'elements' }> & { readonly elements: Element[] };
+type ElementGroup = Extract<TableOperation, { kind: 'elements' }> & { readonly elements: Element[] };
 
 export class Operations {
-  readonly #newChains: Operation[] = [];
-  readonly #oldChains: Operation[] = [];
+  readonly #newChains: TableOperation[] = [];
+  readonly #oldChains: TableOperation[] = [];
   readonly #groups: (ElementGroup | undefined)[] = [];
 
   chain(verb: Verb, family: Family, choice: Choice): void {
@@ -42,7 +42,7 @@ export class Operations {
     group.elements.push(element);
   }
 
-  list(): readonly Operation[] {
+  list(): readonly TableOperation[] {
     return [...this.#newChains, ...this.#groups.filter((group) => group !== undefined), ...this.#oldChains];
   }
 }

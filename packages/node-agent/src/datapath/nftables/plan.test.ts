@@ -6,12 +6,12 @@ import { choiceChain } from './choices.ts';
 import { type Element, encodeElement } from './element-codec.ts';
 import { familyOfFrontend } from './elements.ts';
 import { FAMILIES, type Family } from './family.ts';
-import { type Listing, ListingReader } from './listing.ts';
 import { NaiveTables } from './naive-tables.fixture.ts';
-import { type Operation, Operations } from './operations.ts';
+import { Operations, type TableOperation } from './operations.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import { SETS } from './sets.ts';
 import type { Placed, Served } from './slots.ts';
+import { type TableContents, TableReader } from './table-reader.ts';
 
 const frontends: readonly Frontend[] = [
   { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' },
@@ -62,7 +62,7 @@ function apply(table: ServedTable, tables: NaiveTables, changes: ServedChanges):
   table.commit(plan);
 }
 
-function everything(table: ServedTable): readonly Operation[] {
+function everything(table: ServedTable): readonly TableOperation[] {
   const operations = new Operations();
   new ServedTable().adopt(table.frontends.values(), operations);
   return operations.list();
@@ -185,7 +185,7 @@ describe('ServedTable.plan()', () => {
   }
 });
 
-describe('ListingReader', () => {
+describe('TableReader', () => {
   it('finds what was written, and finds it intact', async () => {
     await fc.assert(
       fc.asyncProperty(step, step, fc.constantFrom(...FAMILIES), async (before, changes, family) => {
@@ -270,8 +270,8 @@ function written(family: Family, ...history: readonly ServedChanges[]) {
   };
 }
 
-function read(family: Family, elements: readonly Element[], chains: readonly string[]): Promise<Listing> {
-  const reader = new ListingReader(family);
+function read(family: Family, elements: readonly Element[], chains: readonly string[]): Promise<TableContents> {
+  const reader = new TableReader(family);
   for (const set of SETS) {
     for (const element of elements.filter((one) => one.set === set)) {
       reader.add(set, encodeElement(family, element).subarray(4));

@@ -19,15 +19,15 @@ import {
   slotElements,
 } from './elements.ts';
 import type { Family } from './family.ts';
-import { type Operation, Operations } from './operations.ts';
+import { Operations, type TableOperation } from './operations.ts';
 import { type Placed, place, type Served } from './slots.ts';
 
 /** By `frontendId`; undefined where the frontend shall go. */
 export type ServedChanges = ReadonlyMap<string, Served | undefined>;
 
-export interface Plan {
-  readonly first: readonly Operation[];
-  readonly second: readonly Operation[];
+export interface TablePlan {
+  readonly first: readonly TableOperation[];
+  readonly second: readonly TableOperation[];
   /** What is then in the kernel. */
   readonly frontends: ReadonlyMap<string, Placed | undefined>;
   /** How many need each shared thing, where that changes. */
@@ -59,7 +59,7 @@ export class ServedTable {
   }
 
   /** What it takes to make these changes. Changes nothing. */
-  plan(changes: ServedChanges): Plan {
+  plan(changes: ServedChanges): TablePlan {
     const frontends = new Map<string, Placed | undefined>();
     const uses = new Uses(this.#uses);
     const [first, second] = [new Operations(), new Operations()];
@@ -76,7 +76,7 @@ export class ServedTable {
   }
 
   /** Notes that a plan was carried out. */
-  commit({ frontends, uses }: Plan): void {
+  commit({ frontends, uses }: TablePlan): void {
     for (const [id, count] of uses) {
       if (count === 0) this.#uses.delete(id);
       else this.#uses.set(id, count);

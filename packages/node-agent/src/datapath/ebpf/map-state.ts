@@ -43,7 +43,7 @@ export interface Retiring {
 
 const nothingRetiring = (): Retiring => ({ sets: new Set(), backends: [] });
 
-export class KernelTables {
+export class MapState {
   readonly limits: TableSizes;
   /** The sets that services point to, by `frontendId`. */
   readonly services = new Map<string, BackendSet>();

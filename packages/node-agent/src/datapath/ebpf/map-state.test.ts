@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
-import { KernelTables } from './kernel-tables.ts';
+import { MapState } from './map-state.ts';
 import type { MapOperation } from './operation.ts';
 import { planSweep } from './planner.ts';
 
@@ -9,8 +9,8 @@ const LIMITS = { services: 10, slots: 100, backends: 10, affinity_ok: 10 };
 const WEB: Frontend = { kind: 'ClusterIP', address: ip('10.96.0.1'), port: 80, protocol: 'TCP' };
 
 /** Backends 1 to 10 are there, and `WEB` was switched through `sets` to the last of them. */
-function switched(...sets: readonly (readonly number[])[]): KernelTables {
-  const tables = new KernelTables(LIMITS);
+function switched(...sets: readonly (readonly number[])[]): MapState {
+  const tables = new MapState(LIMITS);
   for (let id = 1; id <= 10; id += 1) {
     tables.record({ kind: 'put-backend', id, backend: { address: ip(`10.0.0.${id}`), port: 80, clusterId: 1 } });
   }
@@ -24,10 +24,10 @@ function switched(...sets: readonly (readonly number[])[]): KernelTables {
   return tables;
 }
 
-const sweepOf = (tables: KernelTables): readonly MapOperation[] =>
+const sweepOf = (tables: MapState): readonly MapOperation[] =>
   planSweep(tables).flatMap(({ operation }) => (operation.kind === 'grace' ? [] : operation));
 
-describe('KernelTables', () => {
+describe('MapState', () => {
   it('releases a small set once, when a change fails during its grace period', () => {
     const tables = switched([1, 2], [2, 3]);
     const retiring = tables.beginGrace();
@@ -52,7 +52,7 @@ describe('KernelTables', () => {
   });
 
   /** So many of the slots count. */
-  const counting = (tables: KernelTables, count: number, affinitySeconds = 0): void => {
+  const counting = (tables: MapState, count: number, affinitySeconds = 0): void => {
     const entry = { id: 1, generation: 1, count, affinitySeconds, inline: [] };
     tables.record({ kind: 'put-service', frontend: WEB, ...entry });
   };
@@ -214,7 +214,7 @@ describe('KernelTables', () => {
   });
 
   describe('after a deletion', () => {
-    const deleted = (): KernelTables => {
+    const deleted = (): MapState => {
       const tables = switched(ten);
       tables.record({ kind: 'delete-service', frontend: WEB });
       return tables;

@@ -15,7 +15,7 @@ import type { Family } from './family.ts';
 import type { SetName } from './sets.ts';
 import type { Placed } from './slots.ts';
 
-export interface Listing {
+export interface TableContents {
   readonly served: readonly Placed[];
   readonly intact: boolean;
 }
@@ -35,7 +35,7 @@ const FRONTENDS_A_TURN = 200;
 /** Only these tell what the others must be. */
 const READ = /^(services|refused|sticky-slots|slots-.*|targets-.*)$/;
 
-export class ListingReader {
+export class TableReader {
   readonly #family: Family;
   readonly #digest = new Digest();
   readonly #found = new Map<string, Found>();
@@ -53,7 +53,7 @@ export class ListingReader {
   }
 
   /** `chains` are all that the table has. */
-  async finish(chains: ReadonlySet<string>): Promise<Listing> {
+  async finish(chains: ReadonlySet<string>): Promise<TableContents> {
     const served: Placed[] = [];
     const choices = new Map<string, Choice>();
     const backends = new Set<string>();
