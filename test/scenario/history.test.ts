@@ -38,6 +38,11 @@ const facts = fc.oneof(
     'slice shop/a 10.1.0.3/unready of=shop/cart ports=http:8080',
     'delete slice shop/a',
   ),
+  fact(
+    'slice b',
+    'slice shop/b 10.1.1.1 of=shop/cart ports=http:8080',
+    'slice shop/b 10.1.1.1 of=shop/till ports=http:8080',
+  ),
   fact('namespace', 'namespace shop global=true', 'namespace shop global=false'),
   ...['north', 'west'].flatMap((cluster, i) => [
     fact(
@@ -75,16 +80,18 @@ async function kernelAfter(commands: readonly string[]): Promise<string> {
 describe('Scenario: any history', () => {
   it('leads to the same kernel as no history', async () => {
     const step = fc.oneof(
-      { weight: 3, arbitrary: facts },
+      { weight: 4, arbitrary: facts },
       { weight: 2, arbitrary: events.map((command): Fact => ({ of: '', command })) },
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 16 }), async (history) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), async (history) => {
         const last = new Map(history.filter(({ of }) => of !== '').map(({ of, command }) => [of, command]));
-        const lived = await kernelAfter([...history.map(({ command }) => command), 'start', ...SETTLED]);
+        const commands = history.map(({ command }) => command);
+        const isStopped = commands.lastIndexOf('stop') > commands.findLastIndex((each) => /^(re)?start/.test(each));
+        const lived = await kernelAfter([...commands, ...(isStopped ? ['start'] : []), ...SETTLED]);
         assert.equal(lived, await kernelAfter([...last.values(), ...SETTLED]));
       }),
-      { numRuns: 40 },
+      { numRuns: 100 },
     );
   });
 });
