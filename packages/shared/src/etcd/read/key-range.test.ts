@@ -6,6 +6,7 @@ describe('prefixRange()', () => {
   const cases = [
     { prefix: 'a/', key: 'a/', end: 'a0' },
     { prefix: 'a', key: 'a', end: 'b' },
+    { prefix: 'config/east', key: 'config/east', end: 'config/easu' },
     { prefix: '', key: '\0', end: '\0' },
   ];
   for (const { prefix, key, end } of cases) {

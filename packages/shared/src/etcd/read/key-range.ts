@@ -10,13 +10,9 @@ const ZERO = Buffer.from([0]);
 export function prefixRange(prefix: string): KeyRange {
   const key = Buffer.from(prefix);
   if (key.length === 0) return { key: ZERO, end: ZERO };
-  for (let last = key.length - 1; last >= 0; last--) {
-    const byte = key[last];
-    if (byte !== undefined && byte < 0xff) {
-      return { key, end: Buffer.concat([key.subarray(0, last), Buffer.from([byte + 1])]) };
-    }
-  }
-  return { key, end: ZERO };
+  const last = key.length - 1;
+  // In UTF-8 no byte is 0xff.
+  return { key, end: Buffer.concat([key.subarray(0, last), Buffer.from([key.readUInt8(last) + 1])]) };
 }
 
 /** The smallest key after this one. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KeyValue } from '../session/connection.ts';
-import { isListingCheaper, isSameEntry } from './resume.ts';
+import { isListingCheaper, isNewer, isSameEntry } from './resume.ts';
 
 describe('isListingCheaper()', () => {
   const cases = [
@@ -44,6 +44,22 @@ describe('isSameEntry()', () => {
   for (const other of others) {
     it(`isSameEntry() is false for another ${Object.keys(other)}`, () => {
       assert.ok(!isSameEntry({ ...known, ...other }, known));
+    });
+  }
+});
+
+describe('isNewer()', () => {
+  const cases: readonly (readonly [a: string, b: string, newer: boolean])[] = [
+    ['12', '11', true],
+    ['11', '12', false],
+    ['11', '11', false],
+    ['10', '9', true],
+    ['9', '10', false],
+  ];
+  for (const [a, b, newer] of cases) {
+    it(`isNewer() is ${newer} for revision ${a} and revision ${b}`, () => {
+      const entry = { key: Buffer.from('a'), value: Buffer.from('1'), create_revision: '2', lease: '0' };
+      assert.equal(isNewer({ ...entry, mod_revision: a }, { ...entry, mod_revision: b }), newer);
     });
   }
 });

@@ -90,6 +90,13 @@ describe('decodeRangeAnswer()', () => {
     assert.equal(decodeRangeAnswer(message).more, true);
   });
 
+  it('decodeRangeAnswer() throws when an entry is longer than it says', () => {
+    const message = codec.encode({ kvs: [{ key: Buffer.from('key'), value: Buffer.from('value') }] });
+    const shorter = Buffer.from(message);
+    shorter.writeUInt8(message.readUInt8(1) - 1, 1);
+    assert.throws(() => decodeRangeAnswer(shorter), /malformed/);
+  });
+
   it('decodeRangeAnswer() copies neither keys nor values', () => {
     const message = codec.encode({ kvs: [{ key: Buffer.from('key'), value: Buffer.from('value') }] });
     const entry = decodeRangeAnswer(message).kvs[0];
