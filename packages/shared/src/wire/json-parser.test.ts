@@ -47,6 +47,10 @@ describe('parseJson()', () => {
     );
   });
 
+  for (const text of ['1e5', '1E+5', '-0', '1e', 'nul', 'nulx', 'trux', '"', '"a', '[tru]', '[nil1]']) {
+    it(`takes ${text} for what JSON.parse takes it`, () => agreesWithOracle(text));
+  }
+
   it('refuses what JSON.parse refuses, whatever the junk', () => {
     const token = fc.constantFrom(
       '{',

@@ -82,6 +82,12 @@ describe('decodeNode()', () => {
       { IPv4AllocCIDR: '10.1.3.0/33' },
       'IPv4AllocCIDR must be a prefix such as 10.1.0.0/24: current value is "10.1.3.0/33"',
     ],
+    ...['10.1.3.0', '/24', '10.1.3.0/', '10.1.3.0/024', '10.1.3.0/24x', '10.1.3.0/x24'].map(
+      (text): [Record<string, unknown>, string] => [
+        { IPv4AllocCIDR: text },
+        `IPv4AllocCIDR must be a prefix such as 10.1.0.0/24: current value is "${text}"`,
+      ],
+    ),
     [{ IPv4AllocCIDR: 7 }, 'IPv4AllocCIDR must be an object: current value is 7'],
     [
       { IPAddresses: [{ Type: 'InternalIP', IP: 'x' }] },

@@ -47,6 +47,8 @@ describe('wireService()', () => {
     assert.deepEqual(taken(terminating, ready, unready), ['10.0.0.2']);
     assert.deepEqual(taken(terminating, unready), ['10.0.0.1']);
     assert.deepEqual(taken(unready), []);
+    assert.deepEqual(taken(sampleEndpoint('10.0.0.4', { ready: false, serving: true, terminating: false })), []);
+    assert.deepEqual(taken(sampleEndpoint('10.0.0.5', { ready: false, serving: false, terminating: true })), []);
   });
 
   it('says by a label when all that it gives is terminating, and never by a label of the Service', () => {
