@@ -126,7 +126,7 @@ describe('StateFile', () => {
     table.setRemoteServices(WEST, new Map());
     table.local.setService(CART, sampleService(CART, { uid: 'another' }));
     table.settle();
-    await clock.advance(5_000);
+    await clock.advance(15_000);
     await running;
     const [remote] = (await readStateFile(path, AUTHOR, log))?.services.get(CART)?.remotes ?? [];
     assert.deepEqual(

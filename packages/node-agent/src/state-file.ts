@@ -27,7 +27,7 @@ export interface StateFileOptions {
 }
 
 /** Between a change and its writing, in ms; longer where writing takes long, so that it never takes more than 2 %. */
-const SOON_MS = 5_000;
+const SOON_MS = 15_000;
 const SHARE = 50;
 
 /** Undefined when there is none, or none that can be used. */

@@ -193,7 +193,9 @@ export class ServiceTable {
     const service = this.local.services.get(key);
     const moved = [key, ...this.#ledger.set(key, service)].map((each) => {
       const facts = this.#factsOf(each);
-      const { routes, wanted } = facts ? mergeRoutes(this.#context, facts) : { routes: [], wanted: new Map() };
+      const { routes, wanted } = facts
+        ? mergeRoutes(this.#context, facts, this.#routes.values)
+        : { routes: [], wanted: new Map() };
       for (const keys of Object.values(this.#dirty)) keys.delete(each);
       this.#quota.set(each, wanted);
       this.#note(each, facts);

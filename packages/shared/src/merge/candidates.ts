@@ -39,8 +39,14 @@ export function offersOf(
 }
 
 /** All are `selected` until a rule says otherwise. */
-export const candidatesOf = (offers: readonly Offer[], shape: GroupShape, node: string): readonly Candidate[] =>
-  offers.flatMap((offer) => (offer.local ? localCandidates(offer, shape, node) : remoteCandidates(offer, shape)));
+export function candidatesOf(offers: readonly Offer[], shape: GroupShape, node: string): readonly Candidate[] {
+  const lists = offers.map((offer) =>
+    offer.local ? localCandidates(offer, shape, node) : remoteCandidates(offer, shape),
+  );
+  // As long as it must be at once: flatMap() would leave as much again for the collector.
+  const [first = [], ...others] = lists;
+  return first.concat(...others);
+}
 
 const compareCandidates = (a: Candidate, b: Candidate): number =>
   compareText(a.source.address, b.source.address) || a.port - b.port;

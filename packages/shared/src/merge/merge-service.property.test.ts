@@ -96,6 +96,23 @@ describe('the merge, for any facts', () => {
     );
   });
 
+  it('decides the same whatever was known before, and keeps the objects of what stays', () => {
+    fc.assert(
+      fc.property(anyWorld, anyWorld, (world, { slices, remotes }) => {
+        const before = { ...world, slices, remotes };
+        const [context, facts] = [contextOf(world), factsOf(world)];
+        const byId = (of: World) => new Map(routes(of).map((route) => [frontendId(route.frontend), route]));
+        assert.deepEqual(mergeRoutes(context, facts, byId(before)).routes, routes(world));
+        const known = byId(world);
+        for (const { frontend, backends } of mergeRoutes(context, facts, known).routes) {
+          const kept = known.get(frontendId(frontend))?.backends;
+          assert.ok(backends.every((backend, i) => backend === kept?.[i]));
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('accounts for every backend that anybody offers', () => {
     fc.assert(
       fc.property(anyWorld, (world) => {

@@ -10,7 +10,13 @@
  */
 import type { ClusterName } from '../model/cluster.ts';
 import { familyOf, type IpFamily } from '../model/ip.ts';
-import type { FrontendRoute, RouteBackend } from '../model/routes.ts';
+import {
+  compareRouteBackends,
+  type FrontendRoute,
+  isSameBackend,
+  type RouteBackend,
+  type Routes,
+} from '../model/routes.ts';
 import type { LocalService } from '../model/service.ts';
 import { frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
@@ -64,18 +70,31 @@ export interface MergedRoutes {
 
 const NOTHING: MergedRoutes = { routes: [], wanted: new Map() };
 
-/** What the kernel shall do about the Service. */
-export function mergeRoutes(context: MergeContext, facts: ServiceFacts): MergedRoutes {
+/** What the kernel shall do about the Service. Backends that are as in `known` are the same objects. */
+export function mergeRoutes(context: MergeContext, facts: ServiceFacts, known: Routes = new Map()): MergedRoutes {
   const { service, refusedFrontends } = facts;
   if (!service || !isProgrammed(context, facts)) return NOTHING;
   const { groups, wanted } = decideService(context, facts);
   const routes = groups.flatMap(({ shape, byAddress }) => {
     const frontends = shape.frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
-    const backends: RouteBackend[] = [];
-    for (const { verdict, source, port, offer } of byAddress)
-      if (verdict === 'selected') backends.push({ address: source.address, port, clusterId: offer.cluster.id });
+    const before = frontends[0] && known.get(frontendId(frontends[0]));
+    const backends = selectedBackends(byAddress, before?.backends ?? []);
     const { sessionAffinitySeconds } = service;
     return frontends.map((frontend) => ({ frontend, backends, sessionAffinitySeconds }));
   });
   return { routes, wanted };
+}
+
+/** Both are in the same order, so what is known is found in one pass. */
+function selectedBackends(byAddress: readonly Candidate[], known: readonly RouteBackend[]): readonly RouteBackend[] {
+  const backends: RouteBackend[] = [];
+  let next = 0;
+  for (const { verdict, source, port, offer } of byAddress) {
+    if (verdict !== 'selected') continue;
+    const wanted: RouteBackend = { address: source.address, port, clusterId: offer.cluster.id };
+    let old = known[next];
+    while (old && compareRouteBackends(old, wanted) < 0) old = known[++next];
+    backends.push(old && isSameBackend(old, wanted) ? old : wanted);
+  }
+  return backends;
 }

@@ -45,5 +45,5 @@ export const isSameRoute = (a: FrontendRoute | undefined, b: FrontendRoute | und
 export const isSameChoice = (a: readonly RouteBackend[], b: readonly RouteBackend[]): boolean =>
   a === b || (a.length === b.length && a.every((backend, i) => isSameBackend(backend, b[i])));
 
-const isSameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
+export const isSameBackend = (a: RouteBackend, b: RouteBackend | undefined): boolean =>
   a.address === b?.address && a.port === b.port && a.clusterId === b.clusterId;
