@@ -126,7 +126,7 @@ function servers(parts: Parts): readonly Hook[] {
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core.applied));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core));
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;

@@ -58,6 +58,7 @@ export class AgentCore {
   readonly #options: CoreOptions;
   readonly #merging: SlicedWork;
   readonly #applied = new Map<string, number>();
+  readonly #repairs = new Map<string, number>();
   readonly #progress = new Notifier();
   /** Something was told that is not merged yet. */
   #isBehind = false;
@@ -88,10 +89,16 @@ export class AgentCore {
     return this.#applied;
   }
 
+  /** How often each half of the datapath was found changed by others, and set right, by name. */
+  get repairs(): ReadonlyMap<string, number> {
+    return this.#repairs;
+  }
+
   /** Until `signal` aborts; the kernel keeps what it has. */
   async run({ halves, readKernel, localSynced, save }: CoreParts, signal: AbortSignal): Promise<void> {
     const { config, health } = this.#options;
     health.expect(...halves.map(partOf));
+    for (const { name } of halves) this.#repairs.set(name, 0);
     await Promise.race([localSynced, aborted(signal)]);
     if (signal.aborted) return;
     const { services } = this.table.local;
@@ -145,6 +152,7 @@ export class AgentCore {
       log,
       clock,
       report: (state) => health.report(partOf(datapath), state),
+      damaged: () => this.#repairs.set(name, (this.#repairs.get(name) ?? 0) + 1),
       applied: (revision) => {
         this.#applied.set(name, revision);
         this.#progress.notify();

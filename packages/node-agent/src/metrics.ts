@@ -1,15 +1,16 @@
 /** What Prometheus scrapes from an agent. Names follow Cilium's where there is one, with our prefix. */
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ApiSource } from './api/source.ts';
+import type { AgentCore } from './core.ts';
 
 /** Values with their label. */
 type Values = Iterable<readonly [label: string, value: number]>;
 
-/** `applied`: the table revision that each half of the datapath has, by name. */
+/** `applied`: the table revision that each half of the datapath has, by name; `repairs`: how often it was set right. */
 export function agentMetrics(
   source: Pick<ApiSource, 'table' | 'clusters'>,
-  applied: ReadonlyMap<string, number>,
+  { applied, repairs }: Pick<AgentCore, 'applied' | 'repairs'>,
 ): Registry {
   const { table } = source;
   const registry = new Registry();
@@ -40,6 +41,17 @@ export function agentMetrics(
 
   gauge('service_table_revision', 'Revision of the service table', () => table.revision);
   gauges('datapath_applied_revision', 'Revision of the service table that the kernel has', 'datapath', () => applied);
+  new Counter({
+    ...{
+      name: 'tombolo_datapath_repairs_total',
+      help: 'How often others changed what was programmed, and it was set right',
+    },
+    ...{ labelNames: ['datapath'], registers: [registry] },
+    collect() {
+      this.reset();
+      for (const [datapath, count] of repairs) this.inc({ datapath }, count);
+    },
+  });
   gauges('services', 'Services in the table, by whether they are global', 'global', () => {
     const { services, globalServices } = table.counts;
     return [

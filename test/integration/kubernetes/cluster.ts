@@ -15,8 +15,8 @@ export interface Cluster {
   kubectl(args: readonly string[], input?: string): Promise<{ readonly code: number; readonly text: string }>;
   /** Answers as soon as the headers are there. */
   send(method: string, path: string, body?: string, type?: string): Promise<IncomingMessage>;
-  /** Forgets all history: what was watched or listed before cannot be gone on with. */
-  compact(): Promise<void>;
+  /** Forgets the history: what was watched or listed before this revision cannot be gone on with. */
+  compact(revision: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +29,7 @@ export async function smallCluster(): Promise<Cluster> {
   return {
     kubectl: (args, input) => run(kubectl, path, directory, args, input),
     send: sender(api.url),
+    // Nothing else writes to it.
     compact: async () => api.store.compact(),
     close: async () => {
       await api.close();
@@ -46,16 +47,16 @@ export async function realCluster(): Promise<Cluster> {
   const { port, etcdPorts } = controlPlane.plan;
   const { admin } = controlPlane.credentials;
   const [ca, cert, key] = await Promise.all([admin.ca, admin.cert, admin.key].map((file) => readFile(file)));
-  const etcd = async (method: string, body: object): Promise<{ header: { revision: string } }> => {
+  const etcd = async (method: string, body: object): Promise<void> => {
     const url = `http://127.0.0.1:${etcdPorts.client}/v3/kv/${method}`;
-    return (await fetch(url, { method: 'POST', body: JSON.stringify(body) })).json() as Promise<never>;
+    const { ok, status } = await fetch(url, { method: 'POST', body: JSON.stringify(body) });
+    if (!ok) throw new Error(`Cannot ask etcd: ${method} answered ${status}`);
   };
   return {
     kubectl: (args, input) => run(kubectl, kubernetes.kubeconfig, directory, args, input),
     send: sender(`https://127.0.0.1:${port}`, { ca, cert, key }),
-    compact: async () => {
-      const { header } = await etcd('range', { key: btoa('/') });
-      await etcd('compaction', { revision: header.revision, physical: true });
+    compact: async (revision) => {
+      await etcd('compaction', { revision, physical: true });
       // It has a memory of its own.
       await controlPlane.apiserver.kill();
       await controlPlane.apiserver.start();

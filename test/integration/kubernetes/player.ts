@@ -11,7 +11,7 @@
  *   reached NAME WATCH           $NAME is from now on the revision that a watch has come to
  *   gone PATH                    waits until there is no such object
  *   owners PATH                  who set which fields
- *   compact                      the past is forgotten
+ *   compact REVISION             what was before is forgotten
  */
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
@@ -116,7 +116,7 @@ export class Player {
       case 'owners':
         return ownersOf(await this.#get(name));
       case 'compact':
-        await this.#cluster.compact();
+        await this.#cluster.compact(name);
         return '';
       default:
         return this.#request(verb, name, input);

@@ -105,7 +105,7 @@ describe('nftables: over netlink', () => {
   it('hears as much from the kernel beside large tables of others as without', async () => {
     const socket = await enterNetns(rig.netns('node'), async () => new NetlinkSocket());
     const tables = new KernelTables(socket, 'tombolo', await probeFamilies(socket, 'tombolo'));
-    const ours = new NftablesDatapath(tables, undefined, { table: 'tombolo', log: silentLogger });
+    const ours = new NftablesDatapath(tables, undefined, undefined, { table: 'tombolo', log: silentLogger });
     const heard = async (body: () => Promise<unknown>): Promise<number> => {
       const before = socket.received;
       await body();

@@ -28,6 +28,11 @@ export interface Datapath {
   apply(changes: RouteChanges): Promise<ApplyReport>;
   /** Makes the kernel serve exactly this: adds, switches, then removes what is not in it. Safe to repeat. */
   replace(desired: Routes): Promise<ApplyReport>;
+  /**
+   * What in the kernel is not as it was left, in a few words, since others can change it, too; undefined when all is.
+   * Changes nothing: `replace` sets it right.
+   */
+  verify(): Promise<string | undefined>;
   /** Lets go of handles; traffic goes on. */
   close(): Promise<void>;
   /** Takes every trace of this datapath out of the kernel (uninstall, tests). */

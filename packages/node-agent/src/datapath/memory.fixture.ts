@@ -22,8 +22,10 @@ export class MemoryKernel {
 export class MemoryDatapath implements Datapath {
   readonly name = 'memory';
   readonly kernel: MemoryKernel;
-  /** Each call that was made, in order, as `read`, `apply` or `replace`. */
+  /** Each call that was made, in order, as `read`, `apply`, `replace` or `verify`. */
   readonly calls: string[] = [];
+  /** What `verify` finds, until the next `replace`. */
+  damage: string | undefined;
   readonly #faults = new Map<string, string>();
   #state: 'open' | 'busy' | 'closed' = 'open';
 
@@ -50,9 +52,14 @@ export class MemoryDatapath implements Datapath {
 
   replace(desired: Routes): Promise<ApplyReport> {
     return this.#call('replace', () => {
+      this.damage = undefined;
       const gone = [...this.kernel.routes.keys()].filter((id) => !desired.has(id));
       return this.#program(new Map([...desired, ...gone.map((id) => [id, undefined] as const)]));
     });
+  }
+
+  verify(): Promise<string | undefined> {
+    return this.#call('verify', () => this.damage);
   }
 
   close(): Promise<void> {

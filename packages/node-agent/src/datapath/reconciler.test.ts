@@ -276,9 +276,98 @@ describe('Reconciler', () => {
     datapath.heal(frontend(2));
     assert.equal(await callsAfter(1), 'replace');
     assert.equal(reports.at(-1), 'ok');
-    assert.equal(await callsAfter(10_000), '');
+    assert.doesNotMatch(await callsAfter(10_000), /replace/);
     stop.abort();
     await running;
+  });
+
+  describe('beside others who change the kernel', () => {
+    const clock = new FakeClock();
+    const reports: Health[] = [];
+    const warnings: unknown[] = [];
+    const log: Logger = { ...silentLogger, warn: ({ damage, reason }) => void warnings.push(damage ?? reason) };
+    let damages = 0;
+    let datapath: Recorder;
+    let table: Table;
+    let stop: AbortController;
+    let running: Promise<void>;
+
+    beforeEach(() => {
+      [datapath, table, stop] = [new Recorder(), new Table(), new AbortController()];
+      table.set(route(1));
+    });
+    afterEach(async () => {
+      stop.abort();
+      await running;
+      for (const list of [reports, warnings]) list.length = 0;
+      damages = 0;
+    });
+
+    const start = (retry: Backoff = { delay: 30_000, next: () => retry }): Promise<void> => {
+      const report = (health: Health): void => void reports.push(health);
+      const damaged = (): void => void damages++;
+      running = new Reconciler({ table, datapath, log, retry, report, damaged, clock }).run(stop.signal);
+      return clock.advance(0);
+    };
+    const callsAfter = async (ms: number): Promise<string> => {
+      const { length } = datapath.calls;
+      await clock.advance(ms);
+      return datapath.calls.slice(length).join(' ');
+    };
+
+    it('looks every 2 s, and sets right at once what is not as it was', async () => {
+      await start();
+      assert.equal(await callsAfter(1_999), '');
+      assert.equal(await callsAfter(1), 'verify');
+      assert.equal(await callsAfter(2_000), 'verify');
+      assert.deepEqual([damages, reports], [0, [{ kind: 'ok' }]]);
+      datapath.damage = 'a rule is gone';
+      assert.equal(await callsAfter(2_000), 'verify replace');
+      await clock.advance(0);
+      assert.deepEqual(reports.slice(1), [
+        { kind: 'degraded', reason: 'somebody else changed what was programmed: a rule is gone' },
+        { kind: 'ok' },
+      ]);
+      assert.deepEqual([damages, warnings], [1, ['a rule is gone']]);
+      assert.equal(await callsAfter(2_000), 'verify');
+    });
+
+    it('looks though changes never stop coming', async () => {
+      await start();
+      for (let change = 0; change < 30; change++) {
+        table.set(route(2, 1 + (change % 2)));
+        await clock.advance(100);
+      }
+      assert.equal(datapath.calls.filter((call) => call === 'verify').length, 1);
+      assert.equal(datapath.calls.filter((call) => call === 'apply').length, 30);
+    });
+
+    it('does not look before the whole table is set', async () => {
+      datapath.outage = 'no memory';
+      await start();
+      assert.equal(await callsAfter(29_999), '');
+    });
+
+    it('looks the more rarely the longer looking takes', async () => {
+      datapath.verify = async () => {
+        datapath.calls.push('verify');
+        await new Promise<void>((resolve) => clock.after(40, resolve));
+        return undefined;
+      };
+      await start();
+      assert.equal(await callsAfter(2_040), 'verify');
+      assert.equal(await callsAfter(3_999), '');
+      assert.equal(await callsAfter(1), 'verify');
+      await clock.advance(40);
+    });
+
+    it('goes on when it cannot see, and says so once', async () => {
+      datapath.verify = () => Promise.reject(new Error('permission denied'));
+      await start();
+      await clock.advance(8_000);
+      assert.deepEqual([damages, warnings], [0, ['permission denied']]);
+      assert.deepEqual(datapath.calls, ['replace']);
+    });
   });
 
   it('tells of nothing before the whole table is set', () => {

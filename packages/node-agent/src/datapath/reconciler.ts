@@ -4,6 +4,8 @@
  * agent left; so it must not run before the table is open.
  *
  * Much is applied in pieces, small frontends first: what happens to one of few backends does not wait for thousands.
+ *
+ * The kernel is everybody's: every few seconds it is asked whether it still has what it was given.
  */
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
@@ -30,6 +32,8 @@ export interface ReconcilerOptions {
   readonly report: (health: Health) => void;
   /** Called whenever the kernel has all of a table revision, but for frontends that cannot be set. */
   readonly applied?: (revision: number) => void;
+  /** Called whenever the kernel does not have what was put there. */
+  readonly damaged?: () => void;
   readonly retry?: Backoff;
   readonly clock?: Clock | undefined;
 }
@@ -40,6 +44,9 @@ const PIECE = 4_000;
 /** Backends of a frontend that goes before larger ones. */
 const SMALL = 100;
 const FOREVER_MS = 86_400_000;
+/** Between two looks at what the kernel has, in ms; longer where looking takes long, so that it takes 1 % at the most. */
+const VERIFY_MS = 2_000;
+const SHARE = 100;
 /** Of many frontends that cannot be programmed, so many are logged at a time; status has their number. */
 const MOST_LINES = 5;
 
@@ -52,11 +59,14 @@ export class Reconciler {
   /** False after a call that threw: what it should have set is known of again only with the whole table. */
   #isWhole = false;
   #oldestNext = false;
-  /** What was logged and still holds: why each frontend cannot be programmed, and why the kernel takes nothing. */
+  /** What was logged and still holds: why each frontend cannot be programmed, the kernel takes nothing or tells nothing. */
   readonly #logged = new Map<string, string>();
   #outage = '';
+  #blind = '';
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
   #repairAt: number | undefined = 0;
+  /** Once the whole table is set. */
+  #verifyAt: number | undefined;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -71,12 +81,17 @@ export class Reconciler {
       const seen = this.#changed.version;
       const repair = this.#repairAt !== undefined && this.#repairAt <= clock.now();
       const replace = this.#catchUp() || repair;
+      if (!replace && (this.#verifyAt ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+        await this.#verify(clock);
+        continue;
+      }
       if (!replace && this.#pending.size === 0) {
-        const wait = this.#repairAt === undefined ? FOREVER_MS : Math.max(0, this.#repairAt - clock.now());
-        await this.#changed.changedWithin(seen, wait, clock, signal);
+        const at = Math.min(this.#repairAt ?? Number.POSITIVE_INFINITY, this.#verifyAt ?? Number.POSITIVE_INFINITY);
+        await this.#changed.changedWithin(seen, Math.min(FOREVER_MS, Math.max(0, at - clock.now())), clock, signal);
         continue;
       }
       const failed = replace ? await this.#replace() : await this.#apply(this.#takePiece());
+      if (this.#isWhole) this.#verifyAt ??= clock.now() + VERIFY_MS;
       if (failed && (replace || this.#repairAt === undefined)) {
         this.#repairAt = clock.now() + retry.delay;
         retry = retry.next();
@@ -86,6 +101,27 @@ export class Reconciler {
       }
     }
     stopListening();
+  }
+
+  /** Others may change the kernel, too. */
+  async #verify(clock: Clock): Promise<void> {
+    const { datapath, log, report, damaged } = this.#options;
+    const started = clock.now();
+    try {
+      const damage = await datapath.verify();
+      if (damage !== undefined) {
+        log.warn({ damage, datapath: datapath.name }, 'Somebody else changed what was programmed; setting it right');
+        report({ kind: 'degraded', reason: `somebody else changed what was programmed: ${damage}` });
+        damaged?.();
+        this.#repairAt = clock.now();
+      }
+      this.#blind = '';
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason !== this.#blind) log.warn({ reason, datapath: datapath.name }, 'Cannot see what is programmed');
+      this.#blind = reason;
+    }
+    this.#verifyAt = clock.now() + Math.max(VERIFY_MS, SHARE * (clock.now() - started));
   }
 
   /** Takes up what changed; true when only the whole table will do. */

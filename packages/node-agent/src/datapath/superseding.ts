@@ -39,6 +39,10 @@ export class SupersedingDatapath implements Datapath {
     return this.#datapath.apply(changes);
   }
 
+  verify(): Promise<string | undefined> {
+    return this.#datapath.verify();
+  }
+
   async replace(desired: Routes): Promise<ApplyReport> {
     const report = await this.#datapath.replace(desired);
     this.#removeLeftover();

@@ -29,18 +29,23 @@ export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
 export const PROGRAM_TYPES = { socketFilter: 1 } as const;
 
 export interface MapInfo {
+  /** The kernel's number for it, for as long as it lives. */
+  readonly id: number;
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
 }
 
 export interface LinkInfo {
+  readonly id: number;
+  /** The program that it attaches. */
+  readonly programId: number;
   /** 0 when the control group is gone. */
   readonly cgroupId: bigint;
   readonly attachType: number;
 }
 
-export interface MapShape extends MapInfo {
+export interface MapShape extends Omit<MapInfo, 'id'> {
   readonly type: number;
   readonly innerMap?: number;
 }
@@ -101,12 +106,22 @@ function infoOf(fd: number, size: number): Buffer {
 
 export function mapInfo(fd: number): MapInfo {
   const info = infoOf(fd, 80);
-  return { keySize: info.readUInt32LE(8), valueSize: info.readUInt32LE(12), maxEntries: info.readUInt32LE(16) };
+  return {
+    id: info.readUInt32LE(4),
+    keySize: info.readUInt32LE(8),
+    valueSize: info.readUInt32LE(12),
+    maxEntries: info.readUInt32LE(16),
+  };
 }
 
 export function linkInfo(fd: number): LinkInfo {
   const info = infoOf(fd, 32);
-  return { cgroupId: info.readBigUInt64LE(16), attachType: info.readUInt32LE(24) };
+  return {
+    id: info.readUInt32LE(4),
+    programId: info.readUInt32LE(8),
+    cgroupId: info.readBigUInt64LE(16),
+    attachType: info.readUInt32LE(24),
+  };
 }
 
 /** For a program of a few instructions. `what` completes the sentence that is thrown when the kernel refuses it. */

@@ -16,8 +16,11 @@ import type { MapState, Retiring } from './map-state.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
+import { stateDifference } from './state-difference.ts';
 
 export interface EbpfParts {
+  /** Of programs and pins: what is not as it was, in a few words; and puts it back. */
+  readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
   readonly grace: GracePeriod;
   readonly log: Logger;
@@ -56,13 +59,22 @@ export class EbpfDatapath implements Datapath {
     return this.#exclusive(() => this.#program(changes));
   }
 
-  /** Reads the maps first, so that it also repairs what somebody else changed in them. */
+  /** Looks first, so that it also repairs what somebody else changed. */
   replace(routes: Routes): Promise<ApplyReport> {
     return this.#exclusive(async () => {
+      const { attachment } = this.#parts;
+      if (attachment.verify() !== undefined) attachment.repair();
       await this.#readAgain();
       const changes = new Map<string, FrontendRoute | undefined>(routes);
       for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
       return this.#program(changes);
+    });
+  }
+
+  verify(): Promise<string | undefined> {
+    return this.#exclusive(async () => {
+      const { attachment, maps } = this.#parts;
+      return attachment.verify() ?? stateDifference(this.#tables, await recoverTables(maps));
     });
   }
 

@@ -2,16 +2,17 @@
  * Opens the socket-level datapath: finds its place, makes sure of bpffs, programs and maps, and takes over what an
  * earlier agent left there. Throws a sentence when it cannot.
  */
-import { closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, rmdirSync, type Stats, statSync } from 'node:fs';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { Attachment } from './attachment.ts';
 import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
 import { LAYOUT_VERSION } from './layout.ts';
 import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
 import { probeEbpf } from './probe.ts';
-import { ensurePrograms, type MapSizes, removePrograms } from './programs.ts';
+import { ensurePrograms, type MapSizes, type ProgramOptions, removePrograms } from './programs.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 import { lockFile } from './syscall.ts';
 
@@ -46,18 +47,22 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   const { cgroupRoot, objectPath } = probe.value;
   const directory = layoutDirectory(pinDir);
   prepareBpffs(directory, pinDir);
-  const lock = lockDirectory(directory);
-  const cgroup = openSync(cgroupRoot, constants.O_RDONLY | constants.O_DIRECTORY);
+  let lock = lockDirectory(directory);
   let maps: PinnedMaps | undefined;
   let grace: GracePeriod | undefined;
+  let attachment: Attachment | undefined;
   const release = (): void => {
+    attachment?.close();
     maps?.close();
     grace?.close();
     closeSync(lock);
   };
   try {
     const wanted = { ...DEFAULT_SIZES, ...sizes };
-    const outcome = ensurePrograms({ directory, objectPath, cgroupPath: cgroupRoot, cgroup, sizes: wanted });
+    const programs: ProgramOptions = { directory, objectPath, cgroupPath: cgroupRoot, sizes: wanted };
+    const outcome = ensurePrograms(programs);
+    const attached = new Attachment(programs);
+    attachment = attached;
     maps = openPinnedMaps(directory);
     if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
     grace = new GracePeriod();
@@ -70,13 +75,20 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     if (maps.limits.services !== wanted.services || maps.limits.slots !== wanted.slots) {
       log.warn({ inForce: maps.limits, configured: wanted }, 'The pinned BPF maps have other sizes and are kept');
     }
+    const repair = (): void => {
+      prepareBpffs(directory, pinDir);
+      if (!isSameFile(statSync(directory), fstatSync(lock))) {
+        closeSync(lock);
+        lock = lockDirectory(directory);
+      }
+      attached.repair();
+    };
     const remove = (): void => removeAll(directory, pinDir);
-    return new EbpfDatapath({ maps, grace, log, sweepDelayMs, release, remove }, tables);
+    const parts = { maps, grace, log, sweepDelayMs, release, remove };
+    return new EbpfDatapath({ ...parts, attachment: { verify: () => attached.verify(), repair } }, tables);
   } catch (error) {
     release();
     throw error;
-  } finally {
-    closeSync(cgroup);
   }
 }
 
@@ -108,6 +120,8 @@ export function removeEbpfDatapath(pinDir: string): void {
 
 /** Where the pins of this layout are. */
 export const layoutDirectory = (pinDir: string): string => `${pinDir}/v${LAYOUT_VERSION}`;
+
+const isSameFile = (a: Stats, b: Stats): boolean => a.ino === b.ino && a.dev === b.dev;
 
 function removeAll(directory: string, pinDir: string): void {
   removePrograms(directory);

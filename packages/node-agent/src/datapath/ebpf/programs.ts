@@ -3,7 +3,7 @@
  * place of the one that is attached is taken in by updating the links: no socket meets a hook without a program.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import {
   createLink,
   createMap,
@@ -27,8 +27,6 @@ export interface ProgramOptions {
   readonly directory: string;
   readonly objectPath: string;
   readonly cgroupPath: string;
-  /** An open directory: `cgroupPath`. */
-  readonly cgroup: number;
   readonly sizes: MapSizes;
 }
 
@@ -43,11 +41,13 @@ export const HOOKS = [
   { name: 'connect4', attachType: 10 },
   { name: 'connect6', attachType: 11 },
 ] as const;
-type Hook = (typeof HOOKS)[number];
+export type Hook = (typeof HOOKS)[number];
 
 /** The pinned digest of the object whose programs are attached. */
 const DIGEST = 'object_digest';
-const linkPath = (directory: string, hook: Hook): string => `${directory}/link_${hook.name}`;
+export const linkPath = (directory: string, hook: Hook): string => `${directory}/link_${hook.name}`;
+/** Every map that is pinned, by name. */
+export const PINNED_MAPS: readonly string[] = [...TABLE_NAMES, ...PROGRAM_MAPS, DIGEST];
 
 /** `adopted`: everything was in place. */
 export type ProgramOutcome = 'adopted' | 'replaced' | 'attached';
@@ -60,16 +60,23 @@ export function ensurePrograms(options: ProgramOptions): ProgramOutcome {
     if (isCurrent && HOOKS.every((hook) => present.has(hook.name)) && allMapsPinned(options.directory))
       return 'adopted';
     const object = load(options);
+    const cgroup = openSync(options.cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), present.get(hook.name));
+      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), cgroup, present.get(hook.name));
     } finally {
       object.close();
+      closeSync(cgroup);
     }
     writeDigest(options.directory, digest);
     return present.size > 0 ? 'replaced' : 'attached';
   } finally {
     for (const fd of present.values()) closeSync(fd);
   }
+}
+
+/** Makes the next `ensurePrograms` load and attach them anew. */
+export function distrustPrograms(directory: string): void {
+  if (existsSync(`${directory}/${DIGEST}`)) unlinkSync(`${directory}/${DIGEST}`);
 }
 
 /** Detaches everything and removes every pin of this layout. */
@@ -81,7 +88,7 @@ export function removePrograms(directory: string): void {
     closeSync(link);
     unlinkSync(linkPath(directory, hook));
   }
-  for (const name of [...TABLE_NAMES, ...PROGRAM_MAPS, DIGEST]) {
+  for (const name of PINNED_MAPS) {
     if (existsSync(`${directory}/${name}`)) unlinkSync(`${directory}/${name}`);
   }
 }
@@ -111,7 +118,13 @@ function programOf(object: LoadedObject, { name }: Hook): number {
   return program;
 }
 
-function attach({ directory, cgroup }: ProgramOptions, hook: Hook, program: number, link: number | undefined): void {
+function attach(
+  { directory }: ProgramOptions,
+  hook: Hook,
+  program: number,
+  cgroup: number,
+  link: number | undefined,
+): void {
   if (link !== undefined) {
     updateLink(link, program);
     return;

@@ -32,6 +32,8 @@ export interface Message {
 
 export interface Attribute {
   readonly type: number;
+  /** Whether the value is attributes again. */
+  readonly isNested: boolean;
   readonly value: Buffer;
 }
 
@@ -90,7 +92,8 @@ export function* attributesOf(bytes: Buffer): Generator<Attribute> {
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
     if (length < 4 || at + length > bytes.length) return;
-    yield { type: bytes.readUInt16LE(at + 2) & TYPE_MASK, value: bytes.subarray(at + 4, at + length) };
+    const type = bytes.readUInt16LE(at + 2);
+    yield { type: type & TYPE_MASK, isNested: (type & NESTED) !== 0, value: bytes.subarray(at + 4, at + length) };
     at += aligned(length);
   }
 }

@@ -29,8 +29,10 @@ const RECEIVE_BYTES = 65_536;
 const SLICE_MS = 4;
 
 type Call = (...args: unknown[]) => number;
-interface Libc {
+export interface Libc {
   readonly socket: Call;
+  readonly bind: Call;
+  readonly getsockname: Call;
   readonly send: Call & { async: (...args: unknown[]) => void };
   readonly recv: Call;
   readonly setsockopt: Call;
@@ -39,14 +41,16 @@ interface Libc {
 
 let loaded: Libc | undefined;
 
-function loadLibc(): Libc {
+export function loadLibc(): Libc {
   if (loaded !== undefined) return loaded;
   const lib = koffi.load('libc.so.6');
   loaded = {
     socket: lib.func('int socket(int domain, int type, int protocol)'),
+    bind: lib.func('int bind(int fd, const void *address, unsigned int len)'),
+    getsockname: lib.func('int getsockname(int fd, _Out_ void *address, _Inout_ unsigned int *len)'),
     send: lib.func('long send(int fd, const void *buf, size_t len, int flags)'),
     recv: lib.func('long recv(int fd, _Out_ void *buf, size_t len, int flags)'),
-    setsockopt: lib.func('int setsockopt(int fd, int level, int name, const int *value, unsigned int len)'),
+    setsockopt: lib.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int len)'),
     close: lib.func('int close(int fd)'),
   };
   return loaded;
@@ -65,6 +69,31 @@ export class NetlinkError extends Error {
   }
 }
 
+/** sockaddr_nl; the kernel chooses the port. */
+const anyPort = (): Buffer => Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+/** A file descriptor that has a port. */
+export function openNetlink(libc: Libc): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
+  const address = anyPort();
+  if (fd < 0 || libc.bind(fd, address, address.length) < 0) {
+    throw new NetlinkError('open a netlink socket', koffi.errno());
+  }
+  return fd;
+}
+
+export function setOption(libc: Libc, fd: number, level: number, name: number, value: number): boolean {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return libc.setsockopt(fd, level, name, bytes, bytes.length) === 0;
+}
+
+function portOf(libc: Libc, fd: number): number {
+  const address = anyPort();
+  libc.getsockname(fd, address, [address.length]);
+  return address.readUInt32LE(4);
+}
+
 export class NetlinkSocket {
   readonly #libc = loadLibc();
   readonly #buffer = Buffer.alloc(RECEIVE_BYTES);
@@ -75,9 +104,13 @@ export class NetlinkSocket {
   #received = 0;
 
   constructor() {
-    this.#fd = this.#libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
-    if (this.#fd < 0) throw new NetlinkError('open a netlink socket', koffi.errno());
+    this.#fd = openNetlink(this.#libc);
     this.#set(SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  }
+
+  /** By which the kernel tells others that a change is ours. */
+  get port(): number {
+    return portOf(this.#libc, this.#fd);
   }
 
   /** Bytes heard so far. */
@@ -166,7 +199,7 @@ export class NetlinkSocket {
   }
 
   #set(level: number, name: number, value: number): boolean {
-    return this.#libc.setsockopt(this.#fd, level, name, [value], 4) === 0;
+    return setOption(this.#libc, this.#fd, level, name, value);
   }
 
   /** One piece of what the kernel said; undefined when there is no more. */

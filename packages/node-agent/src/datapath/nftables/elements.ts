@@ -26,6 +26,14 @@ export function sameServed(a: Served | undefined, b: Served | undefined): boolea
   );
 }
 
+/** Whether both look the same in the kernel. */
+export const isSamePlaced = (a: Placed, b: Placed | undefined): boolean =>
+  b !== undefined &&
+  sameServed(a, b) &&
+  a.slots.every((backend, slot) => sameBackend(backend, b.slots[slot])) &&
+  a.ids.length === b.ids.length &&
+  a.ids.every((id, slot) => id === b.ids[slot]);
+
 export const sameBackend = (a: RouteBackend | undefined, b: RouteBackend | undefined): boolean =>
   a === b || (a?.address === b?.address && a?.port === b?.port && a?.clusterId === b?.clusterId);
 

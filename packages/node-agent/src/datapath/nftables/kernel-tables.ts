@@ -4,6 +4,7 @@
  * what the tables should hold is for others.
  */
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import {
   attribute,
@@ -16,20 +17,29 @@ import {
   message,
 } from '../netlink/messages.ts';
 import { NetlinkError, type NetlinkSocket } from '../netlink/socket.ts';
+import { isAsAsked } from './as-asked.ts';
+import { choiceChain } from './choices.ts';
 import { elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
+import { choiceOf, familyOfFrontend, isSamePlaced } from './elements.ts';
 import { FAMILIES, type Family, nfFamily } from './family.ts';
 import type { TableOperation } from './operations.ts';
 import { encodePrefixes } from './prefixes.ts';
-import { deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
+import { chainsOf, deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
 import { SETS } from './sets.ts';
+import type { Placed } from './slots.ts';
 import { type TableContents, TableReader } from './table-reader.ts';
 
 const NFTABLES = 10;
+const GET_TABLE = 0xa01;
+const GET_CHAIN = 0xa04;
 const GET_RULE = 0xa07;
 const GET_SET = 0xa0a;
 const NEW_ELEMENT = 0xa0c;
 const GET_ELEMENT = 0xa0d;
 const DELETE_ELEMENT = 0xa0e;
+
+/** What becomes of a packet at the end of a chain. */
+const ACCEPT = 1;
 
 /** How often a table is read that does not look complete. */
 const READINGS = 3;
@@ -98,13 +108,64 @@ export class KernelTables {
     return { served: parts.flatMap((part) => part.served), intact: parts.every((part) => part.intact) };
   }
 
+  /** What is not as `served` says, in a few words; undefined when all of it is. */
+  async verify(served: Iterable<Placed>): Promise<string | undefined> {
+    const ofFamily = new Map<Family, Placed[]>(this.#families.map((family) => [family, []]));
+    for (const one of served) ofFamily.get(familyOfFrontend(one.frontend))?.push(one);
+    for (const [family, expected] of ofFamily) {
+      const difference = (await this.#verifyRules(family, expected)) ?? (await this.#verifyElements(family, expected));
+      if (difference !== undefined) return `table ${family} ${this.#table}: ${difference}`;
+    }
+    return undefined;
+  }
+
+  async #verifyRules(family: Family, served: readonly Placed[]): Promise<string | undefined> {
+    if (!(await this.#exists(family))) return 'it is not as it was created';
+    const table = await this.#get(GET_TABLE, family);
+    if (table === undefined || !isAsAsked(attribute(2, 0), table)) return 'its flags were changed';
+    const choices = new Map(
+      served.flatMap((one) => choiceOf(one) ?? []).map((choice) => [choiceChain(choice), choice]),
+    );
+    const present = new Map<string, Buffer[]>();
+    await this.#ask(this.#request(GET_RULE, DUMP, family), ({ body }) => {
+      const name = nameIn(body.subarray(4), 2);
+      if (name !== undefined) present.set(name, [...(present.get(name) ?? []), Buffer.from(body.subarray(4))]);
+    });
+    for (const [name, [chain, ...rules]] of chainsOf(family, this.#table, choices.values())) {
+      const told = await this.#get(GET_CHAIN, family, attribute(3, name));
+      if (told === undefined || chain === undefined || !isAsAsked(chain.subarray(HEADER), told)) {
+        return `chain ${name} is gone or another`;
+      }
+      const policy = attributeOf(told, 5);
+      if (policy !== undefined && policy.readUInt32BE() !== ACCEPT) return `chain ${name} has another policy`;
+      const found = present.get(name) ?? [];
+      if (rules.length !== found.length) return `chain ${name} has ${found.length} rules, not ${rules.length}`;
+      const other = rules.findIndex((rule, i) => !isAsAsked(rule.subarray(HEADER), found[i] ?? rule));
+      if (other >= 0) return `rule ${other + 1} of chain ${name} is another`;
+    }
+    return undefined;
+  }
+
+  async #verifyElements(family: Family, served: readonly Placed[]): Promise<string | undefined> {
+    if (!sameBytes(this.#localPods.get(family), await this.#prefixes(family)))
+      return 'other elements in set local-pods';
+    const found = await this.#readElements(family);
+    const byId = new Map(found.served.map((one) => [frontendId(one.frontend), one]));
+    const other = served.find((one) => !isSamePlaced(one, byId.get(frontendId(one.frontend))));
+    if (other) return `frontend ${frontendId(other.frontend)} is not as it was`;
+    return found.intact && found.served.length === served.length
+      ? undefined
+      : 'there are elements that nobody put there';
+  }
+
   /** Whether both tables are there, with the rules of this version. */
   async exist(): Promise<boolean> {
-    for (const family of this.#families) {
-      const mark = this.#request(GET_SET, 0, family, attribute(2, this.#marks.get(family) ?? ''));
-      if (!(await this.#ask(mark, () => {}))) return false;
-    }
+    for (const family of this.#families) if (!(await this.#exists(family))) return false;
     return true;
+  }
+
+  #exists(family: Family): Promise<boolean> {
+    return this.#ask(this.#request(GET_SET, 0, family, attribute(2, this.#marks.get(family) ?? '')), () => {});
   }
 
   /** One transaction. */
@@ -146,19 +207,28 @@ export class KernelTables {
     return this.#socket.close();
   }
 
+  async #listFamily(family: Family): Promise<TableContents> {
+    this.#localPods.set(family, await this.#prefixes(family));
+    const contents = await this.#readElements(family);
+    return { ...contents, intact: contents.intact && (await this.#exists(family)) };
+  }
+
+  async #prefixes(family: Family): Promise<readonly Buffer[]> {
+    const prefixes: Buffer[] = [];
+    await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
+    return prefixes;
+  }
+
   /**
    * Nobody but us changes our tables, so what comes is true even if others change theirs meanwhile. It need not be all:
    * the kernel may move elements about between two pieces of an answer. Then it is read once more.
    */
-  async #listFamily(family: Family): Promise<TableContents> {
-    const prefixes: Buffer[] = [];
-    await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
-    this.#localPods.set(family, prefixes);
+  async #readElements(family: Family): Promise<TableContents> {
     for (let reading = 1; ; reading += 1) {
       const reader = new TableReader(family);
       for (const set of SETS) await this.#elements(family, set, (element) => reader.add(set, element));
       const listing = await reader.finish(await this.#chains(family));
-      if (listing.intact || reading === READINGS) return { ...listing, intact: listing.intact && (await this.exist()) };
+      if (listing.intact || reading === READINGS) return listing;
     }
   }
 
@@ -172,10 +242,19 @@ export class KernelTables {
   async #chains(family: Family): Promise<ReadonlySet<string>> {
     const names = new Set<string>();
     await this.#ask(this.#request(GET_RULE, DUMP, family), ({ body }) => {
-      const name = attributeOf(body.subarray(4), 2);
-      if (name !== undefined) names.add(name.toString('utf8', 0, name.length - 1));
+      const name = nameIn(body.subarray(4), 2);
+      if (name !== undefined) names.add(name);
     });
     return names;
+  }
+
+  /** The attributes of one object; undefined when there is no such thing. */
+  async #get(type: number, family: Family, ...name: readonly Buffer[]): Promise<Buffer | undefined> {
+    let told: Buffer | undefined;
+    await this.#ask(this.#request(type, 0, family, ...name), ({ body }) => {
+      told = Buffer.from(body.subarray(4));
+    });
+    return told;
   }
 
   #request(type: number, flags: number, family: Family, ...attributes: readonly Buffer[]): Buffer {
@@ -233,3 +312,8 @@ const prefixesOf = (cidrs: readonly Cidr[]): Map<Family, readonly Buffer[]> =>
 
 const sameBytes = (a: readonly Buffer[] = [], b: readonly Buffer[] = []): boolean =>
   a.length === b.length && Buffer.concat(a.toSorted(Buffer.compare)).equals(Buffer.concat(b.toSorted(Buffer.compare)));
+
+function nameIn(attributes: Buffer, type: number): string | undefined {
+  const name = attributeOf(attributes, type);
+  return name?.toString('utf8', 0, name.length - 1);
+}

@@ -25,10 +25,13 @@ import { type ServedChanges, ServedTable } from './plan.ts';
 import type { Served } from './slots.ts';
 import { type StaleFlows, staleFlows } from './stale-flows.ts';
 import type { TableContents } from './table-reader.ts';
+import type { TableWatch } from './table-watch.ts';
 
 /** Backends, old and new, of the frontends that change in one transaction: what can be prepared in some milliseconds. */
 const BACKENDS_AT_ONCE = 500;
 const FRONTENDS_A_TURN = 200;
+/** How long it may be believed that others changed nothing because nobody said so. */
+const UNASKED_MS = 1_800_000;
 
 type Failure = ApplyReport['failures'][number];
 
@@ -43,15 +46,24 @@ export interface NftablesOptions {
 export class NftablesDatapath implements Datapath {
   readonly name = 'nftables';
   readonly #kernel: KernelTables;
+  readonly #watch: TableWatch | undefined;
   readonly #conntrack: Conntrack | undefined;
   readonly #log: Logger;
   readonly #localPods: () => readonly Cidr[];
   #served = new ServedTable();
+  #verifiedAt = performance.now();
   /** `unread` before the first listing; `damaged` when the tables must be written anew. */
   #state: 'unread' | 'intact' | 'damaged' = 'unread';
 
-  constructor(kernel: KernelTables, conntrack: Conntrack | undefined, options: NftablesOptions) {
+  /** Without a `watch`, whether others changed the tables is seen by reading them alone. */
+  constructor(
+    kernel: KernelTables,
+    watch: TableWatch | undefined,
+    conntrack: Conntrack | undefined,
+    options: NftablesOptions,
+  ) {
     this.#kernel = kernel;
+    this.#watch = watch;
     this.#conntrack = conntrack;
     this.#log = options.log;
     this.#localPods = options.localPodCidrs ?? (() => []);
@@ -80,7 +92,19 @@ export class NftablesDatapath implements Datapath {
     return this.#program(new Map([...desired, ...gone.map((id) => [id, undefined] as const)]));
   }
 
+  async verify(): Promise<string | undefined> {
+    if (this.#state !== 'intact') return undefined;
+    const who = await this.#watch?.changedBy();
+    if (this.#watch && who === undefined && performance.now() - this.#verifiedAt < UNASKED_MS) return undefined;
+    const difference = await this.#kernel.verify(this.#served.frontends.values());
+    this.#verifiedAt = performance.now();
+    if (difference === undefined) return undefined;
+    this.#state = 'damaged';
+    return who === undefined ? difference : `${difference}; changed by ${who}`;
+  }
+
   async close(): Promise<void> {
+    this.#watch?.close();
     await this.#conntrack?.close();
     await this.#kernel.close();
   }

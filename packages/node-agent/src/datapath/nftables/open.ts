@@ -6,6 +6,7 @@ import { NetlinkSocket } from '../netlink/socket.ts';
 import { Conntrack } from './conntrack.ts';
 import { KernelTables, probeFamilies } from './kernel-tables.ts';
 import { NftablesDatapath, type NftablesOptions } from './nftables.ts';
+import { TableWatch } from './table-watch.ts';
 
 /**
  * Also tells whether it would work; a machine that can do IPv4 only is served IPv4 only, with a warning. Sockets are
@@ -18,12 +19,22 @@ export async function openNftablesDatapath(options: NftablesOptions): Promise<Re
   } catch (error) {
     return fail(reasonOf(error));
   }
-  const conntrack = openConntrack(options);
+  const watch = tryOpening(
+    options,
+    () => new TableWatch(options.table, socket.port),
+    'changes by others are seen late',
+  );
+  const conntrack = tryOpening(
+    options,
+    () => new Conntrack(),
+    'UDP flows to removed backends end by their own timeout',
+  );
   const support = await probeFamilies(socket, options.table);
   const refusals = [...support].flatMap(([family, { refusal }]) =>
     refusal === undefined ? [] : [{ family, refusal }],
   );
   if (refusals.length === support.size) {
+    watch?.close();
     await conntrack?.close();
     await socket.close();
     return fail(sentenceOf(refusals[0]?.refusal ?? ''));
@@ -31,7 +42,7 @@ export async function openNftablesDatapath(options: NftablesOptions): Promise<Re
   for (const { family, refusal } of refusals) {
     options.log.warn({ family, reason: refusal }, 'this kernel cannot balance one address family by nftables');
   }
-  return ok(new NftablesDatapath(new KernelTables(socket, options.table, support), conntrack, options));
+  return ok(new NftablesDatapath(new KernelTables(socket, options.table, support), watch, conntrack, options));
 }
 
 const sentenceOf = (refusal: string): string =>
@@ -39,11 +50,12 @@ const sentenceOf = (refusal: string): string =>
     ? 'this process lacks the privileges: expected root or CAP_NET_ADMIN'
     : `this kernel does not take the ruleset: ${refusal.replace(/^Cannot [^:]*: /, '')}`;
 
-function openConntrack({ log }: NftablesOptions): Conntrack | undefined {
+/** What can be done without; `otherwise` says how. */
+function tryOpening<T>({ log }: NftablesOptions, open: () => T, otherwise: string): T | undefined {
   try {
-    return new Conntrack();
+    return open();
   } catch (error) {
-    log.warn({ error }, 'connection tracking cannot be asked: UDP flows to removed backends end by their own timeout');
+    log.warn({ error }, `the kernel cannot be asked: ${otherwise}`);
     return undefined;
   }
 }

@@ -253,6 +253,17 @@ export const newChoiceChain = (family: Family, table: string, choice: Choice): r
 export const deleteChoiceChain = (family: Family, table: string, choice: Choice): Buffer =>
   message(DELETE_CHAIN, 0, nfFamily[family], attribute(1, table), attribute(3, choiceChain(choice)));
 
+/** Each chain as it is created: the chain, then its rules. */
+export const chainsOf = (
+  family: Family,
+  table: string,
+  choices: Iterable<Choice>,
+): ReadonlyMap<string, readonly Buffer[]> =>
+  new Map([
+    ...constantChains(family).map((chain) => [chain.name, chainMessages(family, table, chain)] as const),
+    ...[...choices].map((choice) => [choiceChain(choice), newChoiceChain(family, table, choice)] as const),
+  ]);
+
 const constantMessages = (family: Family, table: string, mark: string): readonly Buffer[] => [
   ...newSets(family, table, mark),
   ...constantChains(family).flatMap((chain) => chainMessages(family, table, chain)),
