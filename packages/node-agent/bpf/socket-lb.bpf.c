@@ -4,8 +4,8 @@
  * and recvfrom() and getpeername() show the service address again. No packet is ever rewritten. An address that is not
  * a service's passes untouched.
  *
- * A service without backends refuses at once with ECONNREFUSED, as a port does that nobody listens on. EHOSTUNREACH
- * would mean that the maps contradict each other. Kernels before 5.18 cannot set the error: there it is EPERM.
+ * A service without backends refuses a stream at once with ECONNREFUSED, as a port does that nobody listens on. Not so
+ * a datagram's socket, which may live until there are some: its packets are for others to refuse. EHOSTUNREACH would mean that the maps contradict each other. Kernels before 5.18 cannot set the error: there it is EPERM.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -37,19 +37,26 @@ static __always_inline int refuse(int error)
 	return REFUSE;
 }
 
+/* The socket goes to the very address that it asked for. */
+static __always_inline int leave_alone(struct bpf_sock_addr *ctx, enum hook hook, const struct service_key *key)
+{
+	if (hook == CONNECT)
+		forget_peer(ctx);
+	if (key->protocol == IPPROTO_UDP)
+		forget_send(ctx, key);
+	return UNTOUCHED;
+}
+
 /* `key` is what the socket asked for, and on TRANSLATED the backend in its place. Else UNTOUCHED or an errno. */
 static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook, struct service_key *key)
 {
 	struct service *service = bpf_map_lookup_elem(&services, key);
-	if (!service) {
-		if (hook == CONNECT)
-			forget_peer(ctx);
-		if (key->protocol == IPPROTO_UDP)
-			forget_send(ctx, key);
-		return UNTOUCHED;
-	}
+	if (!service)
+		return leave_alone(ctx, hook, key);
 	__u32 id = service->id;
 	int chosen = choose_backend(ctx, key->protocol, service);
+	if (chosen == -ECONNREFUSED && key->protocol == IPPROTO_UDP)
+		return leave_alone(ctx, hook, key);
 	if (chosen < 0)
 		return chosen;
 	struct backend *backend = bpf_map_lookup_elem(&backends, &chosen);

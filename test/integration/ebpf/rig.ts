@@ -68,7 +68,7 @@ export class Rig {
     return openEbpfDatapath({ pinDir: this.pinDir, cgroupRoot: this.cgroup, sweepDelayMs: 20, ...options });
   }
 
-  /** Addresses 10.200.0.1-9 and fd00:200::1-9 for servers; services in 10.96/16 and fd00:96::/64 lead nowhere. */
+  /** Addresses 10.200.0.1-9 and fd00:200::1-9 for servers; services in 10.96/16 and fd00:96::/64 lead nowhere, in 10.98/16 into silence. */
   addNamespace(): string {
     const name = `${this.name}-${this.#namespaces.length}`;
     execFileSync('ip', ['netns', 'add', name]);
@@ -80,6 +80,7 @@ export class Rig {
       ip('address', 'add', `fd00:200::${i}/128`, 'dev', 'lo', 'nodad');
     }
     ip('route', 'add', 'blackhole', '10.96.0.0/16');
+    ip('route', 'add', '10.98.0.0/16', 'dev', 'lo');
     ip('-6', 'route', 'add', 'blackhole', 'fd00:96::/64');
     return name;
   }
@@ -96,6 +97,20 @@ export class Rig {
   async script(kind: string, steps: readonly string[], namespace = this.#namespaces[0]): Promise<readonly string[]> {
     const { stdout } = await run('sh', this.#command(namespace, this.cgroup, 'socket-script', [kind, ...steps]));
     return stdout.trim().split('\n');
+  }
+
+  /** The same with a step `wait`, at which something is done. */
+  async scriptAround(kind: string, steps: readonly string[], body: () => Promise<unknown>): Promise<readonly string[]> {
+    const child = this.#spawn(this.#namespaces[0], this.cgroup, 'socket-script', [kind, ...steps], 'pipe');
+    let said = '';
+    child.stdout?.on('data', (part) => {
+      said += String(part);
+    });
+    while (!said.includes('wait\n')) await once(child.stdout ?? child, 'data');
+    await body();
+    child.stdin?.end('go on\n');
+    await once(child, 'close');
+    return said.trim().split('\n');
   }
 
   async connect(args: readonly string[], cgroup: string | undefined = this.cgroup): Promise<ConnectResult> {
@@ -126,9 +141,15 @@ export class Rig {
     clear(this.name, this.cgroup.slice(0, -this.name.length));
   }
 
-  #spawn(namespace: string | undefined, cgroup: string | undefined, program: string, args: readonly string[]) {
+  #spawn(
+    namespace: string | undefined,
+    cgroup: string | undefined,
+    program: string,
+    args: readonly string[],
+    stdin: 'ignore' | 'pipe' = 'ignore',
+  ) {
     const child = spawn('sh', this.#command(namespace, cgroup, program, args), {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: [stdin, 'pipe', 'inherit'],
     });
     this.#children.add(child);
     return child;

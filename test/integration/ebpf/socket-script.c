@@ -65,6 +65,14 @@ static void show_peer(int fd)
 	printf("\n");
 }
 
+/* Says that it waits, until something comes over stdin. */
+static void wait_for_word(void)
+{
+	printf("wait\n");
+	fflush(stdout);
+	getchar();
+}
+
 static void perform(int fd, char *step, int mapped)
 {
 	struct endpoint to = {0};
@@ -88,6 +96,8 @@ static void perform(int fd, char *step, int mapped)
 		receive(fd);
 	else if (!strcmp(step, "peer"))
 		show_peer(fd);
+	else if (!strcmp(step, "wait"))
+		wait_for_word();
 	else
 		give_up("Cannot do this step: current value is %s", step);
 }

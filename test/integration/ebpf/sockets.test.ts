@@ -126,12 +126,24 @@ describe('eBPF datapath: sockets', () => {
     );
   });
 
-  it('refuses a service without backends at once', async () => {
+  it('refuses streams to a service without backends at once', async () => {
     assert.deepEqual(await rig.script('tcp4', ['connect=10.96.0.9:80']), ['connect ECONNREFUSED']);
     assert.deepEqual(await rig.script('tcp6', ['connect=10.96.0.9:80']), ['connect ECONNREFUSED']);
     assert.deepEqual(await rig.script('tcp6', ['connect=[fd00:96::9]:80']), ['connect ECONNREFUSED']);
-    assert.deepEqual(await rig.script('udp4', ['sendto=10.96.0.9:53']), ['sendto ECONNREFUSED']);
-    assert.deepEqual(await rig.script('udp4', ['connect=10.96.0.9:53']), ['connect ECONNREFUSED']);
+  });
+
+  it('leaves datagrams to a service without backends to others, and takes them up once it has some', async () => {
+    const empty = (to: readonly string[]) => only(route('10.98.0.9:53', to, DNS));
+    await datapath.apply(empty([]));
+    assert.deepEqual(await rig.script('udp4', ['connect=10.98.0.9:53', 'peer']), ['connect ok', 'peer 10.98.0.9:53']);
+    const steps = ['sendto=10.98.0.9:53', 'wait', 'sendto=10.98.0.9:53', 'recv'];
+    const lines = await rig.scriptAround('udp4', steps, () => datapath.apply(empty(['10.200.0.1:5353'])));
+    assert.deepEqual(lines, ['sendto ok', 'wait', 'sendto ok', 'recv 3 from 10.98.0.9:53']);
+    // And the other way round: a backend that it had is not taken for the service's answer.
+    const back = await rig.scriptAround('udp4', ['sendto=10.98.0.9:53', 'recv', ...steps.slice(1, 3)], () =>
+      datapath.apply(empty([])),
+    );
+    assert.deepEqual(back, ['sendto ok', 'recv 3 from 10.98.0.9:53', 'wait', 'sendto ok']);
   });
 
   it('leaves every other address and protocol alone', async () => {
