@@ -1,6 +1,8 @@
 /** How scenarios show the table, the clusters and the kernel. */
 import type { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import type { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
+import { formatCidr } from '@tombolo/shared/model/ip.ts';
+import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { ClusterStatus, Decision, Frontend, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 
 export const printTable = (table: ServiceTable): readonly string[] => {
@@ -12,8 +14,8 @@ function printEntry({ key, service, affinity, groups, unmatched }: ServiceExplan
   const kind = service ? (service.global ? 'global' : 'not global') : 'not here';
   return [
     `${key}: ${kind}${affinity === 'none' ? '' : `, affinity ${affinity}`}`,
-    ...groups.flatMap(({ frontends, refused, decisions }) => [
-      `  ${frontends.map(where).join(' ') || (refused.length > 0 ? 'nowhere' : 'headless')}`,
+    ...groups.flatMap(({ clients, frontends, refused, decisions }) => [
+      `  ${frontends.map(where).join(' ') || (refused.length > 0 ? 'nowhere' : 'headless')}${clients === 'all' ? '' : ` from ${clients}`}`,
       ...refused.map(({ frontend, reason }) => `    not at ${where(frontend)}: ${reason}`),
       ...decisions.map(printDecision),
     ]),
@@ -28,9 +30,14 @@ function printDecision({ backend, verdict, detail }: Decision): string {
 }
 
 export function printKernel(kernel: MemoryKernel): readonly string[] {
-  const lines = [...kernel.routes.values()].map(({ frontend, backends }) => {
-    const targets = backends.map(({ address, port, clusterId }) => `${address}:${port} (${clusterId})`);
-    return `${where(frontend)} -> ${targets.join(', ') || 'refuse'}`;
+  const list = (backends: readonly RouteBackend[]): string =>
+    backends.map(({ address, port, clusterId }) => `${address}:${port} (${clusterId})`).join(', ');
+  const lines = [...kernel.routes.values()].map(({ frontend, backends, outside, sourceRanges }) => {
+    const limits = [
+      ...(outside ? [`; from outside ${list(outside) || 'no answer'}`] : []),
+      ...(sourceRanges ? [`; from outside only ${sourceRanges.map(formatCidr).join(', ')}`] : []),
+    ];
+    return `${where(frontend)} -> ${list(backends) || 'refuse'}${limits.join('')}`;
   });
   return lines.length === 0 ? ['nothing'] : lines.sort();
 }

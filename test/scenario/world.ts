@@ -355,7 +355,7 @@ const serviceOf = ({ first, flags, options }: Arguments): LocalService => ({
   ports: parsePorts(options.get('ports')).map((port) => ({ ...port, nodePort: 0 })),
   sessionAffinitySeconds: 0,
   internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
-  externalTrafficPolicy: 'Cluster',
+  externalTrafficPolicy: options.get('outside-policy') === 'Local' ? 'Local' : 'Cluster',
   healthCheckNodePort: 0,
   labels: {},
   selector: {},

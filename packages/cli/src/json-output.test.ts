@@ -25,6 +25,7 @@ describe('serviceJson()', () => {
     assert.deepEqual(group, {
       port: { name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 },
       family: 'IPv4',
+      clients: 'all',
       frontends: [
         { kind: 'ClusterIP', address: '10.96.0.10', port: 80, protocol: 'TCP' },
         { kind: 'NodePort', address: '0.0.0.0', port: 30080, protocol: 'TCP' },

@@ -41,6 +41,7 @@ const groupJson = (group: api.FrontendGroup): Json => ({
   ...group,
   port: group.port && { ...group.port, protocol: words.protocolWord(group.port.protocol) },
   family: words.familyWord(group.family),
+  clients: words.clientsWord(group.clients),
   frontends: group.frontends.map(frontendJson),
   refused: group.refused.map(({ frontend, reason }) => ({ frontend: frontend && frontendJson(frontend), reason })),
   backends: group.backends.map(backendJson),

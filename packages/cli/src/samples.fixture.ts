@@ -46,6 +46,7 @@ export const SAMPLE_SERVICE: api.Service = {
     {
       port: { name: 'http', protocol: 'PROTOCOL_TCP', port: 80, nodePort: 30080 },
       family: 'IP_FAMILY_IPV4',
+      clients: 'CLIENTS_ALL',
       frontends: [
         { kind: 'FRONTEND_KIND_CLUSTER_IP', address: '10.96.0.10', port: 80, protocol: 'PROTOCOL_TCP' },
         { kind: 'FRONTEND_KIND_NODE_PORT', address: '0.0.0.0', port: 30080, protocol: 'PROTOCOL_TCP' },

@@ -3,7 +3,15 @@ import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import { ageOf } from './age.ts';
 import { scopeOf } from './services-view.ts';
 import { type Cell, formatTable, type Paint, printable } from './table.ts';
-import { affinityWord, backendStateWord, familyWord, frontendKindWord, protocolWord, sourceWord } from './words.ts';
+import {
+  affinityWord,
+  backendStateWord,
+  clientsWord,
+  familyWord,
+  frontendKindWord,
+  protocolWord,
+  sourceWord,
+} from './words.ts';
 
 const HEADER = ['USED', 'BACKEND', 'CLUSTER', 'NODE', 'ZONE', 'STATE', 'SOURCE', 'AGE', 'REASON'];
 
@@ -36,12 +44,14 @@ function formatHead(service: api.Service, now: number, paint: Paint): string {
 }
 
 function formatGroup(group: api.FrontendGroup, now: number, paint: Paint): string {
-  const { port, family, frontends, refused, backends } = group;
+  const { port, family, clients, frontends, refused, backends } = group;
   const used = backends.filter(isUsed).length;
   const name = port ? `${port.name ? `${port.name} ` : ''}${port.port}/${protocolWord(port.protocol)}` : '?';
   const list = frontends.map(formatFrontend).join(', ');
   const none = refused.length > 0 ? 'none' : 'none (headless)';
-  const title = `Port ${name}, ${familyWord(family)}: ${used} of ${backends.length} backends used\n`;
+  const whose = clientsWord(clients);
+  const from = whose === 'inside' || whose === 'outside' ? `, from ${whose} the cluster` : '';
+  const title = `Port ${name}, ${familyWord(family)}${from}: ${used} of ${backends.length} backends used\n`;
   const left = refused.map(
     ({ frontend, reason }) => `Not served: ${frontend && formatFrontend(frontend)}: ${printable(reason)}\n`,
   );

@@ -18,6 +18,7 @@ export const protocolWord = (value: api.Protocol): string => word('PROTOCOL_', v
 export const familyWord = (value: api.IpFamily): string => word('IP_FAMILY_', value).replace('ip', 'IP');
 export const affinityWord = (value: api.Affinity): string => word('AFFINITY_', value);
 export const frontendKindWord = (value: api.FrontendKind): string => FRONTEND_KINDS[value] ?? String(value);
+export const clientsWord = (value: api.Clients): string => word('CLIENTS_', value);
 export const backendStateWord = (value: api.BackendState): string => word('BACKEND_STATE_', value);
 export const sourceWord = (value: api.Source): string => word('SOURCE_', value);
 export const verdictWord = (value: api.Verdict): string => word('VERDICT_', value);

@@ -21,7 +21,7 @@ import { createNetns, ip as ipCommand, removeNetns, setSysctls } from '@tombolo/
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
 import { type Cidr, ip } from '@tombolo/shared/model/ip.ts';
-import type { FrontendRoute, Routes } from '@tombolo/shared/model/routes.ts';
+import type { FrontendRoute, RouteBackend, Routes } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 
@@ -42,12 +42,12 @@ export type Place = 'pod' | 'node' | 'back' | 'client';
 const PLACES: readonly Place[] = ['pod', 'node', 'back', 'client'];
 
 export class Rig {
-  readonly #directory: string;
+  readonly directory: string;
   readonly #children: ChildProcess[] = [];
   readonly #open: Datapath[] = [];
 
   private constructor(directory: string) {
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   static async create(): Promise<Rig> {
@@ -68,7 +68,7 @@ export class Rig {
   }
 
   netns(place: Place): string {
-    return `${basename(this.#directory)}-${place}`;
+    return `${basename(this.directory)}-${place}`;
   }
 
   /** A datapath in the node's namespace; closed at the end. */
@@ -166,11 +166,11 @@ export class Rig {
       await once(child, 'exit');
     }
     await removeNetns(PLACES.map((place) => this.netns(place)));
-    rmSync(this.#directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 
   #program(name: string): string {
-    return join(this.#directory, name);
+    return join(this.directory, name);
   }
 
   #start(place: Place, argv: readonly string[]): ChildProcess {
@@ -213,6 +213,7 @@ export class Rig {
       'address add 192.0.2.2/24 dev eth0',
       'address add fd03::2/64 dev eth0 nodad',
       'route add 10.96.0.0/16 via 192.0.2.1',
+      'route add 10.97.0.0/16 via 192.0.2.1',
     ]);
   }
 }
@@ -236,16 +237,17 @@ export function frontend(text: string, kind: Frontend['kind'] = 'ClusterIP'): Fr
 }
 
 /** Backends as `ADDRESS:PORT`; their cluster is 1 up to 10.2.0.12, else 2. */
-export function route(front: Frontend, backends: readonly string[], sessionAffinitySeconds = 0): FrontendRoute {
-  return {
-    frontend: front,
-    backends: backends.map((text) => {
-      const { address, port } = frontend(`TCP ${text}`);
-      return { address, port, clusterId: /1[34]$/.test(address) ? 2 : 1 };
-    }),
-    sessionAffinitySeconds,
-  };
-}
+export const route = (front: Frontend, to: readonly string[], sessionAffinitySeconds = 0): FrontendRoute => ({
+  frontend: front,
+  backends: backends(to),
+  sessionAffinitySeconds,
+});
+
+export const backends = (to: readonly string[]): readonly RouteBackend[] =>
+  to.map((text) => {
+    const { address, port } = frontend(`TCP ${text}`);
+    return { address, port, clusterId: /1[34]$/.test(address) ? 2 : 1 };
+  });
 
 export const routes = (...list: readonly FrontendRoute[]): Routes =>
   new Map(list.map((each) => [frontendId(each.frontend), each]));

@@ -9,14 +9,7 @@ export interface KnownFailure {
   readonly cause: string;
 }
 
-export const KNOWN_FAILURES: readonly KnownFailure[] = [
-  {
-    spec: 'Services should implement NodePort and HealthCheckNodePort correctly when ExternalTrafficPolicy changes',
-    settings: ['ebpf', 'nftables', 'beside'],
-    cause:
-      'A process of the host that asks its own node’s NodePort must get every endpoint also with externalTrafficPolicy Local, as if it came from inside; the datapath refuses it where the node has no endpoint.',
-  },
-];
+export const KNOWN_FAILURES: readonly KnownFailure[] = [];
 
 /** One sentence for each result that is not as listed. */
 export function surprises(

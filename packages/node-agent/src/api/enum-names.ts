@@ -2,7 +2,13 @@
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
 import type { IpFamily } from '@tombolo/shared/model/ip.ts';
 import type { Affinity, Origin } from '@tombolo/shared/model/service.ts';
-import type { BackendState, ControlState, Decision, FrontendKind } from '@tombolo/shared/model/service-table.ts';
+import type {
+  BackendState,
+  Clients,
+  ControlState,
+  Decision,
+  FrontendKind,
+} from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 
 type Names<Model extends string | number, Api> = Readonly<Record<Model, Api>>;
@@ -20,6 +26,12 @@ export const FRONTEND_KINDS: Names<FrontendKind, api.FrontendKind> = {
   ExternalIP: 'FRONTEND_KIND_EXTERNAL_IP',
   LoadBalancer: 'FRONTEND_KIND_LOAD_BALANCER',
   NodePort: 'FRONTEND_KIND_NODE_PORT',
+};
+
+export const CLIENTS: Names<Clients, api.Clients> = {
+  all: 'CLIENTS_ALL',
+  inside: 'CLIENTS_INSIDE',
+  outside: 'CLIENTS_OUTSIDE',
 };
 
 export const BACKEND_STATES: Names<BackendState, api.BackendState> = {

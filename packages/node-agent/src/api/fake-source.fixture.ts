@@ -158,7 +158,7 @@ export const leftOut = (backend: Backend, verdict: Decision['verdict'], detail: 
 
 export function sampleGroup(decisions: readonly Decision[], port: ServicePort = HTTP): FrontendGroup {
   const frontend = { kind: 'ClusterIP', address: ip('10.96.0.10'), port: port.port, protocol: port.protocol } as const;
-  return { port, family: 4, frontends: [frontend], refused: [], decisions };
+  return { port, family: 4, clients: 'all', frontends: [frontend], refused: [], decisions };
 }
 
 export function sampleEntry(name: string, groups: readonly FrontendGroup[], fields: Partial<LocalService> = {}) {

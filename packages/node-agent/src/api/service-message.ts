@@ -8,7 +8,7 @@ import type { Origin, Protocol, ServicePort } from '@tombolo/shared/model/servic
 import { splitServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Decision, Frontend, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 import { chunked } from './chunks.ts';
-import { AFFINITIES, BACKEND_STATES, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
+import { AFFINITIES, BACKEND_STATES, CLIENTS, FRONTEND_KINDS, IP_FAMILIES, SOURCES, VERDICTS } from './enum-names.ts';
 
 /** Far below gRPC's 4 MiB, so that neither other alphabets nor an estimate that is off can reach it. */
 export const MESSAGE_BYTES = 256 * 1024;
@@ -66,6 +66,7 @@ function serviceHeader({ key, service, programmed, affinity, groups, unmatched }
 const groupHeader = (group: FrontendGroup): api.FrontendGroup => ({
   port: servicePortMessage(group.port),
   family: IP_FAMILIES[group.family],
+  clients: CLIENTS[group.clients],
   frontends: group.frontends.map(frontendMessage),
   refused: group.refused.map(({ frontend, reason }) => ({ frontend: frontendMessage(frontend), reason: cut(reason) })),
   backends: [],

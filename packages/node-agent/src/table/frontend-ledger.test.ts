@@ -50,22 +50,6 @@ describe('FrontendLedger', () => {
     assert.match(refusals(ledger, service)[0]?.[1] ?? '', /IPv4-mapped/);
   });
 
-  it('does not serve what source ranges close, unless they are open to all of the family', () => {
-    const refused = (...ranges: readonly string[]) => {
-      const service = sampleService(undefined, {
-        loadBalancerIps: [ip('198.51.100.1')],
-        sourceRanges: ranges.map(cidr),
-      });
-      const ledger = new FrontendLedger();
-      ledger.set(service.key, service);
-      return refusals(ledger, service).map(([id]) => id);
-    };
-    assert.deepEqual(refused(), []);
-    assert.deepEqual(refused('203.0.113.0/24'), ['198.51.100.1:80/TCP']);
-    assert.deepEqual(refused('203.0.113.0/24', '0.0.0.0/0'), []);
-    assert.deepEqual(refused('fd00::/8'), []);
-  });
-
   it('keeps no NodePort from anybody, least of all for an address that is refused', () => {
     const ports = (port: number, nodePort: number) => [{ name: '', protocol: 'TCP', port, nodePort } as const];
     const evil = { ...EVIL, externalIps: [], loadBalancerIps: [ip('0.0.0.0')], ports: ports(30080, 0) };

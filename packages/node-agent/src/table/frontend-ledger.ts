@@ -8,7 +8,7 @@
  */
 import { isMapped } from '@tombolo/shared/merge/eligibility.ts';
 import { frontendsOf } from '@tombolo/shared/merge/frontends.ts';
-import { type Cidr, familyOf, forbiddenAsRemote, formatCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
+import { type Cidr, forbiddenAsRemote, formatCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
 import type { LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import { type Frontend, type FrontendKind, frontendId } from '@tombolo/shared/model/service-table.ts';
@@ -59,8 +59,7 @@ export class FrontendLedger {
   refusals(service: LocalService): ReadonlyMap<string, string> {
     let refusals: Map<string, string> | undefined;
     for (const frontend of frontendsOf(service)) {
-      const reason =
-        this.#addressRefusal(frontend) ?? this.#ownerRefusal(frontend, service.key) ?? closedTo(frontend, service);
+      const reason = this.#addressRefusal(frontend) ?? this.#ownerRefusal(frontend, service.key);
       if (reason === undefined) continue;
       refusals ??= new Map();
       refusals.set(frontendId(frontend), reason);
@@ -91,13 +90,4 @@ export class FrontendLedger {
     if (after.length > 0) this.#claims.set(id, after);
     else this.#claims.delete(id);
   }
-}
-
-/** Until the datapath asks where packets come from: kube-proxy beside us does, or the address stays closed. */
-function closedTo({ kind, address }: Frontend, { sourceRanges }: LocalService): string | undefined {
-  if (kind !== 'LoadBalancer') return undefined;
-  const ranges = sourceRanges.filter((range) => familyOf(range.address) === familyOf(address));
-  return ranges.length === 0 || ranges.some(({ length }) => length === 0)
-    ? undefined
-    : 'open to spec.loadBalancerSourceRanges only, which this datapath does not enforce yet';
 }

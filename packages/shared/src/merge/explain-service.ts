@@ -30,7 +30,7 @@ export function explainService(context: MergeContext, facts: ServiceFacts): Serv
 }
 
 function explainGroup({ shape, candidates }: DecidedGroup, facts: ServiceFacts, context: MergeContext): FrontendGroup {
-  const { port, family, frontends } = shape;
+  const { port, family, clients, frontends } = shape;
   const served = frontends.filter((frontend) => !facts.refusedFrontends.has(frontendId(frontend)));
   const refused = frontends.flatMap((frontend) => {
     const reason = facts.refusedFrontends.get(frontendId(frontend));
@@ -41,7 +41,7 @@ function explainGroup({ shape, candidates }: DecidedGroup, facts: ServiceFacts, 
     const { verdict } = candidate;
     return { backend, verdict, detail: detailOf(candidate, backend, candidates, facts, context) };
   });
-  return { port, family, frontends: served, refused, decisions };
+  return { port, family, clients, frontends: served, refused, decisions };
 }
 
 /** Each cluster's by number: 10.0.0.2 before 10.0.0.10. */

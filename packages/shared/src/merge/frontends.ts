@@ -1,15 +1,18 @@
 /**
  * The addresses at which a Service is reached here, grouped so that each group makes one choice of backends: by service
- * port and family, and by traffic policy where the internal and the external one differ.
+ * port and family, and by traffic policy where the internal and the external one differ. Under externalTrafficPolicy
+ * Local, clients inside the cluster are led to every backend all the same, as kube-proxy does: their traffic would not
+ * leave the node for a load balancer to choose another.
  */
 import { familyOf, type IpAddress, type IpFamily, ip } from '../model/ip.ts';
 import type { LocalService, ServicePort, TrafficPolicy } from '../model/service.ts';
-import type { Frontend } from '../model/service-table.ts';
+import type { Clients, Frontend } from '../model/service-table.ts';
 
 export interface GroupShape {
   readonly port: ServicePort;
   readonly family: IpFamily;
   readonly policy: TrafficPolicy;
+  readonly clients: Clients;
   readonly frontends: readonly Frontend[];
 }
 
@@ -18,27 +21,26 @@ const ANY_ADDRESS: Readonly<Record<IpFamily, IpAddress>> = { 4: ip('0.0.0.0'), 6
 
 /** Every frontend that a Service asks for. */
 export const frontendsOf = (service: LocalService): readonly Frontend[] =>
-  groupShapes(service, new Set()).flatMap(({ frontends }) => frontends);
+  groupShapes(service, new Set()).flatMap(({ clients, frontends }) => (clients === 'outside' ? [] : frontends));
 
 /** `offered`: of a headless Service the families of its backends, for which it has groups without frontends. */
 export function groupShapes(service: LocalService, offered: ReadonlySet<IpFamily>): readonly GroupShape[] {
   return service.ports.flatMap((port) =>
     FAMILIES.flatMap((family): readonly GroupShape[] => {
-      const internal = {
-        port,
-        family,
-        policy: service.internalTrafficPolicy,
-        frontends: internalFrontends(service, port, family),
-      };
-      const external = {
-        port,
-        family,
-        policy: service.externalTrafficPolicy,
-        frontends: externalFrontends(service, port, family),
-      };
-      if (internal.policy === external.policy) internal.frontends.push(...external.frontends.splice(0));
-      const reached = [internal, external].filter((shape) => shape.frontends.length > 0);
-      return offered.has(family) ? [internal] : reached;
+      const { internalTrafficPolicy: internal, externalTrafficPolicy: external } = service;
+      const own = internalFrontends(service, port, family);
+      const reachable = externalFrontends(service, port, family);
+      const shape = (policy: TrafficPolicy, clients: Clients, frontends: readonly Frontend[]): GroupShape => ({
+        ...{ port, family, policy, clients, frontends },
+      });
+      if (offered.has(family)) return [shape(internal, 'all', own)];
+      const shapes =
+        external === 'Local'
+          ? [shape(internal, 'all', own), shape('Cluster', 'inside', reachable), shape('Local', 'outside', reachable)]
+          : internal === external
+            ? [shape(internal, 'all', [...own, ...reachable])]
+            : [shape(internal, 'all', own), shape(external, 'all', reachable)];
+      return shapes.filter(({ frontends }) => frontends.length > 0);
     }),
   );
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { familyOf } from '../model/ip.ts';
-import { compareRouteBackends } from '../model/routes.ts';
-import { frontendId, type ServiceExplanation } from '../model/service-table.ts';
+import { compareRouteBackends, type FrontendRoute } from '../model/routes.ts';
+import { type Clients, frontendId, type ServiceExplanation } from '../model/service-table.ts';
 import { explainService } from './explain-service.ts';
 import { mergeRoutes } from './merge-service.ts';
 import { naiveBackends } from './naive.fixture.ts';
@@ -32,17 +32,21 @@ const shuffled = (world: World): fc.Arbitrary<World> =>
     })
     .map((parts) => ({ ...world, ...parts }));
 
+const choiceFor = (route: FrontendRoute | undefined, clients: Clients) =>
+  clients === 'outside' ? route?.outside : route?.backends;
+
 describe('the merge, for any facts', () => {
   it('leads each frontend to the backends that a naive reading of the rules gives', () => {
     fc.assert(
       fc.property(anyWorld, (world) => {
         const merged = new Map(routes(world).map((route) => [frontendId(route.frontend), route]));
-        for (const { frontends } of explain(world).groups) {
+        for (const { clients, frontends } of explain(world).groups) {
           for (const frontend of frontends) {
-            const backends = merged
-              .get(frontendId(frontend))
-              ?.backends.map(({ address, port }) => `${address} ${port}`);
-            assert.deepEqual(backends?.sort(), naiveBackends(world, frontend));
+            const backends = choiceFor(merged.get(frontendId(frontend)), clients);
+            assert.deepEqual(
+              backends?.map(({ address, port }) => `${address} ${port}`).sort(),
+              naiveBackends(world, frontend, clients),
+            );
           }
         }
       }),
@@ -53,12 +57,14 @@ describe('the merge, for any facts', () => {
   it('makes routes that a datapath takes, whatever remotes say', () => {
     fc.assert(
       fc.property(anyWorld, (world) => {
-        for (const { frontend, backends } of routes(world)) {
-          for (const [i, backend] of backends.entries()) {
-            const next = backends[i + 1];
-            if (next) assert.ok(compareRouteBackends(backend, next) < 0);
-            assert.equal(familyOf(backend.address), familyOf(frontend.address));
-            assert.doesNotMatch(backend.address, /^::ffff:.*\./);
+        for (const { frontend, backends, outside = [] } of routes(world)) {
+          for (const choice of [backends, outside]) {
+            for (const [i, backend] of choice.entries()) {
+              const next = choice[i + 1];
+              if (next) assert.ok(compareRouteBackends(backend, next) < 0);
+              assert.equal(familyOf(backend.address), familyOf(frontend.address));
+              assert.doesNotMatch(backend.address, /^::ffff:.*\./);
+            }
           }
         }
       }),
@@ -70,13 +76,13 @@ describe('the merge, for any facts', () => {
       fc.property(anyWorld, (world) => {
         const { programmed, groups } = explain(world);
         const merged = new Map(routes(world).map((route) => [frontendId(route.frontend), route]));
-        for (const { frontends, decisions } of groups) {
+        for (const { clients, frontends, decisions } of groups) {
           const selected = decisions
             .filter(({ verdict }) => verdict === 'selected')
             .map(({ backend: { address, port, cluster } }) => ({ address, port, clusterId: cluster.id }))
             .sort(compareRouteBackends);
           for (const frontend of frontends) {
-            assert.deepEqual(merged.get(frontendId(frontend))?.backends, programmed ? selected : undefined);
+            assert.deepEqual(choiceFor(merged.get(frontendId(frontend)), clients), programmed ? selected : undefined);
           }
         }
       }),
@@ -104,9 +110,10 @@ describe('the merge, for any facts', () => {
         const byId = (of: World) => new Map(routes(of).map((route) => [frontendId(route.frontend), route]));
         assert.deepEqual(mergeRoutes(context, facts, byId(before)).routes, routes(world));
         const known = byId(world);
-        for (const { frontend, backends } of mergeRoutes(context, facts, known).routes) {
-          const kept = known.get(frontendId(frontend))?.backends;
-          assert.ok(backends.every((backend, i) => backend === kept?.[i]));
+        for (const { frontend, backends, outside } of mergeRoutes(context, facts, known).routes) {
+          const kept = known.get(frontendId(frontend));
+          assert.ok(backends.every((backend, i) => backend === kept?.backends[i]));
+          assert.ok(outside?.every((backend, i) => backend === kept?.outside?.[i]) ?? true);
         }
       }),
       { numRuns: 1000 },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ClusterName } from '../model/cluster.ts';
-import { cidr, ip, prefixMatcher } from '../model/ip.ts';
+import { cidr, formatCidr, ip, prefixMatcher } from '../model/ip.ts';
 import { MOST_BACKENDS } from '../model/routes.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '../model/samples.fixture.ts';
 import type { BackendPort, LocalEndpoint, LocalService, RemoteContribution } from '../model/service.ts';
@@ -369,7 +369,7 @@ describe('explainService()', () => {
     );
   });
 
-  it('splits frontends where internal and external policy differ', () => {
+  it('leads clients inside to every backend, and those outside to this node’s, under external policy Local', () => {
     const here = service({
       externalTrafficPolicy: 'Local',
       ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
@@ -377,13 +377,52 @@ describe('explainService()', () => {
     const endpoints = [sampleEndpoint('10.1.0.2', { node: 'node-2' })];
     const { groups } = explainService(CONTEXT, facts({ service: here, endpoints }));
     assert.deepEqual(
-      groups.map(({ frontends, decisions }) => [
+      groups.map(({ clients, frontends, decisions }) => [
+        clients,
         frontends.map(({ kind }) => kind),
         decisions.map(({ verdict }) => verdict),
       ]),
       [
-        [['ClusterIP'], ['selected']],
-        [['NodePort'], ['traffic-policy']],
+        ['all', ['ClusterIP'], ['selected']],
+        ['inside', ['NodePort'], ['selected']],
+        ['outside', ['NodePort'], ['traffic-policy']],
+      ],
+    );
+    const [cluster, node] = mergeRoutes(CONTEXT, facts({ service: here, endpoints })).routes;
+    assert.deepEqual([cluster?.backends.length, cluster?.outside], [1, undefined]);
+    assert.deepEqual([node?.frontend.kind, node?.backends.length, node?.outside], ['NodePort', 1, []]);
+  });
+
+  it('limits whom the address of a load balancer is for, by the ranges of its family, unless they are open to all', () => {
+    const rangesOf = (...ranges: readonly string[]) => {
+      const here = service({
+        externalIps: [ip('192.0.2.7')],
+        loadBalancerIps: [ip('198.51.100.1')],
+        sourceRanges: ranges.map(cidr),
+        ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
+      });
+      const { routes } = mergeRoutes(CONTEXT, facts({ service: here }));
+      return routes.flatMap(({ frontend: { kind }, sourceRanges }) =>
+        sourceRanges ? [[kind, ...sourceRanges.map(formatCidr)]] : [],
+      );
+    };
+    assert.deepEqual(rangesOf(), []);
+    assert.deepEqual(rangesOf('203.0.113.0/24', 'fd00::/8'), [['LoadBalancer', '203.0.113.0/24']]);
+    assert.deepEqual(rangesOf('203.0.113.0/24', '0.0.0.0/0'), []);
+    assert.deepEqual(rangesOf('fd00::/8'), []);
+  });
+
+  it('splits frontends where the internal policy alone is Local', () => {
+    const here = service({
+      internalTrafficPolicy: 'Local',
+      ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 30080 }],
+    });
+    const { groups } = explainService(CONTEXT, facts({ service: here }));
+    assert.deepEqual(
+      groups.map(({ clients, frontends }) => [clients, frontends.map(({ kind }) => kind)]),
+      [
+        ['all', ['ClusterIP']],
+        ['all', ['NodePort']],
       ],
     );
   });

@@ -9,7 +9,7 @@
  *     takes out that backend and no other.
  */
 import type { ClusterName } from '../model/cluster.ts';
-import { familyOf, type IpFamily } from '../model/ip.ts';
+import { type Cidr, familyOf, type IpFamily } from '../model/ip.ts';
 import {
   compareRouteBackends,
   type FrontendRoute,
@@ -18,7 +18,7 @@ import {
   type Routes,
 } from '../model/routes.ts';
 import type { LocalService } from '../model/service.ts';
-import { frontendId, type ServiceFacts } from '../model/service-table.ts';
+import { type Frontend, frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
@@ -75,15 +75,34 @@ export function mergeRoutes(context: MergeContext, facts: ServiceFacts, known: R
   const { service, refusedFrontends } = facts;
   if (!service || !isProgrammed(context, facts)) return NOTHING;
   const { groups, wanted } = decideService(context, facts);
-  const routes = groups.flatMap(({ shape, byAddress }) => {
-    const frontends = shape.frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
-    const before = frontends[0] && known.get(frontendId(frontends[0]));
-    const backends = selectedBackends(byAddress, before?.backends ?? []);
+  const routes = groups.flatMap((group): readonly FrontendRoute[] => {
+    const { clients, frontends } = group.shape;
+    const served = frontends.filter((frontend) => !refusedFrontends.has(frontendId(frontend)));
+    const [first] = served;
+    if (!first || clients === 'outside') return [];
+    const before = known.get(frontendId(first));
+    const backends = selectedBackends(group.byAddress, before?.backends ?? []);
+    const counterpart = clients === 'inside' && groups.find(({ shape }) => isCounterpart(shape, group.shape));
+    const outside = counterpart ? selectedBackends(counterpart.byAddress, before?.outside ?? []) : undefined;
     const { sessionAffinitySeconds } = service;
-    return frontends.map((frontend) => ({ frontend, backends, sessionAffinitySeconds }));
+    return served.map((frontend) => {
+      const sourceRanges = sourceRangesOf(frontend, service);
+      const limits = { ...(outside && { outside }), ...(sourceRanges && { sourceRanges }) };
+      return { frontend, backends, ...limits, sessionAffinitySeconds };
+    });
   });
   return { routes, wanted };
 }
+
+/** As kube-proxy has it: for addresses of load balancers; where none is of their family, all may come. */
+function sourceRangesOf({ kind, address }: Frontend, { sourceRanges }: LocalService): readonly Cidr[] | undefined {
+  if (kind !== 'LoadBalancer') return undefined;
+  const ranges = sourceRanges.filter((range) => familyOf(range.address) === familyOf(address));
+  return ranges.length === 0 || ranges.some(({ length }) => length === 0) ? undefined : ranges;
+}
+
+const isCounterpart = (outside: GroupShape, inside: GroupShape): boolean =>
+  outside.clients === 'outside' && outside.frontends === inside.frontends;
 
 /** Both are in the same order, so what is known is found in one pass. */
 function selectedBackends(byAddress: readonly Candidate[], known: readonly RouteBackend[]): readonly RouteBackend[] {

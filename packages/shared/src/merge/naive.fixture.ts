@@ -4,8 +4,8 @@
  * without a thought for speed, order or explanation.
  */
 import { cidr, cidrContains, familyOf, forbiddenAsRemote, type IpAddress } from '../model/ip.ts';
-import type { LocalService, ServicePort } from '../model/service.ts';
-import type { Frontend } from '../model/service-table.ts';
+import type { LocalService, ServicePort, TrafficPolicy } from '../model/service.ts';
+import type { Clients, Frontend } from '../model/service-table.ts';
 import type { World } from './world.fixture.ts';
 
 interface Place {
@@ -21,8 +21,8 @@ interface Place {
   readonly nodeHints: readonly string[];
 }
 
-/** Sorted, as text. Undefined: this node does not serve it. */
-export function naiveBackends(world: World, frontend: Frontend): readonly string[] | undefined {
+/** Sorted, as text. Undefined: this node does not serve it. `clients`: whom it is to serve. */
+export function naiveBackends(world: World, frontend: Frontend, clients: Clients): readonly string[] | undefined {
   const { service } = world;
   if (!service) return undefined;
   const inMesh = service.global && world.takesPart;
@@ -31,7 +31,7 @@ export function naiveBackends(world: World, frontend: Frontend): readonly string
   if (!port) return undefined;
   const all = [...localPlaces(world, service, port), ...(inMesh ? remotePlaces(world, port) : [])];
   const ofFamily = all.filter(({ address }) => familyOf(address) === familyOf(frontend.address));
-  const usable = choose(withoutTwins(ofFamily), service, frontend, world, inMesh);
+  const usable = choose(withoutTwins(ofFamily), service, policyFor(service, frontend, clients), world, inMesh);
   return usable.map(({ address, port: number }) => `${address} ${number}`).sort();
 }
 
@@ -104,14 +104,19 @@ const withoutTwins = (places: readonly Place[]): readonly Place[] =>
       ),
   );
 
+/** kube-proxy: to addresses for the outside, clients inside the cluster have the choice of policy Cluster always. */
+function policyFor(service: LocalService, { kind }: Frontend, clients: Clients): TrafficPolicy {
+  if (kind === 'ClusterIP') return service.internalTrafficPolicy;
+  return clients === 'inside' ? 'Cluster' : service.externalTrafficPolicy;
+}
+
 function choose(
   places: readonly Place[],
   service: LocalService,
-  frontend: Frontend,
+  policy: TrafficPolicy,
   { here, remotePerFrontend }: World,
   inMesh: boolean,
 ): readonly Place[] {
-  const policy = frontend.kind === 'ClusterIP' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
   const reachable = policy === 'Local' ? places.filter(({ node }) => node === here.node) : places;
   const local = reachable.filter(({ cluster }) => cluster === 0);
   const remote = reachable.filter(({ cluster }) => cluster !== 0);

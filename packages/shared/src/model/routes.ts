@@ -1,5 +1,5 @@
 /** What the kernel is asked to do: addresses in, addresses out. Only what was decided, not why. */
-import type { IpAddress } from './ip.ts';
+import { type Cidr, formatCidr, type IpAddress } from './ip.ts';
 import { compareText } from './order.ts';
 import type { Frontend } from './service-table.ts';
 
@@ -22,6 +22,10 @@ export interface FrontendRoute {
    * connections are refused at once. Frontends with the same choice share one array.
    */
   readonly backends: readonly RouteBackend[];
+  /** Where clients outside the cluster are led, if that is elsewhere; as `backends`, but with none they get no answer. */
+  readonly outside?: readonly RouteBackend[] | undefined;
+  /** From where clients outside the cluster may come, if not from everywhere: prefixes of the frontend's family. */
+  readonly sourceRanges?: readonly Cidr[] | undefined;
   /** ClientIP affinity in seconds; 0 when off. */
   readonly sessionAffinitySeconds: number;
 }
@@ -40,7 +44,12 @@ export const isSameRoute = (a: FrontendRoute | undefined, b: FrontendRoute | und
     b !== undefined &&
     a.frontend.kind === b.frontend.kind &&
     a.sessionAffinitySeconds === b.sessionAffinitySeconds &&
-    isSameChoice(a.backends, b.backends));
+    isSameRanges(a.sourceRanges, b.sourceRanges) &&
+    isSameChoice(a.backends, b.backends) &&
+    (a.outside === b.outside || (a.outside && b.outside && isSameChoice(a.outside, b.outside)) === true));
+
+const isSameRanges = (a: readonly Cidr[] = [], b: readonly Cidr[] = []): boolean =>
+  a === b || (a.length === b.length && a.every((range, i) => b[i] && formatCidr(range) === formatCidr(b[i])));
 
 export const isSameChoice = (a: readonly RouteBackend[], b: readonly RouteBackend[]): boolean =>
   a === b || (a.length === b.length && a.every((backend, i) => isSameBackend(backend, b[i])));

@@ -87,10 +87,14 @@ export interface ServiceFacts {
   readonly refusedFrontends: ReadonlyMap<string, string>;
 }
 
+/** Whose connections: everybody's, or those of clients that are in this cluster (its nodes and pods), or are not. */
+export type Clients = 'all' | 'inside' | 'outside';
+
 /** The frontends of one service port and family that share one choice of backends, and that choice. */
 export interface FrontendGroup {
   readonly port: ServicePort;
   readonly family: IpFamily;
+  readonly clients: Clients;
   readonly frontends: readonly Frontend[];
   readonly refused: readonly RefusedFrontend[];
   /** Sorted by cluster (local first, then id), address and port. */

@@ -6,7 +6,7 @@ describe('choices', () => {
   it('have numbers that give count and affinity back, at their limits too', () => {
     for (const count of [1, 2, 32_767]) {
       for (const affinitySeconds of [0, 1, 10_800, 86_400]) {
-        const number = choiceNumber({ protocol: 'TCP', nodePort: false, count, affinitySeconds });
+        const number = choiceNumber({ clients: 'all', protocol: 'TCP', nodePort: false, count, affinitySeconds });
         assert.ok(number < 2 ** 32);
         assert.deepEqual(parseChoiceNumber(number), { count, affinitySeconds });
       }
@@ -14,7 +14,7 @@ describe('choices', () => {
   });
 
   it('have chains named after all that the rules depend on', () => {
-    const choice = { protocol: 'UDP', nodePort: true, count: 3, affinitySeconds: 60 } as const;
+    const choice = { clients: 'all', protocol: 'UDP', nodePort: true, count: 3, affinitySeconds: 60 } as const;
     assert.equal(choiceChain(choice), 'nodeport-udp-3-sticky-60');
     assert.ok(isChoiceChain(choiceChain(choice)));
     for (const other of ['nat-output', 'tcp-0', 'tcp-03', 'sticky-tcp-3', 'tcp-3-', 'tcp-3-sticky-0'])

@@ -1,8 +1,8 @@
 /**
- * The few netlink messages of connection tracking that we need (linux/netfilter/nfnetlink_conntrack.h): ask for all
- * entries of a family, read their addresses, delete one. Pure bytes.
+ * The few netlink messages of connection tracking that we need (linux/netfilter/nfnetlink_conntrack.h): ask for entries
+ * of a family, read their addresses, delete one. Pure bytes.
  */
-import { type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import { bytesOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import {
   ACK,
   AF_INET,
@@ -14,6 +14,7 @@ import {
   message,
   nested,
 } from '../netlink/messages.ts';
+import { hostWord } from './expressions.ts';
 
 const SUBSYSTEM = 1 << 8;
 const GET = SUBSYSTEM | 1;
@@ -26,6 +27,10 @@ const REPLY = 2;
 const ZONE = 18;
 const TUPLE_IP = 1;
 const TUPLE_PROTOCOL = 2;
+const DESTINATION: Readonly<Record<4 | 6, number>> = { 4: 2, 6: 4 };
+/** CTA_FILTER, and which fields of the original tuple it is about. */
+const FILTER = 25;
+const [BY_DESTINATION, BY_PROTOCOL, BY_DESTINATION_PORT] = [2, 8, 32];
 
 export interface Tuple {
   readonly protocol: number;
@@ -43,7 +48,31 @@ export interface ConntrackEntry {
   readonly name: Buffer;
 }
 
-export const listRequest = (family: 4 | 6): Buffer => message(GET, DUMP, AF[family]);
+/** Of the packet that a flow began with: what all that are wanted have. */
+export interface FlowFilter {
+  readonly protocol: number;
+  readonly destination?: IpAddress | undefined;
+  readonly destinationPort?: number | undefined;
+}
+
+/** A kernel before 5.8 overlooks the filter, and tells of all. */
+export function listRequest(family: 4 | 6, { protocol, destination, destinationPort }: FlowFilter): Buffer {
+  const addresses = destination && nested(TUPLE_IP, attribute(DESTINATION[family], Buffer.from(bytesOf(destination))));
+  const port = Buffer.alloc(2);
+  port.writeUInt16BE(destinationPort ?? 0);
+  const ports = destinationPort === undefined ? [] : [attribute(3, port)];
+  const numbers = nested(TUPLE_PROTOCOL, attribute(1, Buffer.from([protocol])), ...ports);
+  const flags = hostWord(
+    BY_PROTOCOL | (destination ? BY_DESTINATION : 0) | (ports.length > 0 ? BY_DESTINATION_PORT : 0),
+  );
+  return message(
+    GET,
+    DUMP,
+    AF[family],
+    nested(ORIGINAL, ...(addresses ? [addresses] : []), numbers),
+    nested(FILTER, attribute(1, flags)),
+  );
+}
 
 export const deleteRequest = ({ family, name }: ConntrackEntry): Buffer => message(DELETE, ACK, AF[family], name);
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import { formatCidr, type IpAddress, ipFromBytes, parseNetwork } from '@tombolo/shared/model/ip.ts';
 import fc from 'fast-check';
 import { attribute, messagesOf } from '../netlink/messages.ts';
 import { decodeElement, type Element, elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
-import { FAMILIES, type Family } from './family.ts';
+import { addressBytes, FAMILIES, type Family } from './family.ts';
 import { encodePrefixes } from './prefixes.ts';
 import { type FieldKind, SETS, type SetName, shapeOf } from './sets.ts';
 
@@ -94,9 +94,22 @@ function field(family: Family, kind: FieldKind): fc.Arbitrary<string | number> {
       return fc.constantFrom('tcp', 'udp', 'sctp');
     case 'port':
       return fc.nat(65_535);
+    case 'prefix':
+      return fc
+        .tuple(
+          fc.uint8Array({ minLength: addressBytes[family], maxLength: addressBytes[family] }),
+          fc.nat(8 * addressBytes[family]),
+        )
+        .map(([bytes, length]) => formatCidr(networkOf(ipFromBytes(bytes), length)));
     default:
       return fc.nat(0xffffffff);
   }
+}
+
+function networkOf(address: IpAddress, length: number) {
+  const network = parseNetwork(`${address}/${length}`);
+  assert.ok(network.ok);
+  return network.value;
 }
 
 const fields = (family: Family, kinds: readonly FieldKind[]): fc.Arbitrary<(string | number)[]> =>

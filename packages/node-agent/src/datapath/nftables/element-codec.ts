@@ -27,6 +27,7 @@ const LIST_ELEMENT = 1;
 const KEY = 1;
 const VALUE = 2;
 const USER_DATA = 6;
+const KEY_END = 10;
 /** NFTA_DATA_*. */
 const DATA_VALUE = 1;
 const DATA_VERDICT = 2;
@@ -47,13 +48,20 @@ export function encodeElement(family: Family, { set, key, value, comment }: Elem
   const fields = shape.value === undefined || shape.value === 'chain' ? [] : shape.value;
   const valueLength = keyBytes(family, fields);
   const commentBytes = comment === '' ? undefined : commentOf(comment);
+  const endLength = isInterval(shape.key) ? 8 + keyLength : 0;
   const size =
-    12 + keyLength + (verdict?.length ?? 0) + (valueLength === 0 ? 0 : 8 + valueLength) + (commentBytes?.length ?? 0);
+    12 +
+    keyLength +
+    endLength +
+    (verdict?.length ?? 0) +
+    (valueLength === 0 ? 0 : 8 + valueLength) +
+    (commentBytes?.length ?? 0);
   const bytes = Buffer.allocUnsafe(size).fill(0);
   writeHead(bytes, 0, LIST_ELEMENT, size);
   writeHead(bytes, 4, KEY, 8 + keyLength);
   writeHead(bytes, 8, DATA_VALUE, 4 + keyLength);
   let at = writeFields(bytes, 12, family, shape.key, key);
+  if (endLength > 0) at = writeEnd(bytes, at, family, shape.key, key);
   if (verdict !== undefined) at += verdict.copy(bytes, at);
   if (valueLength > 0) {
     writeHead(bytes, at, VALUE, 8 + valueLength);
@@ -66,26 +74,29 @@ export function encodeElement(family: Family, { set, key, value, comment }: Elem
 
 /** The key alone: what it takes to delete an element. */
 export const encodeKey = (family: Family, { set, key }: Element): Buffer => {
-  const length = keyBytes(family, shapeOf(set).key);
-  const bytes = Buffer.alloc(12 + length);
-  writeHead(bytes, 0, LIST_ELEMENT, 12 + length);
+  const fields = shapeOf(set).key;
+  const length = keyBytes(family, fields);
+  const endLength = isInterval(fields) ? 8 + length : 0;
+  const bytes = Buffer.alloc(12 + length + endLength);
+  writeHead(bytes, 0, LIST_ELEMENT, bytes.length);
   writeHead(bytes, 4, KEY, 8 + length);
   writeHead(bytes, 8, DATA_VALUE, 4 + length);
-  writeFields(bytes, 12, family, shapeOf(set).key, key);
+  const at = writeFields(bytes, 12, family, fields, key);
+  if (endLength > 0) writeEnd(bytes, at, family, fields, key);
   return bytes;
 };
 
 /** From the bytes within NFTA_LIST_ELEM. Undefined for what is none of ours, as a verdict other than goto. */
 export function decodeElement(family: Family, set: SetName, bytes: Buffer): Element | undefined {
   const shape = shapeOf(set);
-  const [key, value, userData] = [KEY, VALUE, USER_DATA].map((type) =>
+  const [key, keyEnd, value, userData] = [KEY, KEY_END, VALUE, USER_DATA].map((type) =>
     find(bytes, { from: 0, to: bytes.length }, type),
   );
   const keyData = find(bytes, key, DATA_VALUE);
   if (keyData === undefined) return undefined;
   const element = {
     set,
-    key: readFields(bytes, keyData, family, shape.key),
+    key: readFields(bytes, keyData, family, shape.key, find(bytes, keyEnd, DATA_VALUE)),
     comment:
       userData && bytes[userData.from] === COMMENT ? bytes.toString('utf8', userData.from + 2, userData.to - 1) : '',
   };
@@ -155,6 +166,41 @@ export function elementMessages(
   return messages;
 }
 
+const isInterval = (key: readonly FieldKind[]): boolean => key.includes('prefix');
+
+/** The last key of an interval: what is exact is the same in both. */
+function writeEnd(
+  bytes: Buffer,
+  at: number,
+  family: Family,
+  kinds: readonly FieldKind[],
+  values: readonly FieldValue[],
+): number {
+  const length = keyBytes(family, kinds);
+  writeHead(bytes, at, KEY_END, 8 + length);
+  writeHead(bytes, at + 4, DATA_VALUE, 4 + length);
+  return writeFields(bytes, at + 8, family, kinds, values, true);
+}
+
+/** `10.1.0.0/16`, its first or its last address. */
+function prefixBytes(value: FieldValue, isLast: boolean): Uint8Array {
+  const [address, length] = String(value).split('/');
+  const bytes = bytesOf(addressIn(address));
+  if (isLast)
+    for (let bit = Number(length); bit < bytes.length * 8; bit += 1)
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return bytes;
+}
+
+/** The prefix from its first to its last address. */
+function prefixBetween(first: Buffer, last: Buffer | undefined): string {
+  let length = 0;
+  const differs = (bit: number): boolean =>
+    (((first[bit >> 3] ?? 0) ^ (last?.[bit >> 3] ?? 0)) & (0x80 >> (bit & 7))) !== 0;
+  while (length < first.length * 8 && !differs(length)) length += 1;
+  return `${ipFromBytes(first)}/${length}`;
+}
+
 function writeHead(bytes: Buffer, at: number, type: number, length: number): void {
   bytes.writeUInt16LE(length, at);
   bytes.writeUInt16LE(type, at + 2);
@@ -175,11 +221,13 @@ function writeFields(
   family: Family,
   kinds: readonly FieldKind[],
   values: readonly FieldValue[],
+  isLast = false,
 ): number {
   let at = start;
   for (const [i, kind] of kinds.entries()) {
     const value = values[i] ?? 0;
-    if (kind === 'address') bytes.set(bytesOf(addressIn(value)), at);
+    if (kind === 'prefix') bytes.set(prefixBytes(value, isLast), at);
+    else if (kind === 'address') bytes.set(bytesOf(addressIn(value)), at);
     else if (kind === 'protocol') bytes[at] = PROTOCOLS[value] ?? 0;
     else if (kind === 'port') bytes.writeUInt16BE(Number(value), at);
     else bytes.writeUInt32LE(Number(value), at);
@@ -188,13 +236,24 @@ function writeFields(
   return at;
 }
 
-function readFields(bytes: Buffer, { from, to }: Range, family: Family, kinds: readonly FieldKind[]): FieldValue[] {
+function readFields(
+  bytes: Buffer,
+  { from, to }: Range,
+  family: Family,
+  kinds: readonly FieldKind[],
+  end?: Range,
+): FieldValue[] {
   let at = from;
   return kinds.map((kind) => {
     const start = at;
     at += fieldBytes(family, kind);
     if (at > to) return '';
     switch (kind) {
+      case 'prefix':
+        return prefixBetween(
+          bytes.subarray(start, at),
+          end && bytes.subarray(end.from + start - from, end.from + at - from),
+        );
       case 'address':
         return ipFromBytes(bytes.subarray(start, at));
       case 'protocol':

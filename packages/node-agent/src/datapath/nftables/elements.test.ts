@@ -14,6 +14,8 @@ const ADDRESSES: Readonly<Record<FrontendKind, readonly string[]>> = {
 
 const served = (kind: FrontendKind, address: string, backends = 1): Served => ({
   frontend: { kind, address: ip(address), port: 80, protocol: 'TCP' },
+  clients: 'all',
+  ranges: [],
   affinitySeconds: 0,
   backends: Array.from({ length: backends }, (_, at) => ({
     address: ip(address.includes(':') ? `fd00::${at + 1}` : `10.1.0.${at + 1}`),

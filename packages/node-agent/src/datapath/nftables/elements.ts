@@ -7,7 +7,16 @@ import { familyOf } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
-import { type Choice, choiceChain, choiceNumber, LONGEST_AFFINITY, MOST_BACKENDS } from './choices.ts';
+import {
+  type Choice,
+  choiceChain,
+  choiceNumber,
+  choicePrefix,
+  firstSlot,
+  LONGEST_AFFINITY,
+  MOST_BACKENDS,
+  membersOf,
+} from './choices.ts';
 import type { Element, FieldValue } from './element-codec.ts';
 import type { Family } from './family.ts';
 import type { SetName } from './sets.ts';
@@ -22,6 +31,7 @@ export function sameServed(a: Served | undefined, b: Served | undefined): boolea
     a.frontend.kind === b.frontend.kind &&
     a.backends.length === b.backends.length &&
     (a.affinitySeconds === b.affinitySeconds || a.backends.length === 0) &&
+    (a.backends.length === 0 || a.ranges.join() === b.ranges.join()) &&
     (a.backends === b.backends || a.backends.every((backend, i) => sameBackend(backend, b.backends[i])))
   );
 }
@@ -38,7 +48,7 @@ export const sameBackend = (a: RouteBackend | undefined, b: RouteBackend | undef
   a === b || (a?.address === b?.address && a?.port === b?.port && a?.clusterId === b?.clusterId);
 
 /** These decide what happens to a packet; all others are only found through them. */
-export const isPointer = (set: SetName): boolean => set === 'services' || set === 'refused';
+export const isPointer = (set: SetName): boolean => /^(services|refused|outside|outside-services)$/.test(set);
 
 export const familyOfFrontend = (frontend: Frontend): Family => (familyOf(frontend.address) === 4 ? 'ip' : 'ip6');
 
@@ -50,11 +60,11 @@ const frontendKey = ({ address, protocol, port }: Omit<Frontend, 'kind'>): Field
   port,
 ];
 
-/** The kind of choice that this frontend's element in `services` names; undefined when it has no backends. */
-export function choiceOf({ frontend, backends, affinitySeconds }: Served): Choice | undefined {
+/** The kind of choice that its element in `services` or `outside-services` names; undefined when it has no backends. */
+export function choiceOf({ frontend, clients, backends, affinitySeconds }: Served): Choice | undefined {
   if (backends.length === 0) return undefined;
   const nodePort = isEveryAddress(frontend);
-  return { protocol: frontend.protocol, nodePort, count: backends.length, affinitySeconds };
+  return { clients, protocol: frontend.protocol, nodePort, count: backends.length, affinitySeconds };
 }
 
 export const isEveryAddress = ({ address }: Frontend): boolean => address === '0.0.0.0' || address === '::';
@@ -80,39 +90,49 @@ export function headElements(placed: Placed): readonly Element[] {
   const { frontend } = placed;
   const key = frontendKey(frontend);
   const choice = choiceOf(placed);
+  if (placed.clients === 'outside') {
+    const all: Element = { set: 'outside', key, value: [], comment: frontend.kind };
+    if (choice === undefined) return [all];
+    return [all, { set: 'outside-services', key, value: [choiceNumber(choice)], comment: frontend.kind }];
+  }
   if (choice === undefined) return [{ set: 'refused', key, value: [], comment: frontend.kind }];
   const service: Element = { set: 'services', key, value: [choiceNumber(choice)], comment: frontend.kind };
-  return frontend.kind === 'ClusterIP' ? [service] : [service, member('external', key)];
+  const guard = placed.ranges.length === 0 ? [] : [member('guarded', key)];
+  const allowed = placed.ranges.map((range) => member('allowed', [...key, range]));
+  return frontend.kind === 'ClusterIP' ? [service] : [...allowed, ...guard, service, member('external', key)];
 }
 
 /** Those of one slot. */
-export function slotElements({ frontend, affinitySeconds, slots, ids }: Placed, slot: number): readonly Element[] {
+export function slotElements(placed: Placed, slot: number): readonly Element[] {
+  const { frontend, affinitySeconds, slots, ids } = placed;
+  const number = firstSlot(placed) + slot;
   const backend = slots[slot];
   if (backend === undefined) return [];
   const { address, port, protocol } = frontend;
   const value = [backend.address, backend.port];
   const comment = String(backend.clusterId);
   if (affinitySeconds === 0) {
-    return [{ set: `slots-${nameOf(protocol)}`, key: [address, port, slot], value, comment }];
+    return [{ set: `slots-${nameOf(protocol)}`, key: [address, port, number], value, comment }];
   }
   const key = frontendKey(frontend);
   const id = ids[slot] ?? 0;
   return [
-    { set: 'sticky-slots', key: [...key, slot], value: [id], comment: '' },
-    member('sticky-members', [...key, id]),
+    { set: 'sticky-slots', key: [...key, number], value: [id], comment: '' },
+    member(membersOf(placed), [...key, id]),
     { set: `targets-${nameOf(protocol)}`, key: [address, port, id], value, comment },
   ];
 }
 
 /** The element that names the chain of a choice; frontends share it. */
 export const choiceElement = (choice: Choice): Element => ({
-  set: choice.nodePort ? 'nodeport-choices' : 'choices',
+  set: `${choicePrefix(choice)}choices`,
   key: [nameOf(choice.protocol), choiceNumber(choice)],
   value: [choiceChain(choice)],
   comment: '',
 });
 
-/** The element that says "this address is a backend of ours"; frontends share it. */
-export const backendElement = (address: string): Element => member('backends', [address, address]);
+/** The element that says "this address is a backend of ours", of clients outside or of all; frontends share it. */
+export const backendElement = (address: string, clients: Served['clients']): Element =>
+  member(clients === 'outside' ? 'outside-backends' : 'backends', [address, address]);
 
 const member = (set: SetName, key: readonly FieldValue[]): Element => ({ set, key, value: [], comment: '' });

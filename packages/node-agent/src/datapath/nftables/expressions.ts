@@ -92,9 +92,10 @@ const mask = (at: number, bits: Buffer): Buffer =>
     nested(5, dataOf(Buffer.alloc(bits.length))),
   );
 
-export const random = (below: number): Value => ({
+/** From `first` on, so many numbers. */
+export const random = (below: number, first: number): Value => ({
   bytes: 4,
-  load: (to) => [expression('numgen', attribute(1, to), attribute(2, below), attribute(3, 1), attribute(4, 0))],
+  load: (to) => [expression('numgen', attribute(1, to), attribute(2, below), attribute(3, 1), attribute(4, first))],
 });
 
 /** 32 bits out of a key; never 0xffffffff. */
@@ -130,16 +131,23 @@ const hasBit = (value: Value, bit: number): Statement => [
   compare(false, hostWord(0)),
 ];
 export const isNew = (): Statement => hasBit(ct('state'), 8);
+/** Fits to no connection that is known of. */
+export const isInvalid = (): Statement => hasBit(ct('state'), 1);
 export const isTranslated = (): Statement => hasBit(ct('status'), 32);
 
-export const isThisHost = (which: 'saddr' | 'daddr'): Statement => [
-  expression('fib', attribute(3, which === 'saddr' ? 1 : 2), attribute(2, 3), attribute(1, FIRST)),
-  compare(true, hostWord(2)),
-];
+const typeOf = (which: 'saddr' | 'daddr'): Buffer =>
+  expression('fib', attribute(3, which === 'saddr' ? 1 : 2), attribute(2, 3), attribute(1, FIRST));
+export const isThisHost = (which: 'saddr' | 'daddr'): Statement => [typeOf(which), compare(true, hostWord(2))];
+export const isNotThisHost = (which: 'saddr' | 'daddr'): Statement => [typeOf(which), compare(false, hostWord(2))];
 
 export const isIn = (set: string, ...key: readonly Value[]): Statement => [
   ...loadKey(key),
   expression('lookup', attribute(2, FIRST), attribute(1, set)),
+];
+
+export const isNotIn = (set: string, ...key: readonly Value[]): Statement => [
+  ...loadKey(key),
+  expression('lookup', attribute(2, FIRST), attribute(1, set), attribute(5, 1)),
 ];
 
 const find = (map: string, key: readonly Value[], to: number): Statement => [
@@ -154,7 +162,10 @@ export const priorityFromMap = (map: string, ...key: readonly Value[]): Statemen
   ...find(map, key, FIRST),
   setPriority(),
 ];
-export const randomPriority = (below: number): Statement => [...random(below).load(FIRST), setPriority()];
+export const randomPriority = (below: number, first: number): Statement => [
+  ...random(below, first).load(FIRST),
+  setPriority(),
+];
 export const clearPriority = (): Statement => [
   expression('immediate', attribute(1, FIRST), nested(2, dataOf(hostWord(0)))),
   setPriority(),

@@ -4,7 +4,6 @@
  * what the tables should hold is for others.
  */
 import type { Cidr } from '@tombolo/shared/model/ip.ts';
-import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import {
   attribute,
@@ -26,7 +25,7 @@ import type { TableOperation } from './operations.ts';
 import { encodePrefixes } from './prefixes.ts';
 import { chainsOf, deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
 import { SETS } from './sets.ts';
-import type { Placed } from './slots.ts';
+import { type Placed, servedId } from './slots.ts';
 import { type TableContents, TableReader } from './table-reader.ts';
 
 const NFTABLES = 10;
@@ -147,12 +146,12 @@ export class KernelTables {
   }
 
   async #verifyElements(family: Family, served: readonly Placed[]): Promise<string | undefined> {
-    if (!sameBytes(this.#localPods.get(family), await this.#prefixes(family)))
-      return 'other elements in set local-pods';
+    const prefixes = await this.#readPrefixes(family);
+    if (!sameBytes(this.#localPods.get(family), prefixes)) return 'other elements in set local-pods';
     const found = await this.#readElements(family);
-    const byId = new Map(found.served.map((one) => [frontendId(one.frontend), one]));
-    const other = served.find((one) => !isSamePlaced(one, byId.get(frontendId(one.frontend))));
-    if (other) return `frontend ${frontendId(other.frontend)} is not as it was`;
+    const byId = new Map(found.served.map((one) => [servedId(one), one]));
+    const other = served.find((one) => !isSamePlaced(one, byId.get(servedId(one))));
+    if (other) return `frontend ${servedId(other)} is not as it was`;
     return found.intact && found.served.length === served.length
       ? undefined
       : 'there are elements that nobody put there';
@@ -208,12 +207,12 @@ export class KernelTables {
   }
 
   async #listFamily(family: Family): Promise<TableContents> {
-    this.#localPods.set(family, await this.#prefixes(family));
+    this.#localPods.set(family, await this.#readPrefixes(family));
     const contents = await this.#readElements(family);
     return { ...contents, intact: contents.intact && (await this.#exists(family)) };
   }
 
-  async #prefixes(family: Family): Promise<readonly Buffer[]> {
+  async #readPrefixes(family: Family): Promise<readonly Buffer[]> {
     const prefixes: Buffer[] = [];
     await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
     return prefixes;

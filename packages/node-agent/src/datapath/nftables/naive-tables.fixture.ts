@@ -2,11 +2,11 @@
  * Our sets and maps as plain maps, filled by operations and as strict as the kernel, and a packet's way through them
  * as the rules of `ruleset.ts` go it, written down a second time.
  */
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import { choiceChain } from './choices.ts';
 import type { Element } from './element-codec.ts';
 import type { Family } from './family.ts';
 import type { TableOperation } from './operations.ts';
+import type { Served } from './slots.ts';
 
 export class NaiveTables {
   /** `family set key` → value and comment. */
@@ -22,26 +22,32 @@ export class NaiveTables {
     }
   }
 
-  /** All that can happen to a connection to this frontend: refused, not ours, or one of these backends. */
-  outcomes(frontend: Frontend): readonly string[] {
+  /** All that can happen to a connection of these clients to it: refused, dropped, not ours, or one of these backends. */
+  outcomes({ frontend, clients }: Pick<Served, 'frontend' | 'clients'>): readonly string[] {
     const family: Family = frontend.address.includes(':') ? 'ip6' : 'ip';
     const protocol = frontend.protocol.toLowerCase();
     const key = `${frontend.address} . ${protocol} . ${String(frontend.port)}`;
     if (this.elements.has(`${family} refused ${key}`)) return ['refused'];
-    const number = this.elements.get(`${family} services ${key}`)?.value;
+    const apart = clients === 'outside' ? this.elements.get(`${family} outside-services ${key}`)?.value : undefined;
+    if (clients === 'outside' && apart === undefined && this.elements.has(`${family} outside ${key}`))
+      return ['dropped'];
+    const number = apart ?? this.elements.get(`${family} services ${key}`)?.value;
     if (number === undefined) return ['not ours'];
     const nodePort = frontend.address === '0.0.0.0' || frontend.address === '::';
-    const choices = nodePort ? 'nodeport-choices' : 'choices';
+    const choices = `${apart === undefined ? '' : 'outside-'}${nodePort ? 'nodeport-' : ''}choices`;
+    const first = apart === undefined ? 0 : 1_048_576;
     const chain = this.elements.get(`${family} ${choices} ${protocol} . ${number}`)?.value ?? '';
     const count = Number(/(?:tcp|udp|sctp)-(\d+)/.exec(chain)?.[1] ?? 0);
     if (count === 0 || !this.chains.has(`${family} ${chain}`)) return ['dropped'];
     const name = `${frontend.address} . ${String(frontend.port)}`;
-    return Array.from({ length: count }, (_, slot) => {
+    return Array.from({ length: count }, (_, at) => {
+      const slot = first + at;
       if (!chain.includes('sticky')) {
         return this.elements.get(`${family} slots-${protocol} ${name} . ${String(slot)}`)?.value ?? 'dropped';
       }
       const id = this.elements.get(`${family} sticky-slots ${key} . ${String(slot)}`)?.value ?? '';
-      const member = this.elements.has(`${family} sticky-members ${key} . ${id}`);
+      const members = apart === undefined ? 'sticky-members' : 'outside-members';
+      const member = this.elements.has(`${family} ${members} ${key} . ${id}`);
       const target = this.elements.get(`${family} targets-${protocol} ${name} . ${id}`)?.value;
       return member ? (target ?? 'dropped') : 'dropped';
     });

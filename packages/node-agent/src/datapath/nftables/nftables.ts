@@ -10,8 +10,9 @@
  * traffic is masqueraded.
  */
 
-import type { Cidr } from '@tombolo/shared/model/ip.ts';
+import { type Cidr, cidr, formatCidr } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
@@ -19,11 +20,12 @@ import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import type { Conntrack } from './conntrack.ts';
 import { familyOfFrontend, limitOf, sameServed } from './elements.ts';
+import { FlowCleaner } from './flow-cleaner.ts';
 import type { KernelTables } from './kernel-tables.ts';
 import { Operations, type TableOperation } from './operations.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
-import type { Served } from './slots.ts';
-import { type StaleFlows, staleFlows } from './stale-flows.ts';
+import { outermost } from './prefixes.ts';
+import { FROM_OUTSIDE, type Served } from './slots.ts';
 import type { TableContents } from './table-reader.ts';
 import type { TableWatch } from './table-watch.ts';
 
@@ -47,7 +49,7 @@ export class NftablesDatapath implements Datapath {
   readonly name = 'nftables';
   readonly #kernel: KernelTables;
   readonly #watch: TableWatch | undefined;
-  readonly #conntrack: Conntrack | undefined;
+  readonly #flows: FlowCleaner;
   readonly #log: Logger;
   readonly #localPods: () => readonly Cidr[];
   #served = new ServedTable();
@@ -64,7 +66,7 @@ export class NftablesDatapath implements Datapath {
   ) {
     this.#kernel = kernel;
     this.#watch = watch;
-    this.#conntrack = conntrack;
+    this.#flows = new FlowCleaner(conntrack, options.log);
     this.#log = options.log;
     this.#localPods = options.localPodCidrs ?? (() => []);
   }
@@ -73,11 +75,7 @@ export class NftablesDatapath implements Datapath {
     const listing = await this.#kernel.list();
     if (this.#state === 'unread') await this.#adopt(listing);
     if (!listing.intact) this.#state = 'damaged';
-    return listing.served.map(({ frontend, backends, affinitySeconds }) => ({
-      frontend,
-      backends,
-      sessionAffinitySeconds: affinitySeconds,
-    }));
+    return routesOf(listing.served);
   }
 
   async apply(changes: RouteChanges): Promise<ApplyReport> {
@@ -88,12 +86,15 @@ export class NftablesDatapath implements Datapath {
   async replace(desired: Routes): Promise<ApplyReport> {
     await this.#ensureRead();
     if (this.#state === 'intact' && !(await this.#kernel.exist())) this.#state = 'damaged';
-    const gone = [...this.#served.frontends.keys()].filter((id) => !desired.has(id));
+    const present = [...this.#served.frontends.values()].map(({ frontend }) => frontendId(frontend));
+    const gone = present.filter((id) => !desired.has(id));
     return this.#program(new Map([...desired, ...gone.map((id) => [id, undefined] as const)]));
   }
 
   async verify(): Promise<string | undefined> {
     if (this.#state !== 'intact') return undefined;
+    // Nobody waits for it.
+    void this.#flows.clean(this.#served.frontends);
     const who = await this.#watch?.changedBy();
     if (this.#watch && who === undefined && performance.now() - this.#verifiedAt < UNASKED_MS) return undefined;
     const difference = await this.#kernel.verify(this.#served.frontends.values());
@@ -105,7 +106,7 @@ export class NftablesDatapath implements Datapath {
 
   async close(): Promise<void> {
     this.#watch?.close();
-    await this.#conntrack?.close();
+    await this.#flows.close();
     await this.#kernel.close();
   }
 
@@ -128,18 +129,28 @@ export class NftablesDatapath implements Datapath {
   async #program(wanted: RouteChanges): Promise<ApplyReport> {
     const changes = new Map<string, Served | undefined>();
     const failures: Failure[] = [];
+    const changed = new Set<string>();
     for (const [id, route] of wanted) {
-      const next = route && servedOf(route);
-      const reason =
-        route &&
-        next &&
-        (faultOfRoute(route) ?? this.#kernel.refuses(familyOfFrontend(next.frontend)) ?? limitOf(next));
-      if (next !== undefined && reason !== undefined) failures.push({ frontend: next.frontend, reason });
-      else if (!sameServed(this.#served.frontends.get(id), next)) changes.set(id, next);
-      else if (next !== undefined) this.#served.share(id, next);
+      const parts = partsOf(id, route);
+      const reason = route && (faultOfRoute(route) ?? this.#limitOf(route, parts));
+      if (route !== undefined && reason !== undefined) {
+        failures.push({ frontend: route.frontend, reason });
+        continue;
+      }
+      for (const [part, next] of parts) {
+        if (!sameServed(this.#served.frontends.get(part), next)) {
+          changes.set(part, next);
+          changed.add(id);
+        } else if (next !== undefined) this.#served.share(part, next);
+      }
     }
-    const refused = await this.#write(changes);
-    return { changed: changes.size - refused.length, failures: [...failures, ...refused] };
+    const refused = oncePerFrontend(await this.#write(changes));
+    return { changed: changed.size - refused.length, failures: [...failures, ...refused] };
+  }
+
+  #limitOf({ frontend }: FrontendRoute, parts: readonly Part[]): string | undefined {
+    const refusal = this.#kernel.refuses(familyOfFrontend(frontend));
+    return refusal ?? parts.map(([, part]) => part && limitOf(part)).find((limit) => limit !== undefined);
   }
 
   async #write(changes: ServedChanges): Promise<readonly Failure[]> {
@@ -148,9 +159,8 @@ export class NftablesDatapath implements Datapath {
       if (error !== undefined) return failuresOf(changes, this.#served, error);
     }
     const failures: Failure[] = [];
-    const flows: StaleFlows[] = [];
-    for (const part of this.#parts(changes)) failures.push(...(await this.#update(part, flows)));
-    await this.#deleteFlows(flows);
+    for (const part of this.#parts(changes)) failures.push(...(await this.#update(part)));
+    await this.#flows.clean(this.#served.frontends);
     return failures;
   }
 
@@ -169,7 +179,7 @@ export class NftablesDatapath implements Datapath {
   }
 
   /** One transaction for all; if the kernel refuses it, halves, until only what it refuses is left. */
-  async #update(changes: ServedChanges, flows: StaleFlows[], rebuilt = false): Promise<readonly Failure[]> {
+  async #update(changes: ServedChanges, rebuilt = false): Promise<readonly Failure[]> {
     const plan = this.#served.plan(changes);
     try {
       await this.#kernel.run(plan.first, this.#localPods());
@@ -177,17 +187,17 @@ export class NftablesDatapath implements Datapath {
       this.#log.warn({ error, frontends: changes.size }, 'nftables refused a transaction');
       if (!rebuilt && !(await this.#kernel.exist())) {
         const lasting = await this.#rebuild();
-        return lasting === undefined ? this.#update(changes, flows, true) : failuresOf(changes, this.#served, lasting);
+        return lasting === undefined ? this.#update(changes, true) : failuresOf(changes, this.#served, lasting);
       }
       if (changes.size > 1) {
         const failures: Failure[] = [];
-        for (const half of halvesOf(changes)) failures.push(...(await this.#update(half, flows)));
+        for (const half of halvesOf(changes)) failures.push(...(await this.#update(half)));
         return failures;
       }
       this.#state = 'damaged';
       return failuresOf(changes, this.#served, error);
     }
-    flows.push(staleFlows(this.#served.frontends, changes));
+    this.#flows.note(this.#served.frontends, changes);
     this.#served.commit(plan);
     try {
       await this.#kernel.run(plan.second, this.#localPods());
@@ -210,6 +220,7 @@ export class NftablesDatapath implements Datapath {
       return error;
     }
     this.#log.info({ frontends }, 'nftables tables written anew');
+    this.#flows.noteAll();
     this.#state = 'intact';
     return undefined;
   }
@@ -222,26 +233,41 @@ export class NftablesDatapath implements Datapath {
       yield operations.list();
     }
   }
-
-  async #deleteFlows(flows: readonly StaleFlows[]): Promise<void> {
-    for (const family of [4, 6] as const) {
-      const of = flows.filter(({ families }) => families.has(family));
-      if (of.length === 0) continue;
-      try {
-        const deleted = await this.#conntrack?.deleteWhere(family, (entry) => of.some(({ isStale }) => isStale(entry)));
-        if (deleted) this.#log.debug({ deleted }, 'deleted stale UDP flows');
-      } catch (error) {
-        this.#log.warn({ error }, 'stale UDP flows could not be deleted; they end by their own timeout');
-      }
-    }
-  }
 }
 
-const servedOf = ({ frontend, backends, sessionAffinitySeconds }: FrontendRoute): Served => ({
-  frontend,
-  backends,
-  affinitySeconds: sessionAffinitySeconds,
-});
+type Part = readonly [id: string, served: Served | undefined];
+
+/** What is served for a frontend: for everybody, and for clients outside the cluster. */
+function partsOf(id: string, route: FrontendRoute | undefined): readonly Part[] {
+  const outsideId = `${id}${FROM_OUTSIDE}`;
+  if (route === undefined) return [id, outsideId].map((part) => [part, undefined]);
+  const { frontend, backends, outside, sourceRanges = [], sessionAffinitySeconds: affinitySeconds } = route;
+  const ranges = outermost(sourceRanges).map(formatCidr).sort();
+  return [
+    [id, { frontend, clients: 'all', backends, affinitySeconds, ranges }],
+    [outsideId, outside && { frontend, clients: 'outside', backends: outside, affinitySeconds, ranges: [] }],
+  ];
+}
+
+function routesOf(served: readonly Served[]): readonly FrontendRoute[] {
+  const outside = new Map(
+    served.filter(({ clients }) => clients === 'outside').map((one) => [frontendId(one.frontend), one.backends]),
+  );
+  return served
+    .filter(({ clients }) => clients === 'all')
+    .map(({ frontend, backends, ranges, affinitySeconds: sessionAffinitySeconds }) => {
+      const elsewhere = outside.get(frontendId(frontend));
+      const limits = {
+        ...(elsewhere && { outside: elsewhere }),
+        ...(ranges.length > 0 && { sourceRanges: ranges.map(cidr) }),
+      };
+      return { frontend, backends, ...limits, sessionAffinitySeconds };
+    });
+}
+
+const oncePerFrontend = (failures: readonly Failure[]): readonly Failure[] => [
+  ...new Map(failures.map((failure) => [frontendId(failure.frontend), failure])).values(),
+];
 
 function halvesOf(changes: ServedChanges): ServedChanges[] {
   const entries = [...changes];

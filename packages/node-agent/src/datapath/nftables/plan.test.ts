@@ -10,7 +10,7 @@ import { NaiveTables } from './naive-tables.fixture.ts';
 import { Operations, type TableOperation } from './operations.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import { SETS } from './sets.ts';
-import type { Placed, Served } from './slots.ts';
+import { type Placed, type Served, servedId } from './slots.ts';
 import { type TableContents, TableReader } from './table-reader.ts';
 
 const frontends: readonly Frontend[] = [
@@ -25,11 +25,22 @@ const frontends: readonly Frontend[] = [
 const addresses = (six: boolean): readonly IpAddress[] =>
   ['1', '2', '3', '4'].map((end) => ip(six ? `fd00::${end}` : `10.1.0.${end}`));
 
-/** Any state of one frontend; undefined: not served. */
-const state = (frontend: Frontend): fc.Arbitrary<Served | undefined> =>
+/** A frontend, and for whom. */
+type Place = Pick<Served, 'frontend' | 'clients'>;
+const places: readonly Place[] = frontends.flatMap((frontend) => [
+  { frontend, clients: 'all' } as const,
+  ...(frontend.kind === 'ClusterIP' ? [] : [{ frontend, clients: 'outside' } as const]),
+]);
+
+const anyRanges = fc.subarray(['10.0.0.0/8', '192.0.2.0/24', '198.51.100.7/32']);
+
+/** Any state of one of them; undefined: not served. */
+const state = ({ frontend, clients }: Place): fc.Arbitrary<Served | undefined> =>
   fc.option(
     fc.record({
       frontend: fc.constant(frontend),
+      clients: fc.constant(clients),
+      ranges: clients === 'all' && frontend.kind === 'LoadBalancer' ? anyRanges : fc.constant([]),
       affinitySeconds: fc.constantFrom(0, 0, 60, 10_800),
       backends: fc
         .subarray([...addresses(frontend.address.includes(':'))])
@@ -46,8 +57,8 @@ const state = (frontend: Frontend): fc.Arbitrary<Served | undefined> =>
 
 /** Changes of some frontends at once. */
 const step: fc.Arbitrary<ServedChanges> = fc
-  .subarray([...frontends], { minLength: 1 })
-  .chain((some) => fc.tuple(...some.map((frontend) => state(frontend).map((s) => [frontendId(frontend), s] as const))))
+  .subarray([...places], { minLength: 1 })
+  .chain((some) => fc.tuple(...some.map((place) => state(place).map((s) => [servedId(place), s] as const))))
   .map((entries) => new Map(entries));
 
 function emptyTables(): NaiveTables {
@@ -68,12 +79,17 @@ function everything(table: ServedTable): readonly TableOperation[] {
   return operations.list();
 }
 
-const expected = (served: Served | undefined): readonly string[] =>
-  served === undefined
-    ? ['not ours']
-    : served.backends.length === 0
-      ? ['refused']
-      : served.backends.map(({ address, port }) => `${address} . ${String(port)}`);
+const choicesOf = (served: Served): readonly string[] =>
+  served.backends.map(({ address, port }) => `${address} . ${String(port)}`);
+
+/** What may happen to those clients. */
+function expected(state: ReadonlyMap<string, Served | undefined>, { frontend, clients }: Place): readonly string[] {
+  const all = state.get(frontendId(frontend));
+  const outside = clients === 'outside' ? state.get(servedId({ frontend, clients })) : undefined;
+  if (all?.backends.length === 0) return ['refused'];
+  if (outside) return outside.backends.length === 0 ? ['dropped'] : choicesOf(outside);
+  return all ? choicesOf(all) : ['not ours'];
+}
 
 describe('ServedTable.plan()', () => {
   it('serves every frontend as desired after any history, and leaves the same tables as no history but for the order of slots', () => {
@@ -82,11 +98,8 @@ describe('ServedTable.plan()', () => {
         const [table, tables] = [new ServedTable(), emptyTables()];
         for (const changes of history) apply(table, tables, changes);
         const desired = new Map(history.flatMap((changes) => [...changes]));
-        for (const frontend of frontends) {
-          assert.deepEqual(
-            tables.outcomes(frontend).toSorted(),
-            expected(desired.get(frontendId(frontend))).toSorted(),
-          );
+        for (const place of places) {
+          assert.deepEqual(tables.outcomes(place).toSorted(), expected(desired, place).toSorted());
         }
         const [fresh, again] = [emptyTables(), emptyTables()];
         apply(new ServedTable(), fresh, desired);
@@ -106,10 +119,12 @@ describe('ServedTable.plan()', () => {
         const old = new Map(tables.elements);
         tables.apply(table.plan(changes).first);
         const after = new Map([...before, ...changes]);
-        for (const frontend of frontends) {
-          const served = after.get(frontendId(frontend));
-          assert.deepEqual(tables.outcomes(frontend).toSorted(), expected(served).toSorted());
-          assertReachable(tables, old, frontend, [before.get(frontendId(frontend)), served]);
+        for (const place of places) {
+          const id = servedId(place);
+          // Clients outside go on to old backends until the second, when there are no others.
+          const isLeft = place.clients === 'outside' && after.get(id)?.backends.length === 0;
+          if (!isLeft) assert.deepEqual(tables.outcomes(place).toSorted(), expected(after, place).toSorted());
+          assertReachable(tables, old, place, [before, after]);
         }
       }),
       { numRuns: 150 },
@@ -129,7 +144,12 @@ describe('ServedTable.plan()', () => {
 
   it('plan() changes nothing by itself', () => {
     const table = new ServedTable();
-    const changes = new Map([['x', { frontend: frontends[0] as Frontend, backends: [], affinitySeconds: 0 }]]);
+    const changes = new Map([
+      [
+        'x',
+        { frontend: frontends[0] as Frontend, clients: 'all' as const, ranges: [], backends: [], affinitySeconds: 0 },
+      ],
+    ]);
     assert.deepEqual(table.plan(changes), table.plan(changes));
   });
 
@@ -137,6 +157,8 @@ describe('ServedTable.plan()', () => {
     const frontend = frontends[0] as Frontend;
     const served = (...ends: readonly number[]): Served => ({
       frontend,
+      clients: 'all',
+      ranges: [],
       affinitySeconds: 0,
       backends: ends.map((end) => ({ address: ip(`10.1.0.${end}`), port: 80, clusterId: 1 })),
     });
@@ -159,7 +181,7 @@ describe('ServedTable.plan()', () => {
     it(`writes what a change changes, not what there is, with affinity of ${affinitySeconds} s`, () => {
       const frontend = frontends[0] as Frontend;
       const served = (backends: Served['backends']) =>
-        new Map([[frontendId(frontend), { frontend, backends, affinitySeconds }]]);
+        new Map([[frontendId(frontend), { frontend, clients: 'all' as const, ranges: [], backends, affinitySeconds }]]);
       // Each time other objects, as from a table that was read anew.
       const many = () =>
         Array.from({ length: 2000 }, (_, i) => ({
@@ -179,7 +201,10 @@ describe('ServedTable.plan()', () => {
         const written = [...first, ...second].flatMap((one) => (one.kind === 'elements' ? one.elements : []));
         assert.ok(written.length <= 20, `${written.length} elements`);
         apply(table, tables, served(next));
-        assert.deepEqual(tables.outcomes(frontend).toSorted(), next.map((b) => `${b.address} . ${b.port}`).toSorted());
+        assert.deepEqual(
+          tables.outcomes({ frontend, clients: 'all' }).toSorted(),
+          next.map((b) => `${b.address} . ${b.port}`).toSorted(),
+        );
       }
     });
   }
@@ -207,8 +232,8 @@ describe('TableReader', () => {
           const { elements, chains } = written('ip', changes);
           const victim = elements[at % elements.length];
           fc.pre(victim !== undefined);
-          // A refused frontend is this one element: without it the frontend is simply not served, and `replace` adds it.
-          fc.pre(!(victim.set === 'refused' && what === 'lost'));
+          // What leads nowhere is this one element: without it the frontend is simply not served, and `replace` adds it.
+          fc.pre(!(/^(refused|outside)$/.test(victim.set) && what === 'lost'));
           const others = elements.filter((element) => element !== victim);
           const damaged = {
             lost: others,
@@ -228,18 +253,24 @@ describe('TableReader', () => {
 function assertReachable(
   tables: NaiveTables,
   old: NaiveTables['elements'],
-  frontend: Frontend,
-  states: readonly (Served | undefined)[],
+  place: Place,
+  states: readonly ServedChanges[],
 ): void {
-  const possible = new Set(states.flatMap(expected));
-  // `refused` is asked first: the switch may come after it, or after `services` too.
-  for (const isOld of [/ refused /, / (services|refused) /]) {
+  const possible = new Set(states.flatMap((state) => expected(state, place)));
+  if (place.clients === 'outside') {
+    // What all have may be what it had or is to have; and a first packet is sent again.
+    const apart = states.flatMap((state) => state.get(servedId(place)) ?? []);
+    const all = states.flatMap((state) => expected(state, { ...place, clients: 'all' }));
+    for (const outcome of ['dropped', ...all, ...apart.flatMap(choicesOf)]) possible.add(outcome);
+  }
+  // This is the order in which they are asked: the switch may come after each.
+  for (const isOld of [/ refused /, / (refused|outside-services) /, / (refused|outside-services|outside|services) /]) {
     const mixed = new NaiveTables();
     for (const chain of tables.chains) mixed.chains.add(chain);
     for (const [id, element] of tables.elements) if (!isOld.test(id)) mixed.elements.set(id, element);
     for (const [id, element] of old) if (isOld.test(id)) mixed.elements.set(id, element);
-    for (const outcome of mixed.outcomes(frontend)) {
-      assert.ok(possible.has(outcome), `${outcome} of ${frontendId(frontend)}`);
+    for (const outcome of mixed.outcomes(place)) {
+      assert.ok(possible.has(outcome), `${outcome} of ${servedId(place)}`);
     }
   }
 }

@@ -5,7 +5,6 @@
  * `first` adds and switches, `second` removes. A packet that read the old entry of a Service just before the first still
  * finds every slot it may pick, each with a backend of the old or of the new set (D1, D2 of `datapath.ts`).
  */
-import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { type Choice, choiceChain } from './choices.ts';
 import type { Element } from './element-codec.ts';
 import {
@@ -20,9 +19,9 @@ import {
 } from './elements.ts';
 import type { Family } from './family.ts';
 import { Operations, type TableOperation } from './operations.ts';
-import { type Placed, place, type Served } from './slots.ts';
+import { type Placed, place, type Served, servedId } from './slots.ts';
 
-/** By `frontendId`; undefined where the frontend shall go. */
+/** By `servedId`; undefined where it shall go. */
 export type ServedChanges = ReadonlyMap<string, Served | undefined>;
 
 export interface TablePlan {
@@ -46,7 +45,7 @@ export class ServedTable {
       const slots = changedSlots(undefined, placed);
       if (operations) diffElements(undefined, placed, slots, operations, operations);
       uses.count(undefined, placed, slots);
-      this.frontends.set(frontendId(placed.frontend), placed);
+      this.frontends.set(servedId(placed), placed);
     }
     if (operations) uses.difference(operations, operations);
     for (const [id, count] of uses.after) this.#uses.set(id, count);
@@ -88,6 +87,9 @@ export class ServedTable {
   }
 }
 
+/** Before the address of a backend that clients outside are led to. */
+const OUTSIDE = 'outside ';
+
 const chainId = (family: Family, choice: Choice): string => `${family} ${choiceChain(choice)}`;
 
 /** What frontends need together, counted as changes go by: chains that choose, and addresses of backends. */
@@ -110,8 +112,11 @@ class Uses {
       if (this.#before.has(id) === uses > 0) continue;
       const [verb, into] = uses > 0 ? (['add', first] as const) : (['delete', second] as const);
       const choice = this.#choices.get(id);
-      if (choice === undefined) into.element(verb, id.includes(':') ? 'ip6' : 'ip', backendElement(id));
-      else choiceParts(verb, id.startsWith('ip6') ? 'ip6' : 'ip', choice, into);
+      if (choice === undefined) {
+        const address = id.startsWith(OUTSIDE) ? id.slice(OUTSIDE.length) : id;
+        const clients = id.startsWith(OUTSIDE) ? 'outside' : 'all';
+        into.element(verb, address.includes(':') ? 'ip6' : 'ip', backendElement(address, clients));
+      } else choiceParts(verb, id.startsWith('ip6') ? 'ip6' : 'ip', choice, into);
     }
   }
 
@@ -124,7 +129,9 @@ class Uses {
     }
     for (const slot of slots) {
       const address = placed.slots[slot]?.address;
-      if (address !== undefined) this.#add(address, step);
+      if (address === undefined) continue;
+      this.#add(address, step);
+      if (placed.clients === 'outside') this.#add(`${OUTSIDE}${address}`, step);
     }
   }
 

@@ -29,7 +29,7 @@ export function encodePrefixes(family: Family, cidrs: readonly Cidr[]): readonly
 const element = (address: Buffer, isEnd: boolean): Buffer =>
   Buffer.concat([attribute(1, attribute(1, address)), ...(isEnd ? [attribute(3, INTERVAL_END)] : [])]);
 
-const outermost = (cidrs: readonly Cidr[]): readonly Cidr[] =>
+export const outermost = (cidrs: readonly Cidr[]): readonly Cidr[] =>
   cidrs.filter(
     (one, at) =>
       !cidrs.some(

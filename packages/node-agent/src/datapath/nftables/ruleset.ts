@@ -4,10 +4,13 @@
  *
  * A packet's way, in each of the tables `ip NAME` and `ip6 NAME`:
  *   refuse (just before NAT)  a frontend without backends answers with a TCP reset or ICMP port unreachable
- *   nat                       `services` says what kind of choice it is, `choices` which chain picks a slot at random,
+ *   nat                       `guarded` are frontends that only some clients outside the cluster may ask, `allowed`
+ *                             which; `outside` are frontends that lead clients outside the cluster elsewhere, or nowhere; else
+ *                             `services` says what kind of choice it is, `choices` which chain picks a slot at random,
  *                             `slots-tcp` which backend that is
  *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
  *   source                    masquerades what would otherwise not be answered through this node
+ *   invalid                   what fits to no connection is not shown to a client as if its backend had sent it
  *
  * `services` does not hold verdicts itself, for the kernel checks every verdict of a map again whenever one changes.
  * A NodePort is a frontend with the unspecified address: the key is looked up a second time with the address masked out.
@@ -15,7 +18,7 @@
 import { createHash } from 'node:crypto';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import { APPEND, attribute, CREATE, message, nested } from '../netlink/messages.ts';
-import { type Choice, choiceChain } from './choices.ts';
+import { type Choice, choiceChain, firstSlot, membersOf } from './choices.ts';
 import {
   blank,
   clearPriority,
@@ -25,7 +28,10 @@ import {
   goByMap,
   hash,
   isIn,
+  isInvalid,
   isNew,
+  isNotIn,
+  isNotThisHost,
   isThisHost,
   isTranslated,
   masquerade,
@@ -56,10 +62,11 @@ const NEW_RULE = 0xa06;
 const BEFORE_NAT = -101;
 const AFTER_NAT = -99;
 const SOURCE_NAT = 99;
+const AT_FILTER = 0;
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
-const HOOKS = { prerouting: 0, output: 3, postrouting: 4 } as const;
+const HOOKS = { prerouting: 0, forward: 2, output: 3, postrouting: 4 } as const;
 
 interface Words {
   readonly saddr: Value;
@@ -138,11 +145,13 @@ const askedAddress = (family: Family, nodePort: boolean): Value => {
   return nodePort ? blank(daddr) : daddr;
 };
 
-function choiceRules(family: Family, { protocol, nodePort, count, affinitySeconds }: Choice): readonly Rule[] {
+function choiceRules(family: Family, choice: Choice): readonly Rule[] {
+  const { protocol, nodePort, count, affinitySeconds } = choice;
+  const first = firstSlot(choice);
   if (affinitySeconds === 0) {
     // Before Linux 6.17 a lookup can miss an element that a transaction is just replacing: ask once more. What still
     // finds nothing is dropped, so that the client's retransmission is served, and not passed on untranslated.
-    const rule = [randomPriority(count), verdict('jump', slotChain(protocol, nodePort))];
+    const rule = [randomPriority(count, first), verdict('jump', slotChain(protocol, nodePort))];
     return [rule, rule, [verdict('drop')]];
   }
   const client = clientKey(family);
@@ -155,10 +164,10 @@ function choiceRules(family: Family, { protocol, nodePort, count, affinitySecond
   return [
     [clearPriority()],
     [match, priorityFromMap('affinity', ...client)],
-    [match, isIn('sticky-members', ...key, priority), rememberIt, target],
+    [match, isIn(membersOf(choice), ...key, priority), rememberIt, target],
     // `update` leaves the data of an element as it is: what points to a backend that is gone must go first.
     [match, forget('affinity', client)],
-    [match, priorityFromMap('sticky-slots', ...key, random(count))],
+    [match, priorityFromMap('sticky-slots', ...key, random(count, first))],
     [match, rememberIt],
     [match, target],
     [verdict('drop')],
@@ -171,6 +180,7 @@ function constantChains(family: Family): readonly Chain[] {
   const nodePortKey = [blank(daddr), l4proto, port];
   const onThisNode = [isThisHost('daddr'), isNoLoopback];
   const toOurs = isIn('backends', daddr, daddr);
+  const toThisNodes = isIn('outside-backends', daddr, daddr);
   const askedPort = ctOriginal('proto-dst');
   // nft knows the type of `ct original proto-dst` only after a match on one protocol: hence a rule for each.
   const perProtocol = (rule: Rule): Rule[] =>
@@ -179,6 +189,14 @@ function constantChains(family: Family): readonly Chain[] {
     (name: string, type: 'filter' | 'nat', priorityAt: number, ...rules: readonly Rule[]) =>
     (at: keyof typeof HOOKS): Chain => ({ name: `${name}-${at}`, hook: { type, at, priority: priorityAt }, rules });
   const inAndOut = (chain: ReturnType<typeof hooked>): Chain[] => [chain('prerouting'), chain('output')];
+  const isOutside = [isNotIn('local-pods', saddr), isNotThisHost('saddr')];
+  const choose = (choices: string, key: readonly Value[]): Rule => [
+    priorityFromMap('outside-services', ...key),
+    goByMap(choices, l4proto, priority),
+  ];
+  const [outside, outsideNodePort] = [choose('outside-choices', key), choose('outside-nodeport-choices', nodePortKey)];
+  /** What is asked for is another's than the NodePort of that number. */
+  const isServed: Rule = [priorityFromMap('services', ...key), clearPriority(), verdict('return')];
   const toOthers = verdict('goto', 'masquerade-unless-local');
   const balance: Rule = [verdict('jump', 'balance')];
   return [
@@ -188,6 +206,7 @@ function constantChains(family: Family): readonly Chain[] {
       name: 'refuse',
       rules: [
         [isIn('refused', ...key), verdict('goto', 'answer')],
+        isServed,
         [...onThisNode, isIn('refused', ...nodePortKey), verdict('goto', 'answer')],
       ],
     },
@@ -196,6 +215,20 @@ function constantChains(family: Family): readonly Chain[] {
       rules: [
         [priorityFromMap('services', ...key), goByMap('choices', l4proto, priority)],
         [...onThisNode, priorityFromMap('services', ...nodePortKey), goByMap('nodeport-choices', l4proto, priority)],
+      ],
+    },
+    // Asked again at the end, since a transaction may come between two look-ups: then it is for all again.
+    { name: 'outside', rules: [outside, outside, [isIn('outside', ...key), verdict('drop')]] },
+    {
+      name: 'nodeport-outside',
+      rules: [isServed, outsideNodePort, outsideNodePort, [isIn('outside', ...nodePortKey), verdict('drop')]],
+    },
+    {
+      name: 'from-outside',
+      rules: [
+        [isIn('guarded', ...key), isNotIn('allowed', ...key, saddr), verdict('drop')],
+        [isIn('outside', ...key), verdict('jump', 'outside')],
+        [...onThisNode, isIn('outside', ...nodePortKey), verdict('jump', 'nodeport-outside')],
       ],
     },
     {
@@ -217,14 +250,33 @@ function constantChains(family: Family): readonly Chain[] {
       name: 'source',
       rules: [
         [isIn('backends', saddr, daddr), masquerade()],
+        ...perProtocol([toThisNodes, isIn('outside', asked, l4proto, askedPort), ...isOutside, verdict('return')]),
+        ...perProtocol([
+          toThisNodes,
+          isIn('outside', blank(asked), l4proto, askedPort),
+          ...isOutside,
+          verdict('return'),
+        ]),
         ...perProtocol([isIn('external', asked, l4proto, askedPort), toOthers]),
         ...perProtocol([toOurs, isIn('external', blank(asked), l4proto, askedPort), toOthers]),
         [isThisHost('saddr'), toOurs, toOthers],
       ],
     },
     ...inAndOut(hooked('refuse', 'filter', BEFORE_NAT, [isNew(), verdict('jump', 'refuse')])),
-    ...inAndOut(hooked('nat', 'nat', BEFORE_NAT, balance, balance)),
+    hooked(
+      ...(['nat', 'nat', BEFORE_NAT] as const),
+      [isNotIn('local-pods', saddr), verdict('jump', 'from-outside')],
+      balance,
+      balance,
+    )('prerouting'),
+    hooked('nat', 'nat', BEFORE_NAT, balance, balance)('output'),
     ...inAndOut(hooked('forget', 'filter', AFTER_NAT, [isNew(), isTranslated(), verdict('jump', 'forget')])),
+    hooked('invalid', 'filter', AT_FILTER, [
+      isProtocol(PROTOCOL_NUMBERS.TCP),
+      isInvalid(),
+      isIn('backends', saddr, saddr),
+      verdict('drop'),
+    ])('forward'),
     hooked('nat', 'nat', SOURCE_NAT, [isTranslated(), verdict('jump', 'source')])('postrouting'),
   ];
 }
@@ -275,8 +327,8 @@ const marks = new Map<Family, string>();
 export function layoutMark(family: Family): string {
   const known = marks.get(family);
   if (known !== undefined) return known;
-  const sample: Choice = { protocol: 'TCP', nodePort: false, count: 1, affinitySeconds: 0 };
-  const choices = [sample, { ...sample, affinitySeconds: 1 }];
+  const sample: Choice = { clients: 'all', protocol: 'TCP', nodePort: false, count: 1, affinitySeconds: 0 };
+  const choices: Choice[] = [sample, { ...sample, affinitySeconds: 1 }, { ...sample, clients: 'outside' }];
   const hash = createHash('sha256');
   for (const part of constantMessages(family, '', '')) hash.update(part);
   for (const choice of choices) for (const part of newChoiceChain(family, '', choice)) hash.update(part);

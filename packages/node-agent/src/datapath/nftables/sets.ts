@@ -7,8 +7,8 @@ import { attribute, CREATE, message, nested } from '../netlink/messages.ts';
 import { hostWord } from './expressions.ts';
 import { addressBytes, type Family, nfFamily } from './family.ts';
 
-/** Which part of a packet a field is; `mark` and `slot` are words in host order. */
-export type FieldKind = 'address' | 'protocol' | 'port' | 'mark' | 'slot';
+/** Which part of a packet a field is; `mark` and `slot` are words in host order; all addresses of a `prefix` match. */
+export type FieldKind = 'address' | 'protocol' | 'port' | 'mark' | 'slot' | 'prefix';
 type Header = 'tcp' | 'udp' | 'sctp';
 
 interface SetShape {
@@ -35,10 +35,18 @@ const SHAPES = {
   choices,
   'nodeport-choices': choices,
   refused: { key: FRONTEND, plain: true },
+  outside: { key: FRONTEND, plain: true },
+  guarded: { key: FRONTEND, plain: true },
+  allowed: { key: [...FRONTEND, 'prefix'], plain: true },
+  'outside-services': { key: FRONTEND, value: ['mark'] },
+  'outside-choices': choices,
+  'outside-nodeport-choices': choices,
   external: { key: FRONTEND, plain: true },
   backends: { key: ['address', 'address'], plain: true },
+  'outside-backends': { key: ['address', 'address'], plain: true },
   'sticky-slots': { key: [...FRONTEND, 'slot'], value: ['mark'] },
   'sticky-members': { key: [...FRONTEND, 'mark'] },
+  'outside-members': { key: [...FRONTEND, 'mark'] },
   'slots-tcp': targets('tcp'),
   'targets-tcp': targets('tcp'),
   'slots-udp': targets('udp'),
@@ -55,7 +63,8 @@ export const shapeOf = (set: SetName): SetShape => SHAPES[set];
 const AFFINITY_ENTRIES = 1_048_576;
 
 /** Each field is padded to whole words. */
-export const fieldBytes = (family: Family, kind: FieldKind): number => (kind === 'address' ? addressBytes[family] : 4);
+export const fieldBytes = (family: Family, kind: FieldKind): number =>
+  kind === 'address' || kind === 'prefix' ? addressBytes[family] : 4;
 export const keyBytes = (family: Family, fields: readonly FieldKind[]): number =>
   fields.reduce((sum, kind) => sum + fieldBytes(family, kind), 0);
 
@@ -86,6 +95,11 @@ const FIELDS: Readonly<Record<FieldKind | 'source', (family: Family, header: Hea
     bytes: addressBytes[family],
     typeOf: payloadType(HEADERS[family], family === 'ip' ? 12 : 9),
   }),
+  prefix: (family) => ({
+    type: family === 'ip' ? 7 : 8,
+    bytes: addressBytes[family],
+    typeOf: payloadType(HEADERS[family], family === 'ip' ? 11 : 8),
+  }),
   source: () => ({ type: 7, bytes: 4, typeOf: payloadType(HEADERS.ip, 11) }),
   protocol: () => ({ type: 12, bytes: 4, typeOf: metaType(16) }),
   port: (_, header) => ({ type: 13, bytes: 4, typeOf: payloadType(HEADERS[header], 2) }),
@@ -99,6 +113,7 @@ const length = (fields: readonly Field[]): number => fields.reduce((sum, { bytes
 
 const NEW_SET = 0xa09;
 const INTERVAL = 4;
+const CONCATENATED = 0x80;
 const MAP = 8;
 const DYNAMIC_WITH_TIMEOUT = 0x30;
 const VERDICT_TYPE = 0xffffff00;
@@ -160,7 +175,12 @@ export function newSets(family: Family, table: string, mark: string): readonly B
     const fields = (kinds: readonly FieldKind[]): Field[] => kinds.map((kind) => FIELDS[kind](family, header));
     if (value !== undefined) return map(name, 0, fields(key), value === 'chain' ? [] : fields(value));
     const described = plain ? concatType([]) : concatType(fields(key));
-    return newSet(name, 0, keyOf(fields(key)), [order(KEY_ORDER, 'none'), tlv(KEY_TYPE, described)]);
+    const userData = [order(KEY_ORDER, 'none'), tlv(KEY_TYPE, described)];
+    if (!key.some((kind) => kind === 'prefix')) return newSet(name, 0, keyOf(fields(key)), userData);
+    const lengths = key.map((kind) =>
+      nested(1, attribute(1, kind === 'protocol' ? 1 : kind === 'port' ? 2 : fieldBytes(family, kind))),
+    );
+    return newSet(name, INTERVAL | CONCATENATED, [...keyOf(fields(key)), nested(9, nested(2, ...lengths))], userData);
   };
   const field = (kind: keyof typeof FIELDS): Field => FIELDS[kind](family, 'th');
   const client: Field[] =

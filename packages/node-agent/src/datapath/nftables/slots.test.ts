@@ -25,7 +25,7 @@ function placed(affinitySeconds: number, ...lists: readonly string[]): Placed {
       .map(backend),
   );
   const last = states.reduce<Placed | undefined>(
-    (before, backends) => place(before, { frontend: FRONTEND, backends, affinitySeconds }),
+    (before, backends) => place(before, { frontend: FRONTEND, clients: 'all', ranges: [], backends, affinitySeconds }),
     undefined,
   );
   assert.ok(last);
@@ -77,7 +77,7 @@ describe('place()', () => {
   it('gives nobody the number of another backend that clients still remember', () => {
     const id = idsOf(placed(60, 'b')).get('b') ?? 0;
     const before = { ...placed(60, 'a'), ids: [id] };
-    const next = { frontend: FRONTEND, affinitySeconds: 60 };
+    const next = { frontend: FRONTEND, clients: 'all', ranges: [], affinitySeconds: 60 } as const;
     const both = place(before, { ...next, backends: before.backends.concat(backend('b')) });
     assert.deepEqual(both.ids, [id, id + 1]);
     assert.deepEqual(place(before, { ...next, backends: [backend('b')] }).ids, [id + 1]);
@@ -88,7 +88,13 @@ describe('place()', () => {
       { address: ip('10.1.178.137'), port: 81, clusterId: 1 },
       { address: ip('10.1.19.2'), port: 82, clusterId: 1 },
     ];
-    const { ids } = place(undefined, { frontend: FRONTEND, affinitySeconds: 60, backends: twins });
+    const { ids } = place(undefined, {
+      frontend: FRONTEND,
+      clients: 'all',
+      ranges: [],
+      affinitySeconds: 60,
+      backends: twins,
+    });
     assert.deepEqual(ids, [4_079_480_502, 4_079_480_503]);
   });
 

@@ -3,17 +3,25 @@
  * by one that comes, else by that in the last slot, so that a change costs what it changes and not what there is. Pure.
  */
 import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 
-/** One frontend as the kernel shall have it. */
+/** Where a frontend leads, as the kernel shall have it: everybody, or clients outside the cluster alone. */
 export interface Served {
   readonly frontend: Frontend;
+  readonly clients: 'all' | 'outside';
   /** Sorted. */
   readonly backends: readonly RouteBackend[];
   readonly affinitySeconds: number;
+  /** Prefixes as text, sorted: whom outside the cluster it is for. None: everybody. */
+  readonly ranges: readonly string[];
 }
 
-/** One frontend as the kernel has it. */
+export const FROM_OUTSIDE = ' from outside';
+/** By which it is known: the frontend's id, with words behind it. */
+export const servedId = ({ frontend, clients }: Pick<Served, 'frontend' | 'clients'>): string =>
+  `${frontendId(frontend)}${clients === 'outside' ? FROM_OUTSIDE : ''}`;
+
+/** The same as the kernel has it. */
 export interface Placed extends Served {
   /** The same backends, by slot. */
   readonly slots: readonly RouteBackend[];
@@ -23,7 +31,7 @@ export interface Placed extends Served {
 
 export function place(before: Placed | undefined, next: Served): Placed {
   const slots = slotsFor(before, next.backends);
-  const ids = next.affinitySeconds === 0 ? [] : idsFor(before, slots);
+  const ids = next.affinitySeconds === 0 ? [] : idsFor(before, slots, next.clients === 'outside' ? ' outside' : '');
   return { ...next, slots, ids };
 }
 
@@ -67,9 +75,10 @@ function difference(before: readonly RouteBackend[], after: readonly RouteBacken
 
 /**
  * A number for each backend that clients are remembered by. It comes from the backend itself, so it survives restarts
- * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft.
+ * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft. A
+ * frontend's two choices have different numbers for one backend.
  */
-function idsFor(before: Placed | undefined, slots: readonly RouteBackend[]): readonly number[] {
+function idsFor(before: Placed | undefined, slots: readonly RouteBackend[], suffix: string): readonly number[] {
   const isKept = (backend: RouteBackend | undefined, slot: number): boolean => backend === before?.slots[slot];
   const moved = new Map<RouteBackend, number>();
   before?.ids.forEach((id, slot) => {
@@ -81,7 +90,7 @@ function idsFor(before: Placed | undefined, slots: readonly RouteBackend[]): rea
     const kept = isKept(backend, slot) ? before?.ids[slot] : moved.get(backend);
     if (kept !== undefined) return kept;
     taken ??= new Set([0, 0xffffffff, ...(before?.ids ?? [])]);
-    let id = hash(`${backend.address} . ${backend.port} ${backend.clusterId}`);
+    let id = hash(`${backend.address} . ${backend.port} ${backend.clusterId}${suffix}`);
     while (taken.has(id)) id = (id + 1) >>> 0;
     taken.add(id);
     return id;

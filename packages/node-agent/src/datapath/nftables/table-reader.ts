@@ -7,10 +7,10 @@ import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/r
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend, FrontendKind } from '@tombolo/shared/model/service-table.ts';
 import { inTurns } from '../turns.ts';
-import { type Choice, choiceChain, isChoiceChain, parseChoiceNumber } from './choices.ts';
+import { type Choice, choiceChain, firstSlot, isChoiceChain, isOutsideSlot, parseChoiceNumber } from './choices.ts';
 import { Digest } from './digest.ts';
 import { addressIn, decodeElement, type Element, encodeElement, type FieldValue } from './element-codec.ts';
-import { backendElement, choiceElement, choiceOf, elementsOf, isEveryAddress } from './elements.ts';
+import { backendElement, choiceElement, choiceOf, elementsOf, isEveryAddress, isPointer } from './elements.ts';
 import type { Family } from './family.ts';
 import type { SetName } from './sets.ts';
 import type { Placed } from './slots.ts';
@@ -22,18 +22,20 @@ export interface TableContents {
 
 interface Found {
   readonly frontend: Frontend;
+  readonly clients: Placed['clients'];
   readonly count: number;
   readonly affinitySeconds: number;
   /** By slot; but with affinity by what clients are remembered by. */
   readonly slots: RouteBackend[];
   readonly targets: Map<number, RouteBackend> | undefined;
   readonly ids: number[];
+  readonly ranges: Set<string>;
 }
 
 const FRONTENDS_A_TURN = 200;
 
 /** Only these tell what the others must be. */
-const READ = /^(services|refused|sticky-slots|slots-.*|targets-.*)$/;
+const READ = /^(services|refused|outside|outside-services|allowed|sticky-slots|slots-.*|targets-.*)$/;
 
 export class TableReader {
   readonly #family: Family;
@@ -44,7 +46,7 @@ export class TableReader {
     this.#family = family;
   }
 
-  /** An element by its bytes; `services` must come before what belongs to it. */
+  /** An element by its bytes; pointers must come before what belongs to them. */
   add(set: SetName, bytes: Buffer): void {
     this.#digest.add(set, bytes);
     if (!READ.test(set)) return;
@@ -57,6 +59,7 @@ export class TableReader {
     const served: Placed[] = [];
     const choices = new Map<string, Choice>();
     const backends = new Set<string>();
+    const ofOutside = new Set<string>();
     const expected = new Digest();
     const expect = (element: Element): void =>
       expected.add(element.set, encodeElement(this.#family, element).subarray(4));
@@ -64,13 +67,17 @@ export class TableReader {
       for (const one of piece.map(placedOf)) {
         const choice = choiceOf(one);
         if (choice !== undefined) choices.set(choiceChain(choice), choice);
-        for (const { address } of one.slots) backends.add(address);
+        for (const { address } of one.slots) {
+          backends.add(address);
+          if (one.clients === 'outside') ofOutside.add(address);
+        }
         for (const element of elementsOf(one)) expect(element);
         served.push(one);
       }
     }
     for (const choice of choices.values()) expect(choiceElement(choice));
-    for await (const piece of inTurns(backends)) for (const address of piece) expect(backendElement(address));
+    for await (const piece of inTurns(backends)) for (const address of piece) expect(backendElement(address, 'all'));
+    for (const address of ofOutside) expect(backendElement(address, 'outside'));
     const choiceChains = [...chains].filter(isChoiceChain);
     const intact =
       expected.equals(this.#digest) &&
@@ -80,28 +87,56 @@ export class TableReader {
   }
 
   #read({ set, key, value, comment }: Element): void {
-    if (set === 'services' || set === 'refused') {
+    if (isPointer(set)) {
       const frontend = parseFrontend(key, comment);
       if (frontend === undefined) return;
-      const choice = set === 'refused' ? { count: 0, affinitySeconds: 0 } : parseChoiceNumber(Number(value[0]));
+      const clients = set.startsWith('outside') ? 'outside' : 'all';
+      const choice = value.length === 0 ? { count: 0, affinitySeconds: 0 } : parseChoiceNumber(Number(value[0]));
       const targets = choice.affinitySeconds > 0 ? new Map() : undefined;
-      this.#found.set(key.join(' '), { frontend, ...choice, slots: [], targets, ids: [] });
+      this.#found.set(idOf(clients, ...key), {
+        frontend,
+        clients,
+        ...choice,
+        slots: [],
+        targets,
+        ids: [],
+        ranges: new Set(),
+      });
+      return;
+    }
+    if (set === 'allowed') {
+      this.#found.get(idOf('all', ...key.slice(0, 3)))?.ranges.add(String(key[3]));
       return;
     }
     if (set === 'sticky-slots') {
-      const found = this.#found.get(key.slice(0, 3).join(' '));
-      if (found) found.ids[Number(key[3])] = Number(value[0]);
+      const { found, slot } = this.#slot(key.slice(0, 3), Number(key[3]));
+      if (found) found.ids[slot] = Number(value[0]);
       return;
     }
     const protocol = set.slice(set.indexOf('-') + 1);
-    const found = this.#found.get(`${key[0]} ${protocol} ${key[1]}`);
-    const number = Number(key[2]);
-    if (set.startsWith('targets-')) found?.targets?.set(number, parseBackend(value, comment));
-    else if (found && !found.targets && number < found.count) found.slots[number] = parseBackend(value, comment);
+    const [address = '', port = 0, number] = key;
+    const frontend = [address, protocol, port];
+    if (set.startsWith('targets-')) {
+      // Each choice takes those that its slots name.
+      for (const clients of ['all', 'outside'] as const) {
+        this.#found.get(idOf(clients, ...frontend))?.targets?.set(Number(number), parseBackend(value, comment));
+      }
+      return;
+    }
+    const { found, slot } = this.#slot(frontend, Number(number));
+    if (found && !found.targets && slot < found.count) found.slots[slot] = parseBackend(value, comment);
+  }
+
+  /** Whose slot this is, and which. */
+  #slot(frontend: readonly FieldValue[], number: number) {
+    const clients = isOutsideSlot(number) ? 'outside' : 'all';
+    return { found: this.#found.get(idOf(clients, ...frontend)), slot: number - firstSlot({ clients }) };
   }
 }
 
-function placedOf({ frontend, count, affinitySeconds, targets, ...found }: Found): Placed {
+const idOf = (clients: Placed['clients'], ...key: readonly FieldValue[]): string => `${clients} ${key.join(' ')}`;
+
+function placedOf({ frontend, clients, count, affinitySeconds, targets, ...found }: Found): Placed {
   const slots: RouteBackend[] = [];
   const ids: number[] = [];
   for (let slot = 0; slot < count; slot += 1) {
@@ -113,7 +148,7 @@ function placedOf({ frontend, count, affinitySeconds, targets, ...found }: Found
   }
   const isSorted = slots.every((backend, i) => i === 0 || compareRouteBackends(slots[i - 1] ?? backend, backend) < 0);
   const sorted = isSorted ? slots : slots.toSorted(compareRouteBackends);
-  return { frontend, affinitySeconds, backends: sorted, slots, ids };
+  return { frontend, clients, affinitySeconds, ranges: [...found.ranges].sort(), backends: sorted, slots, ids };
 }
 
 const KINDS: readonly FrontendKind[] = ['ClusterIP', 'ExternalIP', 'LoadBalancer', 'NodePort'];

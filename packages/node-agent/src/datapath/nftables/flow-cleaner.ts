@@ -1,0 +1,83 @@
+/**
+ * Keeps connection tracking in step with what is served (`stale-flows.ts`): after each change of UDP frontends, and
+ * completely after a start, after tables were written anew, and now and then, since an agent may die in between and
+ * others change connection tracking, too. A failure costs nothing but time: such flows end by their own timeout.
+ */
+import { ip } from '@tombolo/shared/model/ip.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import type { Conntrack } from './conntrack.ts';
+import type { Served } from './slots.ts';
+import { changedFlows, FlowJudge, type FlowPlace } from './stale-flows.ts';
+
+const UDP = { protocol: 17 };
+/** With more places than these, all UDP flows are looked at once. */
+const MANY = 32;
+/** Between two complete looks, in ms; longer where looking takes long, so that it takes 1 % at the most. */
+const EVERY_MS = 60_000;
+const SHARE = 100;
+
+type ServedById = ReadonlyMap<string, Served>;
+
+export class FlowCleaner {
+  readonly #conntrack: Conntrack | undefined;
+  readonly #log: Logger;
+  #underWay: Promise<void> = Promise.resolve();
+  #dueAt = 0;
+  #places: FlowPlace[] = [];
+  #gone = new Map<string, Served>();
+
+  /** Without connection tracking it does nothing. */
+  constructor(conntrack: Conntrack | undefined, log: Logger) {
+    this.#conntrack = conntrack;
+    this.#log = log;
+  }
+
+  /** To be called when the changes are in the kernel. */
+  note(before: ServedById, changes: ReadonlyMap<string, Served | undefined>): void {
+    const { places, gone } = changedFlows(before, changes);
+    this.#places.push(...places);
+    for (const [id, served] of gone) this.#gone.set(id, served);
+  }
+
+  /** Everything may have changed. */
+  noteAll(): void {
+    this.#dueAt = 0;
+  }
+
+  /** Deletes what is stale at the places that were noted, or, when it is time, anywhere. One after another. */
+  clean(served: ServedById): Promise<void> {
+    this.#underWay = this.#underWay.then(() => this.#clean(served));
+    return this.#underWay;
+  }
+
+  async close(): Promise<void> {
+    await this.#underWay;
+    await this.#conntrack?.close();
+  }
+
+  async #clean(served: ServedById): Promise<void> {
+    const [places, gone] = [this.#places, this.#gone];
+    this.#places = [];
+    this.#gone = new Map();
+    const isDue = performance.now() >= this.#dueAt;
+    if (!this.#conntrack || (!isDue && places.length === 0)) return;
+    const judge = new FlowJudge(served, gone);
+    const started = performance.now();
+    if (isDue || places.length > MANY) {
+      await this.#deleteStale(judge, 4, {});
+      await this.#deleteStale(judge, 6, {});
+    } else for (const place of places) await this.#deleteStale(judge, place.family, place);
+    const now = performance.now();
+    if (isDue) this.#dueAt = now + Math.max(EVERY_MS, SHARE * (now - started));
+  }
+
+  async #deleteStale(judge: FlowJudge, family: 4 | 6, { address, port }: Partial<FlowPlace>): Promise<void> {
+    const filter = { ...UDP, destination: address === undefined ? undefined : ip(address), destinationPort: port };
+    try {
+      const deleted = await this.#conntrack?.deleteWhere(family, filter, (entry) => judge.isStale(entry));
+      if (deleted) this.#log.debug({ deleted, ...filter }, 'deleted stale UDP flows');
+    } catch (error) {
+      this.#log.warn({ error }, 'stale UDP flows could not be deleted; they end by their own timeout');
+    }
+  }
+}
