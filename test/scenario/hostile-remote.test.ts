@@ -130,6 +130,8 @@ describe('Scenario: a hostile cluster', () => {
         try {
           for (const command of BEGIN) await world.run(command);
           for (const each of turns) {
+            // Whoever waits to connect again may know less than one who begins.
+            if (each.kind === 'restart') await world.run('pass 1m');
             const before = await kernel();
             if (each.kind === 'write') await world.write('west', each.key, each.value);
             else if (each.kind === 'commands') for (const command of each.commands) await world.run(command);
