@@ -28,6 +28,11 @@ export class Attachment {
     this.#open();
   }
 
+  /** The ids of the programs at the hooks. */
+  get programIds(): ReadonlySet<number> {
+    return new Set([...this.#links.values()].map(({ programId }) => programId));
+  }
+
   /** What is not as it was, in a few words. */
   verify(): string | undefined {
     const { directory } = this.#options;

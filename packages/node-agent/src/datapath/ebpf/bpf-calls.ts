@@ -2,6 +2,7 @@
  * The commands of bpf(2) that this datapath uses, with the kernel's numbers and attribute layouts. File descriptors are
  * plain numbers and belong to the caller.
  */
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { addressOf, bpf, bpfAsync, type CallResult, errnoName, withoutSignals } from './syscall.ts';
 
@@ -13,6 +14,7 @@ const COMMANDS = {
   pin: 6,
   openPinned: 7,
   runProgram: 10,
+  openProgram: 13,
   info: 15,
   query: 16,
   lookupBatch: 24,
@@ -20,10 +22,14 @@ const COMMANDS = {
   deleteBatch: 27,
   createLink: 28,
   updateLink: 29,
+  openLink: 30,
+  nextLink: 31,
   detachLink: 34,
 } as const;
 
 const BPF_F_LOCK = 4n;
+/** At one hook of one control group: the kernel's own limit. */
+const MOST_PROGRAMS = 64;
 
 export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
 export const PROGRAM_TYPES = { socketFilter: 1 } as const;
@@ -37,6 +43,8 @@ export interface MapInfo {
 }
 
 export interface LinkInfo {
+  /** BPF_LINK_TYPE_*. */
+  readonly type: number;
   readonly id: number;
   /** The program that it attaches. */
   readonly programId: number;
@@ -117,6 +125,7 @@ export function mapInfo(fd: number): MapInfo {
 export function linkInfo(fd: number): LinkInfo {
   const info = infoOf(fd, 32);
   return {
+    type: info.readUInt32LE(0),
     id: info.readUInt32LE(4),
     programId: info.readUInt32LE(8),
     cgroupId: info.readBigUInt64LE(16),
@@ -167,6 +176,47 @@ export function detachLink(link: number): void {
   const { errno } = bpf(COMMANDS.detachLink, attributes);
   // The control group went before.
   if (errno !== 0 && errno !== constants.errno.ENOLINK) throw new Error(`Cannot detach a program: ${errnoName(errno)}`);
+}
+
+/** The ids of the links that there are; `open` answers undefined for one that is gone meanwhile. */
+export function* linkIds(): Generator<number> {
+  const attributes = Buffer.alloc(16);
+  for (let id = 0; ; ) {
+    attributes.writeUInt32LE(id, 0);
+    if (bpf(COMMANDS.nextLink, attributes).errno !== 0) return;
+    id = attributes.readUInt32LE(4);
+    yield id;
+  }
+}
+
+function openById(command: number, id: number): number | undefined {
+  const attributes = Buffer.alloc(16);
+  attributes.writeUInt32LE(id, 0);
+  const { errno, value } = bpf(command, attributes);
+  return errno === 0 ? value : undefined;
+}
+
+export const openLink = (id: number): number | undefined => openById(COMMANDS.openLink, id);
+
+/** As it was loaded under, at most 15 characters; undefined when it is gone. */
+export function programName(id: number): string | undefined {
+  const fd = openById(COMMANDS.openProgram, id);
+  if (fd === undefined) return undefined;
+  const name = infoOf(fd, 80).toString('latin1', 64, 80);
+  closeSync(fd);
+  return name.slice(0, name.indexOf('\0'));
+}
+
+/** The ids of the programs at a hook, in the order in which they run. */
+export function programsAt(cgroup: number, attachType: number): readonly number[] {
+  const ids = Buffer.alloc(4 * MOST_PROGRAMS);
+  const attributes = Buffer.alloc(64);
+  attributes.writeUInt32LE(cgroup, 0);
+  attributes.writeUInt32LE(attachType, 4);
+  attributes.writeBigUInt64LE(addressOf(ids), 16);
+  attributes.writeUInt32LE(MOST_PROGRAMS, 24);
+  demand(bpf(COMMANDS.query, attributes, ids), 'ask what is attached');
+  return Array.from({ length: attributes.readUInt32LE(24) }, (_, i) => ids.readUInt32LE(4 * i));
 }
 
 /** 0, or the errno with which the kernel refuses to tell what is attached: how it says that it lacks the hook. */

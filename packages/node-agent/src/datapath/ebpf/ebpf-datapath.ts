@@ -25,6 +25,8 @@ export interface EbpfParts {
   readonly grace: GracePeriod;
   readonly log: Logger;
   readonly sweepDelayMs: number;
+  /** Ends what other agents left at the hooks; called once the maps are whole. */
+  readonly takeOver: () => void;
   /** Lets go of what is not in the kernel's keeping. */
   readonly release: () => void;
   /** Takes everything out of the kernel. */
@@ -40,6 +42,8 @@ export class EbpfDatapath implements Datapath {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #isOpen = true;
+  /** Has been given a whole table. */
+  #isWhole = false;
 
   constructor(parts: EbpfParts, tables: MapState) {
     this.#parts = parts;
@@ -67,7 +71,10 @@ export class EbpfDatapath implements Datapath {
       await this.#readAgain();
       const changes = new Map<string, FrontendRoute | undefined>(routes);
       for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
-      return this.#program(changes);
+      const report = await this.#program(changes);
+      if (!this.#isWhole) this.#parts.takeOver();
+      this.#isWhole = true;
+      return report;
     });
   }
 

@@ -10,6 +10,7 @@ import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
 import { LAYOUT_VERSION } from './layout.ts';
+import { detachFormer, programsBefore } from './other-programs.ts';
 import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
 import { probeEbpf } from './probe.ts';
 import { ensurePrograms, type MapSizes, type ProgramOptions, removePrograms } from './programs.ts';
@@ -63,6 +64,13 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     const outcome = ensurePrograms(programs);
     const attached = new Attachment(programs);
     attachment = attached;
+    const takeOver = (): void => {
+      const links = detachFormer(cgroupRoot, attached.programIds);
+      if (links > 0) log.info({ links }, 'Detached programs that an agent left with other pins');
+      const before = programsBefore(cgroupRoot, attached.programIds);
+      if (before.length > 0)
+        log.warn({ before }, 'Others run before us at socket hooks: what they translate is theirs');
+    };
     maps = openPinnedMaps(directory);
     if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
     grace = new GracePeriod();
@@ -84,7 +92,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       attached.repair();
     };
     const remove = (): void => removeAll(directory, pinDir);
-    const parts = { maps, grace, log, sweepDelayMs, release, remove };
+    const parts = { maps, grace, log, sweepDelayMs, takeOver, release, remove };
     return new EbpfDatapath({ ...parts, attachment: { verify: () => attached.verify(), repair } }, tables);
   } catch (error) {
     release();

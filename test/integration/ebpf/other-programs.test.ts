@@ -1,0 +1,79 @@
+/** What else is at the same hooks: programs of ours from another life, and those of others. */
+import assert from 'node:assert/strict';
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLink, linkInfo } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import { removeEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { addressOf, bpf } from '@tombolo/node-agent/datapath/ebpf/syscall.ts';
+import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { Rig } from './rig.ts';
+import { only, route } from './routes.ts';
+
+const WEB = '10.96.0.1:80';
+
+describe('eBPF datapath: other programs at its hooks', () => {
+  let rig: Rig;
+
+  before(async () => {
+    rig = Rig.create();
+    await rig.serve('tcp', ['10.200.0.1:8080=1', '10.200.0.2:8080=2']);
+  });
+  after(() => rig?.end());
+
+  const logged: unknown[] = [];
+  const note = (fields: object): void => void logged.push(fields);
+  const log: Logger = { ...silentLogger, info: note, warn: note };
+  const said = (): unknown[] => logged.splice(0).filter((each) => !('outcome' in (each as object)));
+
+  it('ends those that an agent left which had its pins elsewhere, without losing a connection', async () => {
+    const elsewhere = join(rig.directory, 'elsewhere');
+    const former = await rig.open({ pinDir: elsewhere });
+    await former.replace(only(route(WEB, ['10.200.0.1:8080'])));
+    await former.close();
+    const load = rig.connectOn([WEB]);
+    const datapath = await rig.open({ log });
+    assert.deepEqual((await rig.connect(['-n', '50', WEB])).replies, { 1: 50 });
+    assert.deepEqual(said(), []);
+    await datapath.replace(only(route(WEB, ['10.200.0.2:8080'])));
+    assert.deepEqual(said(), [{ links: 8 }]);
+    assert.deepEqual((await rig.connect(['-n', '50', WEB])).replies, { 2: 50 });
+    const { failures, connections } = await load.finish();
+    assert.ok(failures === 0 && connections > 0, `${failures} of ${connections}`);
+    removeEbpfDatapath(elsewhere);
+    await datapath.destroy();
+  });
+
+  it('says what of others runs before it, and leaves it alone', async () => {
+    const cgroup = openSync(rig.cgroup, constants.O_RDONLY | constants.O_DIRECTORY);
+    const others = [10, 29].map((attachType) => attachOther(cgroup, attachType));
+    const datapath = await rig.open({ log });
+    others.push(attachOther(cgroup, 11));
+    try {
+      await datapath.replace(only(route(WEB, ['10.200.0.2:8080'])));
+      assert.deepEqual(said(), [{ before: ['getpeername4: other', 'connect4: other'] }]);
+      assert.equal(linkInfo(others[0] ?? -1).attachType, 10);
+      assert.deepEqual((await rig.connect(['-n', '5', WEB])).replies, { 2: 5 });
+    } finally {
+      for (const fd of [...others, cgroup]) closeSync(fd);
+      await datapath.destroy();
+    }
+  });
+});
+
+/** A program named `other` at one of the hooks, which lets everything pass. */
+function attachOther(cgroup: number, attachType: number): number {
+  const code = Buffer.from('b700000001000000' + '9500000000000000', 'hex');
+  const license = Buffer.from('GPL\0');
+  const attributes = Buffer.alloc(144);
+  attributes.writeUInt32LE(18, 0); // BPF_PROG_TYPE_CGROUP_SOCK_ADDR
+  attributes.writeUInt32LE(code.length / 8, 4);
+  attributes.writeBigUInt64LE(addressOf(code), 8);
+  attributes.writeBigUInt64LE(addressOf(license), 16);
+  attributes.write('other', 48);
+  attributes.writeUInt32LE(attachType, 68);
+  const { value, errno } = bpf(5, attributes, code, license);
+  assert.equal(errno, 0);
+  const link = createLink(value, cgroup, attachType);
+  closeSync(value);
+  return link;
+}
