@@ -30,7 +30,7 @@ import { entryCount, type MapOperation } from './operation.ts';
 import { SlotWriter } from './slot-writer.ts';
 import { errnoName } from './syscall.ts';
 
-const PAGE = 4096;
+const PAGE = 512;
 
 const TABLE_OF = {
   'put-backend': 'backends',
