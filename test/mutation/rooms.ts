@@ -29,13 +29,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   wire: folders([`${SHARED}/wire`], `${SHARED}/wire/*.property.test.ts`, `${AGENT}/mesh/*.test.ts`),
   planners: {
     sources: [
-      `${AGENT}/datapath/ebpf/{map-state,planner}.ts`,
-      `${AGENT}/datapath/nftables/{choices,plan,slots}.ts`,
+      `${AGENT}/datapath/ebpf/{map-state,planner,state-difference}.ts`,
+      `${AGENT}/datapath/nftables/{as-asked,choices,elements,plan,slots,stale-flows,table-reader}.ts`,
       `${AGENT}/datapath/reconciler.ts`,
     ],
     tests: [
       `${AGENT}/datapath/*.test.ts`,
-      `${AGENT}/datapath/ebpf/map-state.test.ts`,
+      `${AGENT}/datapath/ebpf/{map-state,state-difference}.test.ts`,
       `${AGENT}/datapath/nftables/*.test.ts`,
       `${AGENT}/datapath/ebpf/planner.test.ts`,
     ],

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
-import { type FrontendKind, frontendId } from '@tombolo/shared/model/service-table.ts';
-import { headElements } from './elements.ts';
+import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { FrontendKind } from '@tombolo/shared/model/service-table.ts';
+import { headElements, isPointer, isSamePlaced, limitOf, sameServed } from './elements.ts';
 import { ServedTable } from './plan.ts';
-import type { Served } from './slots.ts';
+import { SETS } from './sets.ts';
+import { place, type Served, servedId } from './slots.ts';
 
 const ADDRESSES: Readonly<Record<FrontendKind, readonly string[]>> = {
   ClusterIP: ['10.96.0.1', 'fd96::1'],
@@ -27,7 +29,7 @@ const served = (kind: FrontendKind, address: string, backends = 1): Served => ({
 describe('headElements()', () => {
   const setsOf = (each: Served) => {
     const table = new ServedTable();
-    const plan = table.plan(new Map([[frontendId(each.frontend), each]]));
+    const plan = table.plan(new Map([[servedId(each), each]]));
     table.commit(plan);
     return [...table.frontends.values()].flatMap((placed) => headElements(placed)).map(({ set, key }) => [set, ...key]);
   };
@@ -50,11 +52,104 @@ describe('headElements()', () => {
     }
   });
 
+  it('keeps an address of a load balancer for whom its ranges name, and nobody else', () => {
+    const guarded = { ...served('LoadBalancer', '198.51.100.1'), ranges: ['10.0.0.0/8', '192.0.2.0/24'] };
+    assert.deepEqual(setsOf(guarded), [
+      ['allowed', '198.51.100.1', 'tcp', 80, '10.0.0.0/8'],
+      ['allowed', '198.51.100.1', 'tcp', 80, '192.0.2.0/24'],
+      ['guarded', '198.51.100.1', 'tcp', 80],
+      ['services', '198.51.100.1', 'tcp', 80],
+      ['external', '198.51.100.1', 'tcp', 80],
+    ]);
+  });
+
+  it('leads clients outside apart, or nowhere', () => {
+    const outside = (backends: number): Served => ({ ...served('NodePort', '0.0.0.0', backends), clients: 'outside' });
+    assert.deepEqual(setsOf(outside(0)), [['outside', '0.0.0.0', 'tcp', 80]]);
+    assert.deepEqual(setsOf(outside(1)), [
+      ['outside', '0.0.0.0', 'tcp', 80],
+      ['outside-services', '0.0.0.0', 'tcp', 80],
+    ]);
+  });
+
   it('refuses at once what has no backends, of whatever kind', () => {
     for (const kind of ['ClusterIP', 'ExternalIP', 'LoadBalancer', 'NodePort'] as const) {
       for (const address of ADDRESSES[kind]) {
         assert.deepEqual(setsOf(served(kind, address, 0)), [['refused', address, 'tcp', 80]]);
       }
     }
+  });
+});
+
+const some = served('LoadBalancer', '198.51.100.1', 2);
+const none = served('LoadBalancer', '198.51.100.1', 0);
+const backendsOf = (change: Partial<RouteBackend>): Served => ({
+  ...some,
+  backends: some.backends.map((backend, i) => (i === 1 ? { ...backend, ...change } : backend)),
+});
+
+describe('sameServed()', () => {
+  it('takes for the same what looks so in the kernel', () => {
+    assert.ok(sameServed(undefined, undefined));
+    assert.ok(sameServed(some, backendsOf({})));
+    assert.ok(sameServed(some, { ...some, affinitySeconds: 0, ranges: [] }));
+    // What leads nowhere has neither affinity nor ranges.
+    assert.ok(sameServed(none, { ...none, affinitySeconds: 60, ranges: ['10.0.0.0/8'] }));
+  });
+
+  const others: readonly (readonly [name: string, other: Served | undefined])[] = [
+    ['nothing', undefined],
+    ['another kind', { ...some, frontend: { ...some.frontend, kind: 'ExternalIP' } }],
+    ['less backends', { ...some, backends: some.backends.slice(1) }],
+    ['more backends', served('LoadBalancer', '198.51.100.1', 3)],
+    ['another address', backendsOf({ address: ip('10.1.0.9') })],
+    ['another port', backendsOf({ port: 9 })],
+    ['another cluster', backendsOf({ clusterId: 9 })],
+    ['affinity', { ...some, affinitySeconds: 60 }],
+    ['ranges', { ...some, ranges: ['10.0.0.0/8'] }],
+  ];
+  for (const [name, other] of others) {
+    it(`takes ${name} for a change`, () => {
+      assert.ok(!sameServed(some, other));
+      assert.ok(!sameServed(other, some));
+    });
+  }
+});
+
+describe('isSamePlaced()', () => {
+  const placed = place(undefined, { ...some, affinitySeconds: 60 });
+  const slots = placed.slots.toReversed();
+
+  it('takes slots and what clients are remembered by into account', () => {
+    assert.ok(isSamePlaced(placed, { ...placed, slots: [...placed.slots], ids: [...placed.ids] }));
+    assert.ok(!isSamePlaced(placed, undefined));
+    assert.ok(!isSamePlaced(placed, { ...placed, affinitySeconds: 61 }));
+    assert.ok(!isSamePlaced(placed, { ...placed, slots }));
+    assert.ok(!isSamePlaced(placed, { ...placed, ids: placed.ids.toReversed() }));
+    assert.ok(!isSamePlaced(placed, { ...placed, ids: [...placed.ids, 1] }));
+    assert.ok(!isSamePlaced({ ...placed, ids: [...placed.ids, 1] }, placed));
+    assert.ok(
+      !isSamePlaced(placed, {
+        ...placed,
+        slots: [placed.slots[0] ?? assert.fail(), ...slots.slice(0, 1)],
+        ids: [placed.ids[0] ?? 0, 7],
+      }),
+    );
+  });
+});
+
+describe('limitOf()', () => {
+  it('names what is too much, and how much may be', () => {
+    const many = (count: number): Served => ({ ...some, backends: new Array(count).fill(some.backends[0]) });
+    assert.equal(limitOf(many(32_767)), undefined);
+    assert.match(limitOf(many(32_768)) ?? '', /^expected at most 32767 backends: current value is 32768$/);
+    assert.equal(limitOf({ ...some, affinitySeconds: 86_400 }), undefined);
+    assert.match(limitOf({ ...some, affinitySeconds: 86_401 }) ?? '', /^expected session affinity of at most 86400 s/);
+  });
+});
+
+describe('isPointer()', () => {
+  it('is true of what decides about a packet, and of nothing else', () => {
+    assert.deepEqual(SETS.filter(isPointer), ['services', 'refused', 'outside', 'outside-services']);
   });
 });

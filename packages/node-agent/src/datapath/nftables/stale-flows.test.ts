@@ -53,6 +53,9 @@ describe('FlowJudge', () => {
     assert.equal(stale(judge, '10.96.0.10 53', '10.0.0.2 53'), false);
     assert.equal(stale(judge, '10.96.0.11 53', '10.0.0.1 53'), false);
     assert.equal(stale(judge, '10.96.0.10 54', '10.0.0.1 53'), false);
+    // Translated in its port alone, and masqueraded.
+    const port = flow('10.96.0.10 53', '10.96.0.10 54');
+    assert.equal(judge.isStale({ ...port, reply: { ...port.reply, destination: ip('192.0.2.9') } }), true);
     assert.equal(stale(judge, '10.96.0.10 53', '10.0.0.1 53', 6), false);
   });
 
