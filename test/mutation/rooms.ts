@@ -35,7 +35,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ],
     tests: [
       `${AGENT}/datapath/*.test.ts`,
-      `${AGENT}/datapath/ebpf/{map-state,state-difference}.test.ts`,
+      `${AGENT}/datapath/ebpf/map-state.test.ts`,
+      `${AGENT}/datapath/ebpf/state-difference.test.ts`,
       `${AGENT}/datapath/nftables/*.test.ts`,
       `${AGENT}/datapath/ebpf/planner.test.ts`,
     ],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { FrontendKind } from '@tombolo/shared/model/service-table.ts';
-import { headElements, isPointer, isSamePlaced, limitOf, sameServed } from './elements.ts';
+import { backendElement, headElements, isPointer, isSamePlaced, limitOf, sameServed } from './elements.ts';
 import { ServedTable } from './plan.ts';
 import { SETS } from './sets.ts';
 import { place, type Served, servedId } from './slots.ts';
@@ -135,6 +135,13 @@ describe('isSamePlaced()', () => {
         ids: [placed.ids[0] ?? 0, 7],
       }),
     );
+  });
+});
+
+describe('backendElement()', () => {
+  it('knows backends of all, and those that clients outside are led to', () => {
+    const sets = (['all', 'outside'] as const).map((clients) => backendElement('10.1.0.1', clients).set);
+    assert.deepEqual(sets, ['backends', 'outside-backends']);
   });
 });
 
