@@ -12,6 +12,7 @@ import type { ApplyReport, Datapath } from '../datapath.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
+import { areAsKnown } from './map-check.ts';
 import type { MapState, Retiring } from './map-state.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { PlanDraft, planSweep } from './planner.ts';
@@ -81,7 +82,9 @@ export class EbpfDatapath implements Datapath {
   verify(): Promise<string | undefined> {
     return this.#exclusive(async () => {
       const { attachment, maps } = this.#parts;
-      return attachment.verify() ?? stateDifference(this.#tables, await recoverTables(maps));
+      const detached = attachment.verify();
+      if (detached !== undefined || (await areAsKnown(this.#tables, maps))) return detached;
+      return stateDifference(this.#tables, await recoverTables(maps));
     });
   }
 

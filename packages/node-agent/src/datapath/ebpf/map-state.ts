@@ -92,6 +92,11 @@ export class MapState {
     return set.sorted;
   }
 
+  /** What is known of the entries under this key. */
+  setOf(service: number, generation: number): BackendSet | undefined {
+    return this.#sets.get(service)?.get(generation);
+  }
+
   /** Larger than every generation of this service that is in the kernel. */
   nextGeneration(service: number): number {
     return Math.max(0, ...(this.#sets.get(service)?.keys() ?? [])) + 1;

@@ -20,12 +20,14 @@ import {
   type TableName,
   type TableSizes,
 } from './layout.ts';
+import { areAsKnown } from './map-check.ts';
 import { MapState, type Retiring } from './map-state.ts';
 import { NaiveKernel } from './naive-kernel.fixture.ts';
 import { entryCount, firstEntries, type MapOperation, type Step } from './operation.ts';
 import { planChanges } from './plan-changes.fixture.ts';
 import { planSweep } from './planner.ts';
 import { type ReadableMaps, recoverTables, routesOf } from './recovery.ts';
+import { stateDifference } from './state-difference.ts';
 
 const AMPLE: TableSizes = { services: 1000, slots: 1000, backends: 1000, affinity_ok: 1000 };
 
@@ -349,6 +351,26 @@ describe('planChanges()', () => {
     );
   });
 
+  it('is known to the last entry after any history, and any entry that is lost, changed or added is noticed', async () => {
+    const damage = fc.record({
+      table: fc.constantFrom('services', 'slots', 'backends', 'members'),
+      at: fc.nat(),
+      by: fc.constantFrom('lost', 'changed', 'added'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(turn, { maxLength: 8 }), fc.option(damage), async (turns, damaged) => {
+        const world = new World();
+        const { kernel, tables } = world;
+        await play(turns, world);
+        assert.equal(await areAsKnown(tables, mapsOf(kernel, AMPLE)), true);
+        assert.equal(stateDifference(tables, await recoverTables(mapsOf(kernel, AMPLE))), undefined);
+        fc.pre(damaged !== null && hurt(kernel, damaged));
+        assert.equal(await areAsKnown(tables, mapsOf(kernel, AMPLE)), false);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('writes only what differs when little of a large set does', async () => {
     const some = (from: number, to: number) => sorted(NUMBERS.slice(from, to).map((n) => backend(n)));
     const affinity = { frontend: frontend(1), sessionAffinitySeconds: 60 };
@@ -513,3 +535,41 @@ describe('planChanges()', () => {
     });
   });
 });
+
+/** One entry, as somebody else might; false when there is none. */
+function hurt(
+  { services, slots, backends, members }: NaiveKernel,
+  {
+    table,
+    at,
+    by,
+  }: { readonly table: 'services' | 'slots' | 'backends' | 'members'; readonly at: number; readonly by: string },
+): boolean {
+  const nth = <T>(all: Iterable<T>): T | undefined => [...all][at % Math.max(1, [...all].length)];
+  if (table === 'services') {
+    const [id, value] = nth(services) ?? [];
+    if (id === undefined || value === undefined) return false;
+    if (by === 'lost') services.delete(id);
+    else if (by === 'changed') services.set(id, { ...value, affinitySeconds: value.affinitySeconds + 1 });
+    else services.set(frontendId(frontend(99)), value);
+  } else if (table === 'slots') {
+    const [key, value] = nth(slots) ?? [];
+    if (key === undefined || value === undefined) return false;
+    if (by === 'lost') slots.delete(key);
+    else if (by === 'changed') slots.set(key, value + 1);
+    else slots.set('99 1 0', value);
+  } else if (table === 'backends') {
+    const [id, value] = nth(backends) ?? [];
+    // What stands at an id of nobody's is nobody's matter.
+    if (id === undefined || value === undefined || by === 'added') return false;
+    if (by === 'lost') backends.set(id, { ...value, port: 0 });
+    else backends.set(id, { ...value, clusterId: value.clusterId + 1 });
+  } else {
+    const key = nth(members);
+    if (key === undefined) return false;
+    if (by === 'added') members.add('99 1 1');
+    else members.delete(key);
+    if (by === 'changed') members.add(key.replace(/\d+$/, '99'));
+  }
+  return true;
+}

@@ -1,0 +1,50 @@
+/**
+ * Whether the maps hold what is known of them, entry by entry: done every few seconds, so it makes no second picture of
+ * them, and stops for others after each page. What differs, if something does, is for `state-difference.ts`.
+ */
+import { frontendId } from '@tombolo/shared/model/service-table.ts';
+import { getServiceKey, putBackend, TABLES } from './layout.ts';
+import type { BackendSet, MapState } from './map-state.ts';
+import type { ReadableMaps } from './recovery.ts';
+
+/** Nobody may write meanwhile. */
+export async function areAsKnown(state: MapState, maps: ReadableMaps): Promise<boolean> {
+  let isSound = true;
+  let [services, slots, members] = [0, 0, 0];
+  await maps.each('services', (keys, key, values, value) => {
+    services += 1;
+    const set = state.services.get(frontendId(getServiceKey(keys, key)));
+    isSound &&= set !== undefined && pointsTo(values, value, set);
+  });
+  await maps.each('slots', (keys, key, values, value) => {
+    slots += 1;
+    const set = state.setOf(keys.readUInt32LE(key), keys.readUInt32LE(key + 4));
+    isSound &&= set?.slots[keys.readUInt32LE(key + 8)] === values.readUInt32LE(value);
+  });
+  await maps.each('affinity_ok', (keys, key) => {
+    members += 1;
+    const set = state.setOf(keys.readUInt32LE(key), keys.readUInt32LE(key + 4));
+    isSound &&= set?.members.has(keys.readUInt32LE(key + 8)) === true;
+  });
+  const expected = Buffer.alloc(TABLES.backends.valueSize);
+  // An array: what stands where nothing is known of is pointed to by nobody.
+  const readBackend = (keys: Buffer, key: number, values: Buffer, value: number): void => {
+    const backend = state.backends.get(keys.readUInt32LE(key));
+    if (!backend) return;
+    putBackend(expected, 0, backend);
+    isSound &&= expected.compare(values, value, value + expected.length) === 0;
+  };
+  await maps.each('backends', readBackend, state.backends.nextId);
+  return isSound && services === state.services.size && slots === state.slotCount && members === state.memberCount;
+}
+
+/** Whether these bytes of a service's entry are those of the set. */
+function pointsTo(bytes: Buffer, at: number, set: BackendSet): boolean {
+  const words = [set.service, set.generation, set.count, set.affinitySeconds];
+  if (words.some((word, i) => bytes.readUInt32LE(at + 4 + 4 * i) !== word)) return false;
+  if (!set.isInline) return true;
+  for (let slot = 0; slot < set.count; slot += 1) {
+    if (bytes.readUInt32LE(at + 20 + 4 * slot) !== set.slots[slot]) return false;
+  }
+  return true;
+}
