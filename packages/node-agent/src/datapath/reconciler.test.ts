@@ -287,6 +287,7 @@ describe('Reconciler', () => {
     const warnings: unknown[] = [];
     const log: Logger = { ...silentLogger, warn: ({ damage, reason }) => void warnings.push(damage ?? reason) };
     let damages = 0;
+    let cpu = 0;
     let datapath: Recorder;
     let table: Table;
     let stop: AbortController;
@@ -306,7 +307,9 @@ describe('Reconciler', () => {
     const start = (retry: Backoff = { delay: 30_000, next: () => retry }): Promise<void> => {
       const report = (health: Health): void => void reports.push(health);
       const damaged = (): void => void damages++;
-      running = new Reconciler({ table, datapath, log, retry, report, damaged, clock }).run(stop.signal);
+      running = new Reconciler({ table, datapath, log, retry, report, damaged, clock, cpu: () => cpu }).run(
+        stop.signal,
+      );
       return clock.advance(0);
     };
     const callsAfter = async (ms: number): Promise<string> => {
@@ -348,17 +351,20 @@ describe('Reconciler', () => {
       assert.equal(await callsAfter(29_999), '');
     });
 
-    it('looks the more rarely the longer looking takes', async () => {
-      datapath.verify = async () => {
+    it('looks the more rarely the more CPU looking takes, and each minute at least', async () => {
+      let takes = 40;
+      datapath.verify = () => {
         datapath.calls.push('verify');
-        await new Promise<void>((resolve) => clock.after(40, resolve));
-        return undefined;
+        cpu += takes;
+        return Promise.resolve(undefined);
       };
       await start();
-      assert.equal(await callsAfter(2_040), 'verify');
+      assert.equal(await callsAfter(2_000), 'verify');
       assert.equal(await callsAfter(3_999), '');
+      takes = 4_000;
       assert.equal(await callsAfter(1), 'verify');
-      await clock.advance(40);
+      assert.equal(await callsAfter(59_999), '');
+      assert.equal(await callsAfter(1), 'verify');
     });
 
     it('goes on when it cannot see, and says so once', async () => {

@@ -36,6 +36,8 @@ export interface ReconcilerOptions {
   readonly damaged?: () => void;
   readonly retry?: Backoff;
   readonly clock?: Clock | undefined;
+  /** CPU time of this process so far, in ms. */
+  readonly cpu?: () => number;
 }
 
 const RETRY: Backoff = backoff({ first: 200, limit: 30_000 });
@@ -44,11 +46,17 @@ const PIECE = 4_000;
 /** Backends of a frontend that goes before larger ones. */
 const SMALL = 100;
 const FOREVER_MS = 86_400_000;
-/** Between two looks at what the kernel has, in ms; longer where looking takes long, so that it takes 1 % at the most. */
+/** Between two looks at what the kernel has, in ms; longer where looking takes much, so that it takes 1 % of a CPU. */
 const VERIFY_MS = 2_000;
 const SHARE = 100;
+const LONGEST_MS = 60_000;
 /** Of many frontends that cannot be programmed, so many are logged at a time; status has their number. */
 const MOST_LINES = 5;
+
+function processCpu(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -105,8 +113,8 @@ export class Reconciler {
 
   /** Others may change the kernel, too. */
   async #verify(clock: Clock): Promise<void> {
-    const { datapath, log, report, damaged } = this.#options;
-    const started = clock.now();
+    const { datapath, log, report, damaged, cpu = processCpu } = this.#options;
+    const before = cpu();
     try {
       const damage = await datapath.verify();
       if (damage !== undefined) {
@@ -121,7 +129,8 @@ export class Reconciler {
       if (reason !== this.#blind) log.warn({ reason, datapath: datapath.name }, 'Cannot see what is programmed');
       this.#blind = reason;
     }
-    this.#verifyAt = clock.now() + Math.max(VERIFY_MS, SHARE * (clock.now() - started));
+    // Not the time that it takes, which on a busy machine says nothing.
+    this.#verifyAt = clock.now() + Math.min(LONGEST_MS, Math.max(VERIFY_MS, SHARE * (cpu() - before)));
   }
 
   /** Takes up what changed; true when only the whole table will do. */

@@ -44,10 +44,14 @@ export class FlowCleaner {
     this.#dueAt = 0;
   }
 
-  /** Deletes what is stale at the places that were noted, or, when it is time, anywhere. One after another. */
+  /** Deletes what is stale at the places that were noted; anywhere, if everything may have changed. One after another. */
   clean(served: ServedById): Promise<void> {
-    this.#underWay = this.#underWay.then(() => this.#clean(served));
-    return this.#underWay;
+    return this.#afterOthers(() => this.#clean(served, this.#dueAt === 0));
+  }
+
+  /** The same, and anywhere when it is time for that: it may take seconds, and nothing waits for it. */
+  cleanNowAndThen(served: ServedById): Promise<void> {
+    return this.#afterOthers(() => this.#clean(served, performance.now() >= this.#dueAt));
   }
 
   async close(): Promise<void> {
@@ -55,11 +59,15 @@ export class FlowCleaner {
     await this.#conntrack?.close();
   }
 
-  async #clean(served: ServedById): Promise<void> {
+  #afterOthers(body: () => Promise<void>): Promise<void> {
+    this.#underWay = this.#underWay.then(body);
+    return this.#underWay;
+  }
+
+  async #clean(served: ServedById, isDue: boolean): Promise<void> {
     const [places, gone] = [this.#places, this.#gone];
     this.#places = [];
     this.#gone = new Map();
-    const isDue = performance.now() >= this.#dueAt;
     if (!this.#conntrack || (!isDue && places.length === 0)) return;
     const judge = new FlowJudge(served, gone);
     const started = performance.now();

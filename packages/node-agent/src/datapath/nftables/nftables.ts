@@ -93,8 +93,7 @@ export class NftablesDatapath implements Datapath {
 
   async verify(): Promise<string | undefined> {
     if (this.#state !== 'intact') return undefined;
-    // Nobody waits for it.
-    void this.#flows.clean(this.#served.frontends);
+    void this.#flows.cleanNowAndThen(this.#served.frontends);
     const who = await this.#watch?.changedBy();
     if (this.#watch && who === undefined && performance.now() - this.#verifiedAt < UNASKED_MS) return undefined;
     const difference = await this.#kernel.verify(this.#served.frontends.values());
