@@ -132,7 +132,8 @@ describe('an API server behind a proxy', () => {
     // Proof and watch each time, and again after 100 ms at the soonest.
     assert.ok((await timeOf(8)) >= 95);
     await setBackends(kubernetes.api, AFTER);
-    await programs.have(AFTER, SOON_MS);
+    // Of the few attempts each is cut within 5 ms, often before it says anything.
+    await programs.have(AFTER, 90_000);
     clearInterval(cutting);
     assert.deepEqual(programs.takePublished(), [AFTER]);
   });
