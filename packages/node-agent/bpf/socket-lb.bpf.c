@@ -5,7 +5,8 @@
  * a service's passes untouched.
  *
  * A service without backends refuses a stream at once with ECONNREFUSED, as a port does that nobody listens on. Not so
- * a datagram's socket, which may live until there are some: its packets are for others to refuse. EHOSTUNREACH would mean that the maps contradict each other. Kernels before 5.18 cannot set the error: there it is EPERM.
+ * a datagram's socket, which may live until there are some: its packets are for others to refuse. EHOSTUNREACH would
+ * mean that the maps contradict each other. Kernels before 5.18 cannot set the error: there it is EPERM.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>

@@ -42,11 +42,10 @@ export function agentMetrics(
   gauge('service_table_revision', 'Revision of the service table', () => table.revision);
   gauges('datapath_applied_revision', 'Revision of the service table that the kernel has', 'datapath', () => applied);
   new Counter({
-    ...{
-      name: 'tombolo_datapath_repairs_total',
-      help: 'How often others changed what was programmed, and it was set right',
-    },
-    ...{ labelNames: ['datapath'], registers: [registry] },
+    name: 'tombolo_datapath_repairs_total',
+    help: 'How often others changed what was programmed, and it was set right',
+    labelNames: ['datapath'],
+    registers: [registry],
     collect() {
       this.reset();
       for (const [datapath, count] of repairs) this.inc({ datapath }, count);

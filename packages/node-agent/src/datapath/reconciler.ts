@@ -46,6 +46,7 @@ const PIECE = 4_000;
 /** Backends of a frontend that goes before larger ones. */
 const SMALL = 100;
 const FOREVER_MS = 86_400_000;
+const NEVER = Number.POSITIVE_INFINITY;
 /** Between two looks at what the kernel has, in ms; longer where looking takes much, so that it takes 1 % of a CPU. */
 const VERIFY_MS = 2_000;
 const SHARE = 100;
@@ -72,9 +73,9 @@ export class Reconciler {
   #outage = '';
   #blind = '';
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
-  #repairAt: number | undefined = 0;
+  #repairAt = 0;
   /** Once the whole table is set. */
-  #verifyAt: number | undefined;
+  #verifyAt = NEVER;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -87,24 +88,24 @@ export class Reconciler {
     let retry = firstRetry;
     while (!signal.aborted) {
       const seen = this.#changed.version;
-      const repair = this.#repairAt !== undefined && this.#repairAt <= clock.now();
+      const repair = this.#repairAt <= clock.now();
       const replace = this.#catchUp() || repair;
-      if (!replace && (this.#verifyAt ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+      if (!replace && this.#verifyAt <= clock.now()) {
         await this.#verify(clock);
         continue;
       }
       if (!replace && this.#pending.size === 0) {
-        const at = Math.min(this.#repairAt ?? Number.POSITIVE_INFINITY, this.#verifyAt ?? Number.POSITIVE_INFINITY);
-        await this.#changed.changedWithin(seen, Math.min(FOREVER_MS, Math.max(0, at - clock.now())), clock, signal);
+        const wait = Math.max(0, Math.min(this.#repairAt, this.#verifyAt) - clock.now());
+        await this.#changed.changedWithin(seen, Math.min(FOREVER_MS, wait), clock, signal);
         continue;
       }
       const failed = replace ? await this.#replace() : await this.#apply(this.#takePiece());
-      if (this.#isWhole) this.#verifyAt ??= clock.now() + VERIFY_MS;
-      if (failed && (replace || this.#repairAt === undefined)) {
+      if (this.#isWhole && this.#verifyAt === NEVER) this.#verifyAt = clock.now() + VERIFY_MS;
+      if (failed && (replace || this.#repairAt === NEVER)) {
         this.#repairAt = clock.now() + retry.delay;
         retry = retry.next();
       } else if (!failed && replace) {
-        this.#repairAt = undefined;
+        this.#repairAt = NEVER;
         retry = firstRetry;
       }
     }

@@ -34,12 +34,12 @@ export function groupShapes(service: LocalService, offered: ReadonlySet<IpFamily
         ...{ port, family, policy, clients, frontends },
       });
       if (offered.has(family)) return [shape(internal, 'all', own)];
-      const shapes =
-        external === 'Local'
-          ? [shape(internal, 'all', own), shape('Cluster', 'inside', reachable), shape('Local', 'outside', reachable)]
-          : internal === external
-            ? [shape(internal, 'all', [...own, ...reachable])]
-            : [shape(internal, 'all', own), shape(external, 'all', reachable)];
+      // Of all that is not Local there is one choice.
+      const together = internal === 'Cluster' && external === 'Cluster';
+      const shapes = [shape(internal, 'all', together ? [...own, ...reachable] : own)];
+      if (external === 'Local')
+        shapes.push(shape('Cluster', 'inside', reachable), shape('Local', 'outside', reachable));
+      else if (!together) shapes.push(shape(external, 'all', reachable));
       return shapes.filter(({ frontends }) => frontends.length > 0);
     }),
   );

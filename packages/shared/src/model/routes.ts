@@ -46,7 +46,9 @@ export const isSameRoute = (a: FrontendRoute | undefined, b: FrontendRoute | und
     a.sessionAffinitySeconds === b.sessionAffinitySeconds &&
     isSameRanges(a.sourceRanges, b.sourceRanges) &&
     isSameChoice(a.backends, b.backends) &&
-    (a.outside === b.outside || (a.outside && b.outside && isSameChoice(a.outside, b.outside)) === true));
+    (a.outside === undefined || b.outside === undefined
+      ? a.outside === b.outside
+      : isSameChoice(a.outside, b.outside)));
 
 const isSameRanges = (a: readonly Cidr[] = [], b: readonly Cidr[] = []): boolean =>
   a === b || (a.length === b.length && a.every((range, i) => b[i] && formatCidr(range) === formatCidr(b[i])));

@@ -178,7 +178,7 @@ export function detachLink(link: number): void {
   if (errno !== 0 && errno !== constants.errno.ENOLINK) throw new Error(`Cannot detach a program: ${errnoName(errno)}`);
 }
 
-/** The ids of the links that there are; `open` answers undefined for one that is gone meanwhile. */
+/** The ids of the links that there are; `openLink` answers undefined for one that is gone meanwhile. */
 export function* linkIds(): Generator<number> {
   const attributes = Buffer.alloc(16);
   for (let id = 0; ; ) {
@@ -210,9 +210,7 @@ export function programName(id: number): string | undefined {
 /** The ids of the programs at a hook, in the order in which they run. */
 export function programsAt(cgroup: number, attachType: number): readonly number[] {
   const ids = Buffer.alloc(4 * MOST_PROGRAMS);
-  const attributes = Buffer.alloc(64);
-  attributes.writeUInt32LE(cgroup, 0);
-  attributes.writeUInt32LE(attachType, 4);
+  const attributes = queryAttributes(cgroup, attachType);
   attributes.writeBigUInt64LE(addressOf(ids), 16);
   attributes.writeUInt32LE(MOST_PROGRAMS, 24);
   demand(bpf(COMMANDS.query, attributes, ids), 'ask what is attached');
@@ -220,11 +218,14 @@ export function programsAt(cgroup: number, attachType: number): readonly number[
 }
 
 /** 0, or the errno with which the kernel refuses to tell what is attached: how it says that it lacks the hook. */
-export function queryHook(cgroup: number, attachType: number): number {
+export const queryHook = (cgroup: number, attachType: number): number =>
+  bpf(COMMANDS.query, queryAttributes(cgroup, attachType)).errno;
+
+function queryAttributes(cgroup: number, attachType: number): Buffer {
   const attributes = Buffer.alloc(64);
   attributes.writeUInt32LE(cgroup, 0);
   attributes.writeUInt32LE(attachType, 4);
-  return bpf(COMMANDS.query, attributes).errno;
+  return attributes;
 }
 
 export interface BatchResult {

@@ -52,6 +52,13 @@ export function attribute(type: number, value: Buffer | string | number): Buffer
   return bytes;
 }
 
+/** What is in host order within an attribute. */
+export function hostWord(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
 export const nested = (type: number, ...attributes: readonly Buffer[]): Buffer =>
   attribute(type | NESTED, Buffer.concat(attributes));
 

@@ -6,20 +6,25 @@ import { constants } from 'node:os';
 import { nextTurn } from '@tombolo/shared/process/slices.ts';
 import koffi from 'koffi';
 import { type Message, messagesOf } from './messages.ts';
-import { type Libc, loadLibc, NetlinkError, openNetlink, setOption } from './socket.ts';
+import {
+  type Libc,
+  loadLibc,
+  MSG_DONTWAIT,
+  NetlinkError,
+  openNetlink,
+  RECEIVE_BYTES,
+  SLICE_MS,
+  SOL_NETLINK,
+  SOL_SOCKET,
+  setOption,
+} from './socket.ts';
 
-const MSG_DONTWAIT = 0x40;
-const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SO_RCVBUFFORCE = 33;
-const SOL_NETLINK = 270;
 const ADD_MEMBERSHIP = 1;
 
 /** What others may change between two looks before something is lost, as far as the kernel lets us. */
 const WAITING_BYTES = 4 << 20;
-/** Longer than what the kernel tells in one piece. */
-const RECEIVE_BYTES = 65_536;
-const SLICE_MS = 4;
 
 /** Classic BPF: nothing that comes from this port. All of one piece comes from one. */
 function exceptFrom(port: number): Buffer {

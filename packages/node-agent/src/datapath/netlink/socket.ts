@@ -15,18 +15,18 @@ import { batch, DONE, ERROR, errnoOf, type Message, messagesOf } from './message
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NETLINK_NETFILTER = 12;
-const MSG_DONTWAIT = 0x40;
-const SOL_SOCKET = 1;
+export const MSG_DONTWAIT = 0x40;
+export const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 /** Beyond what the system allows otherwise. */
 const SO_SNDBUFFORCE = 32;
-const SOL_NETLINK = 270;
+export const SOL_NETLINK = 270;
 /** Errors do not quote the whole message. */
 const NETLINK_CAP_ACK = 10;
 
 /** Larger than what the kernel puts into one piece of a dump. */
-const RECEIVE_BYTES = 65_536;
-const SLICE_MS = 4;
+export const RECEIVE_BYTES = 65_536;
+export const SLICE_MS = 4;
 
 type Call = (...args: unknown[]) => number;
 export interface Libc {
@@ -76,10 +76,10 @@ const anyPort = (): Buffer => Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0
 export function openNetlink(libc: Libc): number {
   const fd = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
   const address = anyPort();
-  if (fd < 0 || libc.bind(fd, address, address.length) < 0) {
-    throw new NetlinkError('open a netlink socket', koffi.errno());
-  }
-  return fd;
+  if (fd >= 0 && libc.bind(fd, address, address.length) >= 0) return fd;
+  const errno = koffi.errno();
+  if (fd >= 0) libc.close(fd);
+  throw new NetlinkError('open a netlink socket', errno);
 }
 
 export function setOption(libc: Libc, fd: number, level: number, name: number, value: number): boolean {

@@ -3,10 +3,11 @@
  * use. What `services` holds for a frontend is the number of its choice. Pure.
  */
 import type { Protocol } from '@tombolo/shared/model/service.ts';
+import type { Clients } from '@tombolo/shared/model/service-table.ts';
 
 /** What the chain for one kind of choice depends on. */
 export interface Choice {
-  readonly clients: 'all' | 'outside';
+  readonly clients: Exclude<Clients, 'inside'>;
   readonly protocol: Protocol;
   readonly nodePort: boolean;
   readonly count: number;

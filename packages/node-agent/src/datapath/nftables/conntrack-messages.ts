@@ -10,11 +10,11 @@ import {
   attribute,
   attributesOf,
   DUMP,
+  hostWord,
   type Message,
   message,
   nested,
 } from '../netlink/messages.ts';
-import { hostWord } from './expressions.ts';
 
 const SUBSYSTEM = 1 << 8;
 const GET = SUBSYSTEM | 1;

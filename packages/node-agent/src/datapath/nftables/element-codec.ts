@@ -43,25 +43,19 @@ const MESSAGE_BYTES = 60_000;
 
 export function encodeElement(family: Family, { set, key, value, comment }: Element): Buffer {
   const shape = shapeOf(set);
-  const keyLength = keyBytes(family, shape.key);
   const verdict = shape.value === 'chain' ? verdictBytes(String(value[0])) : undefined;
   const fields = shape.value === undefined || shape.value === 'chain' ? [] : shape.value;
   const valueLength = keyBytes(family, fields);
   const commentBytes = comment === '' ? undefined : commentOf(comment);
-  const endLength = isInterval(shape.key) ? 8 + keyLength : 0;
   const size =
-    12 +
-    keyLength +
-    endLength +
+    4 +
+    sizeOfKey(family, shape.key) +
     (verdict?.length ?? 0) +
     (valueLength === 0 ? 0 : 8 + valueLength) +
     (commentBytes?.length ?? 0);
   const bytes = Buffer.allocUnsafe(size).fill(0);
   writeHead(bytes, 0, LIST_ELEMENT, size);
-  writeHead(bytes, 4, KEY, 8 + keyLength);
-  writeHead(bytes, 8, DATA_VALUE, 4 + keyLength);
-  let at = writeFields(bytes, 12, family, shape.key, key);
-  if (endLength > 0) at = writeEnd(bytes, at, family, shape.key, key);
+  let at = writeKey(bytes, 4, family, shape.key, key);
   if (verdict !== undefined) at += verdict.copy(bytes, at);
   if (valueLength > 0) {
     writeHead(bytes, at, VALUE, 8 + valueLength);
@@ -75,14 +69,9 @@ export function encodeElement(family: Family, { set, key, value, comment }: Elem
 /** The key alone: what it takes to delete an element. */
 export const encodeKey = (family: Family, { set, key }: Element): Buffer => {
   const fields = shapeOf(set).key;
-  const length = keyBytes(family, fields);
-  const endLength = isInterval(fields) ? 8 + length : 0;
-  const bytes = Buffer.alloc(12 + length + endLength);
+  const bytes = Buffer.alloc(4 + sizeOfKey(family, fields));
   writeHead(bytes, 0, LIST_ELEMENT, bytes.length);
-  writeHead(bytes, 4, KEY, 8 + length);
-  writeHead(bytes, 8, DATA_VALUE, 4 + length);
-  const at = writeFields(bytes, 12, family, fields, key);
-  if (endLength > 0) writeEnd(bytes, at, family, fields, key);
+  writeKey(bytes, 4, family, fields, key);
   return bytes;
 };
 
@@ -168,18 +157,26 @@ export function elementMessages(
 
 const isInterval = (key: readonly FieldKind[]): boolean => key.includes('prefix');
 
-/** The last key of an interval: what is exact is the same in both. */
-function writeEnd(
+/** Of an interval the first and the last key. */
+const sizeOfKey = (family: Family, kinds: readonly FieldKind[]): number =>
+  (8 + keyBytes(family, kinds)) * (isInterval(kinds) ? 2 : 1);
+
+/** What is exact is the same in the first and the last key. */
+function writeKey(
   bytes: Buffer,
-  at: number,
+  start: number,
   family: Family,
   kinds: readonly FieldKind[],
   values: readonly FieldValue[],
 ): number {
   const length = keyBytes(family, kinds);
-  writeHead(bytes, at, KEY_END, 8 + length);
-  writeHead(bytes, at + 4, DATA_VALUE, 4 + length);
-  return writeFields(bytes, at + 8, family, kinds, values, true);
+  let at = start;
+  for (const type of isInterval(kinds) ? [KEY, KEY_END] : [KEY]) {
+    writeHead(bytes, at, type, 8 + length);
+    writeHead(bytes, at + 4, DATA_VALUE, 4 + length);
+    at = writeFields(bytes, at + 8, family, kinds, values, type === KEY_END);
+  }
+  return at;
 }
 
 /** `10.1.0.0/16`, its first or its last address. */

@@ -4,7 +4,7 @@
  * in the comment of an element.
  */
 import { familyOf } from '@tombolo/shared/model/ip.ts';
-import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import { isSameBackend, isSameChoice, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import {
@@ -29,10 +29,9 @@ export function sameServed(a: Served | undefined, b: Served | undefined): boolea
   if (a === undefined || b === undefined) return a === b;
   return (
     a.frontend.kind === b.frontend.kind &&
-    a.backends.length === b.backends.length &&
     (a.affinitySeconds === b.affinitySeconds || a.backends.length === 0) &&
     (a.backends.length === 0 || a.ranges.join() === b.ranges.join()) &&
-    (a.backends === b.backends || a.backends.every((backend, i) => sameBackend(backend, b.backends[i])))
+    isSameChoice(a.backends, b.backends)
   );
 }
 
@@ -40,12 +39,12 @@ export function sameServed(a: Served | undefined, b: Served | undefined): boolea
 export const isSamePlaced = (a: Placed, b: Placed | undefined): boolean =>
   b !== undefined &&
   sameServed(a, b) &&
-  a.slots.every((backend, slot) => sameBackend(backend, b.slots[slot])) &&
+  isSameChoice(a.slots, b.slots) &&
   a.ids.length === b.ids.length &&
   a.ids.every((id, slot) => id === b.ids[slot]);
 
 export const sameBackend = (a: RouteBackend | undefined, b: RouteBackend | undefined): boolean =>
-  a === b || (a?.address === b?.address && a?.port === b?.port && a?.clusterId === b?.clusterId);
+  a === b || (a !== undefined && isSameBackend(a, b));
 
 /** These decide what happens to a packet; all others are only found through them. */
 export const isPointer = (set: SetName): boolean => /^(services|refused|outside|outside-services)$/.test(set);

@@ -2,7 +2,7 @@
  * Rules as the kernel takes them (linux/netfilter/nf_tables.h): a rule is a list of expressions, which load something
  * into registers, look at them, or act. Pure bytes; written as nft writes them, so that it can show them as rules.
  */
-import { attribute, nested } from '../netlink/messages.ts';
+import { attribute, hostWord, nested } from '../netlink/messages.ts';
 import { type Family, nfFamily } from './family.ts';
 
 /** One line of a rule. */
@@ -29,12 +29,6 @@ const expression = (name: string, ...attributes: readonly Buffer[]): Buffer =>
 
 const dataOf = (bytes: Buffer): Buffer => attribute(1, bytes);
 const u8 = (value: number): Buffer => Buffer.from([value]);
-
-export function hostWord(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
 
 function loadKey(parts: readonly Value[], firstWord = 0): Statement {
   let word = firstWord;

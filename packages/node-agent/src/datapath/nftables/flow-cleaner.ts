@@ -3,13 +3,11 @@
  * completely after a start, after tables were written anew, and now and then, since an agent may die in between and
  * others change connection tracking, too. A failure costs nothing but time: such flows end by their own timeout.
  */
-import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Conntrack } from './conntrack.ts';
 import type { Served } from './slots.ts';
-import { changedFlows, FlowJudge, type FlowPlace } from './stale-flows.ts';
+import { changedFlows, FlowJudge, type FlowPlace, UDP } from './stale-flows.ts';
 
-const UDP = { protocol: 17 };
 /** With more places than these, all UDP flows are looked at once. */
 const MANY = 32;
 /** Between two complete looks, in ms; longer where looking takes long, so that it takes 1 % at the most. */
@@ -80,7 +78,7 @@ export class FlowCleaner {
   }
 
   async #deleteStale(judge: FlowJudge, family: 4 | 6, { address, port }: Partial<FlowPlace>): Promise<void> {
-    const filter = { ...UDP, destination: address === undefined ? undefined : ip(address), destinationPort: port };
+    const filter = { protocol: UDP, destination: address, destinationPort: port };
     try {
       const deleted = await this.#conntrack?.deleteWhere(family, filter, (entry) => judge.isStale(entry));
       if (deleted) this.#log.debug({ deleted, ...filter }, 'deleted stale UDP flows');

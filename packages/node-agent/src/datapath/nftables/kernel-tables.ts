@@ -125,11 +125,7 @@ export class KernelTables {
     const choices = new Map(
       served.flatMap((one) => choiceOf(one) ?? []).map((choice) => [choiceChain(choice), choice]),
     );
-    const present = new Map<string, Buffer[]>();
-    await this.#ask(this.#request(GET_RULE, DUMP, family), ({ body }) => {
-      const name = nameIn(body.subarray(4), 2);
-      if (name !== undefined) present.set(name, [...(present.get(name) ?? []), Buffer.from(body.subarray(4))]);
-    });
+    const present = await this.#rules(family);
     for (const [name, [chain, ...rules]] of chainsOf(family, this.#table, choices.values())) {
       const told = await this.#get(GET_CHAIN, family, attribute(3, name));
       if (told === undefined || chain === undefined || !isAsAsked(chain.subarray(HEADER), told)) {
@@ -219,14 +215,13 @@ export class KernelTables {
   }
 
   /**
-   * Nobody but us changes our tables, so what comes is true even if others change theirs meanwhile. It need not be all:
-   * the kernel may move elements about between two pieces of an answer. Then it is read once more.
+   * What comes is true even if others change their tables meanwhile. It need not be all: the kernel may move elements about between two pieces of an answer. Then it is read once more.
    */
   async #readElements(family: Family): Promise<TableContents> {
     for (let reading = 1; ; reading += 1) {
       const reader = new TableReader(family);
       for (const set of SETS) await this.#elements(family, set, (element) => reader.add(set, element));
-      const listing = await reader.finish(await this.#chains(family));
+      const listing = await reader.finish(new Set((await this.#rules(family)).keys()));
       if (listing.intact || reading === READINGS) return listing;
     }
   }
@@ -237,14 +232,17 @@ export class KernelTables {
     });
   }
 
-  /** Those that have rules, which all of ours do. A listing of chains would have everybody's. */
-  async #chains(family: Family): Promise<ReadonlySet<string>> {
-    const names = new Set<string>();
+  /** By chain. All of ours have some: a listing of chains would have everybody's. */
+  async #rules(family: Family): Promise<ReadonlyMap<string, readonly Buffer[]>> {
+    const byChain = new Map<string, Buffer[]>();
     await this.#ask(this.#request(GET_RULE, DUMP, family), ({ body }) => {
       const name = nameIn(body.subarray(4), 2);
-      if (name !== undefined) names.add(name);
+      if (name === undefined) return;
+      const rules = byChain.get(name) ?? [];
+      rules.push(Buffer.from(body.subarray(4)));
+      byChain.set(name, rules);
     });
-    return names;
+    return byChain;
   }
 
   /** The attributes of one object; undefined when there is no such thing. */

@@ -25,7 +25,7 @@ import type { KernelTables } from './kernel-tables.ts';
 import { Operations, type TableOperation } from './operations.ts';
 import { type ServedChanges, ServedTable } from './plan.ts';
 import { outermost } from './prefixes.ts';
-import { FROM_OUTSIDE, type Served } from './slots.ts';
+import { outsideId, type Served } from './slots.ts';
 import type { TableContents } from './table-reader.ts';
 import type { TableWatch } from './table-watch.ts';
 
@@ -238,13 +238,12 @@ type Part = readonly [id: string, served: Served | undefined];
 
 /** What is served for a frontend: for everybody, and for clients outside the cluster. */
 function partsOf(id: string, route: FrontendRoute | undefined): readonly Part[] {
-  const outsideId = `${id}${FROM_OUTSIDE}`;
-  if (route === undefined) return [id, outsideId].map((part) => [part, undefined]);
+  if (route === undefined) return [id, outsideId(id)].map((part) => [part, undefined]);
   const { frontend, backends, outside, sourceRanges = [], sessionAffinitySeconds: affinitySeconds } = route;
   const ranges = outermost(sourceRanges).map(formatCidr).sort();
   return [
     [id, { frontend, clients: 'all', backends, affinitySeconds, ranges }],
-    [outsideId, outside && { frontend, clients: 'outside', backends: outside, affinitySeconds, ranges: [] }],
+    [outsideId(id), outside && { frontend, clients: 'outside', backends: outside, affinitySeconds, ranges: [] }],
   ];
 }
 

@@ -3,8 +3,7 @@
  * which nft shows elements, and the expressions that it shows in place of types, are nft's own numbers, kept in a set for
  * nft alone. Pure.
  */
-import { attribute, CREATE, message, nested } from '../netlink/messages.ts';
-import { hostWord } from './expressions.ts';
+import { attribute, CREATE, hostWord, message, nested } from '../netlink/messages.ts';
 import { addressBytes, type Family, nfFamily } from './family.ts';
 
 /** Which part of a packet a field is; `mark` and `slot` are words in host order; all addresses of a `prefix` match. */

@@ -3,12 +3,12 @@
  * by one that comes, else by that in the last slot, so that a change costs what it changes and not what there is. Pure.
  */
 import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
-import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
+import { type Clients, type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 
 /** Where a frontend leads, as the kernel shall have it: everybody, or clients outside the cluster alone. */
 export interface Served {
   readonly frontend: Frontend;
-  readonly clients: 'all' | 'outside';
+  readonly clients: Exclude<Clients, 'inside'>;
   /** Sorted. */
   readonly backends: readonly RouteBackend[];
   readonly affinitySeconds: number;
@@ -16,10 +16,10 @@ export interface Served {
   readonly ranges: readonly string[];
 }
 
-export const FROM_OUTSIDE = ' from outside';
-/** By which it is known: the frontend's id, with words behind it. */
+/** By which it is known: the frontend's id, or that with words behind it. */
 export const servedId = ({ frontend, clients }: Pick<Served, 'frontend' | 'clients'>): string =>
-  `${frontendId(frontend)}${clients === 'outside' ? FROM_OUTSIDE : ''}`;
+  clients === 'outside' ? outsideId(frontendId(frontend)) : frontendId(frontend);
+export const outsideId = (id: string): string => `${id} from outside`;
 
 /** The same as the kernel has it. */
 export interface Placed extends Served {

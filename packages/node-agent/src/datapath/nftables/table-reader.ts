@@ -34,8 +34,8 @@ interface Found {
 
 const FRONTENDS_A_TURN = 200;
 
-/** Only these tell what the others must be. */
-const READ = /^(services|refused|outside|outside-services|allowed|sticky-slots|slots-.*|targets-.*)$/;
+/** Only these and pointers tell what the others must be. */
+const READ = /^(allowed|sticky-slots|slots-.*|targets-.*)$/;
 
 export class TableReader {
   readonly #family: Family;
@@ -49,7 +49,7 @@ export class TableReader {
   /** An element by its bytes; pointers must come before what belongs to them. */
   add(set: SetName, bytes: Buffer): void {
     this.#digest.add(set, bytes);
-    if (!READ.test(set)) return;
+    if (!isPointer(set) && !READ.test(set)) return;
     const element = decodeElement(this.#family, set, bytes);
     if (element !== undefined) this.#read(element);
   }
