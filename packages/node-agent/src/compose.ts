@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http';
 import { connectReader, loadEtcd3 } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
@@ -21,6 +22,7 @@ import { answerProxy } from './health/answers.ts';
 import { LONGEST_WAIT_MS, send, serveHealthChecks } from './health/check-ports.ts';
 import { ProxyHealth } from './health/proxy-health.ts';
 import { startMesh } from './mesh/mesh.ts';
+import { NodeView } from './node-view.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
 import { readStateFile, StateFile } from './state-file.ts';
@@ -39,6 +41,7 @@ interface Parts {
   readonly datapath: OpenedDatapath;
   readonly core: AgentCore;
   readonly proxy: ProxyHealth;
+  readonly node: NodeView;
 }
 
 /**
@@ -80,19 +83,24 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const applied = (half: string, revision: number): void => proxy.applied(half, revision, Date.now());
   const core = new AgentCore({ config, saved, log, health, applied });
   const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
-  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, localPodCidrs: () => core.table.podCidrs, log });
+  const node = new NodeView(config.nodePortAddresses, () => core.nodeChanged());
+  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, node: () => node.facts, log });
   const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
   core.table.onChange(() => proxy.published(core.table.revision));
-  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy };
+  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node };
 }
 
 async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
-  const { config, log, health, client, datapath, core, proxy } = parts;
+  const { config, log, health, client, datapath, core, proxy, node } = parts;
   const { table, facts } = core;
-  const nodeChanged = (node: KubernetesNode | undefined): void => proxy.nodeLeaves(node?.leaving);
+  const nodeChanged = (object: KubernetesNode | undefined): void => {
+    proxy.nodeLeaves(object?.leaving);
+    if (object) node.setNode(object.addresses, table.podCidrs);
+  };
+  const podChanged = (pod: string, addresses: readonly IpAddress[] | undefined): void => node.setPod(pod, addresses);
   const changed = (): void => core.changed();
   const local = followLocalCluster(
-    { client, table, nodeName: config.nodeName, health, log, changed, nodeChanged },
+    { client, table, nodeName: config.nodeName, health, log, changed, nodeChanged, podChanged },
     signal,
   );
   const report = (state: Health): void => health.report('state-file', state);
@@ -116,7 +124,7 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
       )
       .then(loadEtcd3)
       .then(loadGrpc);
-  await Promise.all([running, local.ended]);
+  await Promise.all([running, local.ended, node.watchInterfaces(log, signal)]);
   client.close();
 }
 

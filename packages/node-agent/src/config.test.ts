@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { cidr } from '@tombolo/shared/model/ip.ts';
 import { parseCommand } from './config.ts';
 
 const NEEDED = ['--cluster-name=east', '--cluster-id=1', '--node-name=n1'];
@@ -17,6 +18,7 @@ describe('parseCommand()', () => {
           clustermeshDirectory: undefined,
           datapath: 'auto',
           scope: 'global',
+          nodePortAddresses: 'all',
           defaultGlobalNamespace: true,
           remotePerFrontend: 16_384,
           remotePerCluster: 65_536,
@@ -40,6 +42,7 @@ describe('parseCommand()', () => {
       '--cluster-id=1',
       '--datapath=ipvs',
       '--services=some',
+      '--nodeport-addresses=10.0.0.0/8,eth0',
       '--api=agent.sock',
       '--health-port=x',
       '--remote-backends-per-frontend=32768',
@@ -53,6 +56,7 @@ describe('parseCommand()', () => {
       '--node-name is required',
       '--datapath must be auto or ebpf or nftables: current value is "ipvs"',
       '--services must be global or all: current value is "some"',
+      '--nodeport-addresses: expected all, primary or prefixes: current value is "eth0": expected a prefix such as 10.1.0.0/16: current value is "eth0"',
       '--remote-backends-per-frontend must be 1-32767: current value is "32768"',
       '--api: expected unix:///path or host:port: current value is "agent.sock"',
       '--health-port must be 0-65535: current value is "x"',
@@ -92,6 +96,15 @@ describe('parseCommand()', () => {
     assert.equal(stateFile('--api=unix:///run/a/b.sock'), '/run/a/b.state');
     assert.equal(stateFile('--api=127.0.0.1:9000'), '/run/tombolo/agent.state');
     assert.equal(stateFile('--api=127.0.0.1:9000', '--state-file=/x'), '/x');
+  });
+
+  it('answers NodePorts where it is told to', () => {
+    const where = (value: string) => {
+      const parsed = parseCommand([...NEEDED, `--nodeport-addresses=${value}`], {});
+      return parsed !== 'help' && parsed.ok && parsed.value.kind === 'run' && parsed.value.config.nodePortAddresses;
+    };
+    assert.equal(where('primary'), 'primary');
+    assert.deepEqual(where('10.0.0.0/8,fd00::/8'), [cidr('10.0.0.0/8'), cidr('fd00::/8')]);
   });
 
   it('answers help', () => assert.equal(parseCommand(['-h'], {}), 'help'));

@@ -4,10 +4,12 @@
  */
 import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
+import { type Cidr, parseNetwork } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { MOST_BACKENDS } from '@tombolo/shared/model/routes.ts';
 import { type Environment, type Flags, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
+import type { NodePortAddresses } from './datapath/node-facts.ts';
 
 /** Valid by construction. */
 export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
@@ -30,6 +32,9 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --max-connected-clusters N     255 (default) or 511, the same in the whole mesh
   --datapath auto|ebpf|nftables  default: auto
   --services global|all          program global Services beside kube-proxy (default), or all in its place
+  --nodeport-addresses all|primary|CIDR,…
+                                 where NodePorts are answered: on every address of the node, on those that its Node
+                                 object has, or on those within prefixes; default: all
   --default-global-namespace BOOL
                                  namespaces without clustermesh.cilium.io/global take part; default: true
   --remote-backends-per-frontend N
@@ -62,6 +67,7 @@ const DEFAULTS = {
   'max-connected-clusters': '255',
   datapath: 'auto',
   services: 'global',
+  'nodeport-addresses': 'all',
   'default-global-namespace': 'true',
   'remote-backends-per-frontend': '16384',
   'remote-backends-per-cluster': '65536',
@@ -101,6 +107,7 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   clustermeshDirectory: flags.given('clustermesh-config'),
   datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
   scope: flags.oneOf<ServiceScope>('services', ['global', 'all']),
+  nodePortAddresses: flags.take(nodePortAddresses(flags.text('nodeport-addresses')), 'all'),
   /** Whether namespaces that do not say so take part in the mesh. */
   defaultGlobalNamespace: flags.oneOf('default-global-namespace', ['true', 'false']) === 'true',
   /** Backends of one other cluster that may be in use behind one frontend, and over all. */
@@ -119,6 +126,21 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   proxyStatusPort: flags.port('proxy-status-port'),
   logLevel: flags.oneOf('log-level', LOG_LEVELS),
 });
+
+function nodePortAddresses(text: string): Result<NodePortAddresses> {
+  if (text === 'all' || text === 'primary') return ok(text);
+  const prefixes: Cidr[] = [];
+  for (const part of text.split(',')) {
+    const prefix = parseNetwork(part);
+    if (!prefix.ok) {
+      return fail(
+        `--nodeport-addresses: expected all, primary or prefixes: current value is ${JSON.stringify(part)}: ${prefix.error}`,
+      );
+    }
+    prefixes.push(prefix.value);
+  }
+  return ok(prefixes);
+}
 
 /** `/run/tombolo/agent.sock` → `/run/tombolo/agent.state`. */
 function stateFileBeside(api: string): string {

@@ -60,6 +60,7 @@ export class AgentCore {
   readonly #applied = new Map<string, number>();
   readonly #repairs = new Map<string, number>();
   readonly #progress = new Notifier();
+  readonly #reconcilers: Reconciler[] = [];
   /** Something was told that is not merged yet. */
   #isBehind = false;
   #publishedAt = 0;
@@ -82,6 +83,11 @@ export class AgentCore {
   changed(): void {
     this.#isBehind = true;
     this.#merging.request();
+  }
+
+  /** To be called when there is something new about the node itself. */
+  nodeChanged(): void {
+    for (const reconciler of this.#reconcilers) reconciler.nodeChanged();
   }
 
   /** The table revision that each half of the datapath has, by name. */
@@ -146,7 +152,7 @@ export class AgentCore {
   #reconcile(datapath: Datapath, signal: AbortSignal): Promise<void> {
     const { log, health, clock, applied } = this.#options;
     const { name } = datapath;
-    return new Reconciler({
+    const reconciler = new Reconciler({
       table: this.table,
       datapath,
       log,
@@ -158,7 +164,9 @@ export class AgentCore {
         this.#progress.notify();
         applied?.(name, revision);
       },
-    }).run(signal);
+    });
+    this.#reconcilers.push(reconciler);
+    return reconciler.run(signal);
   }
 }
 

@@ -12,7 +12,7 @@ const [pinDir = '', cgroupRoot = ''] = process.argv.slice(2);
 const SERVICE = '10.96.0.1:80';
 
 async function serve(backends: readonly string[], expected: number): Promise<void> {
-  const opened = await openDatapath({ choice: 'auto', pinDir, cgroupRoot, localPodCidrs: () => [], log });
+  const opened = await openDatapath({ choice: 'auto', pinDir, cgroupRoot, log });
   if (opened.name !== 'ebpf+nftables') throw new Error(`Only ${opened.name}: ${opened.reason}`);
   for (const half of opened.halves) {
     const found = await half.read();

@@ -41,7 +41,7 @@ describe('the chart, rendered', () => {
       add: ['BPF', 'NET_ADMIN', 'PERFMON'],
     });
     assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-node-agent')?.['rules'], [
-      { apiGroups: [''], resources: ['services', 'namespaces', 'nodes'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
     ]);

@@ -1,6 +1,8 @@
 /** What programs see: translation of each kind of socket, and the service's address in every answer. */
 import assert from 'node:assert/strict';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '@tombolo/node-agent/datapath/node-facts.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { Rig } from './rig.ts';
 import { only, route } from './routes.ts';
@@ -64,6 +66,44 @@ describe('eBPF datapath: sockets', () => {
       lines.filter((line) => line.startsWith('peer')),
       ['10.96.0.1:80', '10.96.0.2:80', '10.200.0.1:8080', '10.96.0.1:80'].flatMap((to) => [`peer ${to}`, `peer ${to}`]),
     );
+  });
+
+  describe('an address of a Service that the node has itself, as with NodeLocal DNSCache', () => {
+    let facts: NodeFacts = NO_NODE_FACTS;
+    const local = only(route('10.200.0.9:53', ['10.200.0.1:5353'], DNS), route('10.96.0.1:80', ['10.200.0.1:8080']));
+    const asked = () => rig.script('udp4', ['sendto=10.200.0.9:53', 'recv']);
+
+    before(async () => {
+      await datapath.close();
+      datapath = await rig.open({ node: () => facts });
+      await rig.serve('udp', ['10.200.0.9:53=9']);
+    });
+
+    it('is left to the node while it has it', async () => {
+      await datapath.replace(local);
+      assert.deepEqual(await asked(), ['sendto ok', 'recv 3 from 10.200.0.9:53']);
+      facts = { ...facts, addresses: new Set([ip('10.200.0.9')]) };
+      assert.equal(await datapath.refresh(), true);
+      assert.deepEqual((await datapath.replace(local)).failures, []);
+      assert.deepEqual(await asked(), ['sendto ok', 'recv 9 from 10.200.0.9:53']);
+      assert.equal(await datapath.verify(), undefined);
+      facts = { ...facts, uplinks: [1] };
+      assert.equal(await datapath.refresh(), false);
+      facts = { ...facts, addresses: new Set() };
+      assert.equal(await datapath.refresh(), true);
+      await datapath.replace(local);
+      assert.deepEqual(await asked(), ['sendto ok', 'recv 3 from 10.200.0.9:53']);
+    });
+
+    it('is not that of an external address, which may well be one of the node', async () => {
+      facts = { ...facts, addresses: new Set([ip('10.200.0.9')]) };
+      await datapath.refresh();
+      const external = [...local].map(
+        ([id, each]) => [id, { ...each, frontend: { ...each.frontend, kind: 'ExternalIP' } }] as const,
+      );
+      await datapath.replace(new Map(external));
+      assert.deepEqual(await asked(), ['sendto ok', 'recv 3 from 10.200.0.9:53']);
+    });
   });
 
   const datagrams = [

@@ -13,14 +13,12 @@ import type { Health } from '@tombolo/shared/process/health.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { TroubledControlPlane } from './control-plane.ts';
 import { type Fault, FaultProxy } from './fault-proxy.ts';
-import { Programs } from './programs.ts';
+import { FOLLOWERS, Programs } from './programs.ts';
 import { openShop, SOON_MS, service, setBackends } from './shop.ts';
 
 const BEFORE = ['10.1.0.1', '10.1.0.2'];
 const AFTER = ['10.1.0.2', '10.1.0.3'];
 const SLICES = '/apis/discovery.k8s.io/v1/endpointslices';
-/** What follows through the proxy: five parts of the table, five of the export. */
-const FOLLOWERS = 10;
 
 describe('an API server behind a proxy', () => {
   let kubernetes: TroubledControlPlane;

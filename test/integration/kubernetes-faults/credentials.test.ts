@@ -14,12 +14,10 @@ import { waitUntil } from '@tombolo/machine/wait.ts';
 import { EtcdServer } from '../etcd/etcd-server.ts';
 import { TroubledControlPlane } from './control-plane.ts';
 import { ProjectedVolume, startPod } from './pod-program.ts';
-import { exportedIn, Programs } from './programs.ts';
+import { exportedIn, FOLLOWERS, Programs } from './programs.ts';
 import { openShop, SOON_MS, setBackends } from './shop.ts';
 
 const NAMESPACE = 'kube-system';
-/** Five parts of the table, five of the export in this process. */
-const FOLLOWERS = 10;
 
 describe('credentials that change', () => {
   let directory: string;

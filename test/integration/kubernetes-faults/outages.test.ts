@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { kubernetesBinaries } from '@tombolo/real-kubernetes/building/built.ts';
 import { TroubledControlPlane } from './control-plane.ts';
-import { Programs } from './programs.ts';
+import { FOLLOWERS, Programs } from './programs.ts';
 import { openShop, SOON_MS, setBackends } from './shop.ts';
 
 const BEFORE = ['10.1.0.1', '10.1.0.2'];
@@ -69,10 +69,10 @@ describe('an API server', () => {
       assert.deepEqual(programs.takePublished(), [AFTER]);
       await programs.well(SOON_MS);
       assert.deepEqual(programs.said(/history/), []);
-      // Each of the ten followers says at most once that it fails, and that it does no longer.
+      // Each follower says at most once that it fails, and that it does no longer.
       for (const msg of [/^Cannot follow/, /answers again/]) {
         const said = programs.said(msg, ['warn', 'info']);
-        assert.ok(said.length <= 10, `${said}`);
+        assert.ok(said.length <= FOLLOWERS, `${said}`);
         if (complaint) assert.ok(said.length > 0);
       }
     });

@@ -16,6 +16,9 @@ import { type LogLine, recordingLogger } from '../../recording-logger.ts';
 import { EtcdServer } from '../etcd/etcd-server.ts';
 import { etcdctl } from '../etcd/etcdctl.ts';
 
+/** Collections that are watched: six by the agent, five by the apiserver. */
+export const FOLLOWERS = 11;
+
 const WEB = serviceKey('shop', 'web');
 /** Each complaint says since when. */
 const SINCE = /\(since \d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
@@ -98,13 +101,13 @@ export class Programs {
     return Object.fromEntries(degraded);
   }
 
-  /** Waits until each of the table's five sources complains like this, and each of the export's five. */
+  /** Waits until each of the table's six sources complains like this, and each of the export's five. */
   async complain(pattern: RegExp, timeoutMs?: number): Promise<void> {
     const holds = async () => {
       const ours = Object.values(this.complaints());
       const theirs = (await this.readiness()).split('\n').filter((line) => line.startsWith('kubernetes/'));
       const matching = [...ours, ...theirs].filter((each) => pattern.test(each) && SINCE.test(each));
-      return matching.length === 10;
+      return matching.length === FOLLOWERS;
     };
     await this.#until(`complaints of ${pattern}`, holds, timeoutMs);
   }
@@ -145,6 +148,7 @@ export class Programs {
         log: recordingLogger(this.logged),
         changed: () => this.#table.settle(),
         nodeChanged: () => {},
+        podChanged: () => {},
       },
       signal,
     );

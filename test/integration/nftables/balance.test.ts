@@ -72,6 +72,30 @@ describe('nftables: connections', () => {
     assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_000), 'ECONNREFUSED');
   });
 
+  for (const affinity of [0, 60]) {
+    it(`may go on for an hour when one side has closed${affinity > 0 ? ', with affinity, too' : ''}`, async () => {
+      await serve(
+        route(web, ['10.2.0.11:9090'], affinity),
+        route(frontend('TCP [fd96::1]:80'), ['[fd02::11]:9090'], affinity),
+      );
+      const listen = `require('net').createServer({ allowHalfOpen: true }, (s) => s.resume().on('end', () => s.write('seen'))).listen(9090, '::', () => console.log('ready'))`;
+      const server = await rig.start('back', [process.execPath, '-e', listen]);
+      for (const address of ['10.96.0.1', 'fd96::1']) {
+        const client = await rig.start('pod', [
+          process.execPath,
+          '-e',
+          `const s = require('net').connect({ port: 80, host: '${address}', allowHalfOpen: true }, () => s.end()).on('data', () => console.log('closed'))`,
+        ]);
+        const family = address.includes(':') ? 'ipv6' : 'ipv4';
+        const tracked = await rig.run('node', ['conntrack', '-L', '-f', family, '-p', 'tcp', '-d', address]);
+        const [, seconds] = /tcp +6 (\d+) CLOSE_WAIT/.exec(tracked) ?? [];
+        assert.ok(Number(seconds) > 3_500, tracked);
+        client.stop();
+      }
+      server.stop();
+    });
+  }
+
   it('are answered again as soon as there is a backend', async () => {
     await serve(route(web, []));
     await serve(route(web, ['10.2.0.12:8080']));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '@tombolo/node-agent/datapath/node-facts.ts';
 import { cidr, formatCidr } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { backends, four, frontend, type Place, Rig, route, routes } from './rig.ts';
@@ -163,5 +164,60 @@ describe('nftables: clients outside the cluster', () => {
     // It is no backend of ours: none of our business.
     await send('10.2.0.20');
     assert.equal(await resets(), '1');
+  });
+
+  describe('knows the node', () => {
+    const CLUSTER_IP = '10.97.9.1:80';
+    const UNSEEN = '10.97.9.2:80';
+    let facts: NodeFacts = NO_NODE_FACTS;
+
+    before(async () => {
+      const uplinks = JSON.parse(await rig.run('node', ['ip', '-json', 'link', 'show', 'client'])) as [
+        { ifindex: number },
+      ];
+      facts = { ...NO_NODE_FACTS, uplinks: [uplinks[0].ifindex] };
+      datapath = await rig.open([], () => facts);
+      await datapath.replace(
+        routes(
+          route(frontend(`TCP ${CLUSTER_IP}`), everywhere),
+          route(frontend('TCP 0.0.0.0:30080', 'NodePort'), everywhere),
+        ),
+      );
+    });
+    const sourcesOf = async (from: string): Promise<ReadonlySet<string>> => {
+      const tracked = await rig.run('node', ['conntrack', '-L', '-p', 'tcp', '--orig-src', from]);
+      return new Set([...tracked.matchAll(/src=10\.2\.0\.1\d dst=(\S+) /g)].map(([, address]) => address ?? ''));
+    };
+
+    it('a client from outside the node reaches a cluster IP, with the node’s address at backends elsewhere', async () => {
+      assert.deepEqual(await answers('client', CLUSTER_IP), ALL_BYTES);
+      assert.deepEqual([...(await sourcesOf('192.0.2.2'))], ['10.2.0.1']);
+    });
+
+    it('a pod keeps its address, before it is known to be one', async () => {
+      assert.deepEqual(await answers('pod', CLUSTER_IP), ALL_BYTES);
+      assert.deepEqual([...(await sourcesOf('10.1.0.2'))], ['10.1.0.2']);
+    });
+
+    it('what another proxy translates to a backend of ours is not ours to masquerade', async () => {
+      const rules = `table ip other { chain nat { type nat hook prerouting priority -100; ip daddr 10.97.9.2 tcp dport 80 dnat to 10.2.0.11:8080; }; }`;
+      await rig.nft(rules);
+      await silence('client', UNSEEN);
+      assert.deepEqual([...(await sourcesOf('192.0.2.2'))], ['192.0.2.2']);
+      await rig.nft('delete table ip other');
+    });
+
+    it('takes up which pods it has, and where NodePorts are answered, without a Service that changes', async () => {
+      assert.equal(await datapath.refresh(), false);
+      facts = { ...facts, pods: [cidr('10.1.0.2/32')], nodePorts: [cidr('10.2.0.0/24')] };
+      await datapath.refresh();
+      assert.match(await rig.nft('list set ip tombolo local-pods'), /10\.1\.0\.2/);
+      assert.equal(await silence('client', '192.0.2.1:30080'), 'ECONNREFUSED');
+      assert.deepEqual(await answers('back', '10.2.0.1:30080'), ALL_BYTES);
+      assert.equal(await datapath.verify(), undefined);
+      facts = { ...facts, nodePorts: NO_NODE_FACTS.nodePorts };
+      await datapath.refresh();
+      assert.deepEqual(await answers('client', '192.0.2.1:30080'), ALL_BYTES);
+    });
   });
 });

@@ -20,6 +20,7 @@ import { command } from '@tombolo/machine/command.ts';
 import { createNetns, ip as ipCommand, removeNetns, setSysctls } from '@tombolo/machine/netns.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '@tombolo/node-agent/datapath/node-facts.ts';
 import { type Cidr, ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteBackend, Routes } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
@@ -72,8 +73,9 @@ export class Rig {
   }
 
   /** A datapath in the node's namespace; closed at the end. */
-  async open(localPodCidrs: readonly Cidr[] = []): Promise<Datapath> {
-    const options = { table: TABLE, log: silentLogger, localPodCidrs: () => localPodCidrs };
+  async open(pods: readonly Cidr[] = [], node = (): NodeFacts => NO_NODE_FACTS): Promise<Datapath> {
+    const facts = pods.length === 0 ? node : constantly({ ...NO_NODE_FACTS, pods });
+    const options = { table: TABLE, log: silentLogger, node: facts };
     const opened = await enterNetns(this.netns('node'), () => openNftablesDatapath(options));
     if (!opened.ok) throw new Error(`Cannot open the datapath: ${opened.error}`);
     this.#open.push(opened.value);
@@ -217,6 +219,11 @@ export class Rig {
     ]);
   }
 }
+
+const constantly =
+  <T>(value: T) =>
+  () =>
+    value;
 
 /** Those of processes that are gone, by name. */
 async function removeLeftovers(): Promise<void> {

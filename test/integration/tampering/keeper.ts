@@ -48,6 +48,7 @@ export async function keep(datapath: Datapath, routes: Routes): Promise<Keeper> 
       tell();
       return datapath.verify();
     },
+    refresh: () => datapath.refresh(),
     close: () => datapath.close(),
     destroy: () => datapath.destroy(),
   };

@@ -33,6 +33,11 @@ export interface Datapath {
    * Changes nothing: `replace` sets it right.
    */
   verify(): Promise<string | undefined>;
+  /**
+   * Takes up what has become different of the node that it runs on; cheap when nothing has. True when it needs the whole
+   * table for that.
+   */
+  refresh(): Promise<boolean>;
   /** Lets go of handles; traffic goes on. */
   close(): Promise<void>;
   /** Takes every trace of this datapath out of the kernel (uninstall, tests). */

@@ -26,6 +26,9 @@ export class MemoryDatapath implements Datapath {
   readonly calls: string[] = [];
   /** What `verify` finds, until the next `replace`. */
   damage: string | undefined;
+  /** What the next `refresh` answers. */
+  wantsTable = false;
+  refreshes = 0;
   readonly #faults = new Map<string, string>();
   #state: 'open' | 'busy' | 'closed' = 'open';
 
@@ -48,6 +51,13 @@ export class MemoryDatapath implements Datapath {
 
   apply(changes: RouteChanges): Promise<ApplyReport> {
     return this.#call('apply', () => this.#program(changes));
+  }
+
+  async refresh(): Promise<boolean> {
+    this.refreshes += 1;
+    const wants = this.wantsTable;
+    this.wantsTable = false;
+    return wants;
   }
 
   replace(desired: Routes): Promise<ApplyReport> {

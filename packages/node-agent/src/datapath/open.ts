@@ -5,13 +5,13 @@
  * The two halves hold the same Services and are programmed each by a loop of its own: nftables takes seconds to load a
  * large table, and sockets must not wait for that.
  */
-import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
 import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
+import type { NodeFacts } from './node-facts.ts';
 import { joinRoutes, SupersedingDatapath } from './superseding.ts';
 
 export interface OpenDatapathOptions {
@@ -21,8 +21,8 @@ export interface OpenDatapathOptions {
   /** The bpffs directory for pinned maps and links. */
   readonly pinDir: string;
   readonly nftTable?: string | undefined;
-  /** Prefixes of this node's own pods: their traffic need not be masqueraded. */
-  readonly localPodCidrs?: (() => readonly Cidr[]) | undefined;
+  /** Asked for at each change, and now and then. */
+  readonly node?: (() => NodeFacts) | undefined;
   readonly log: Logger;
 }
 
@@ -99,15 +99,15 @@ function takeOver(packets: Datapath, { pinDir, log }: OpenDatapathOptions): Data
 }
 
 const KERNEL_OPENERS: Openers = {
-  sockets: async ({ cgroupRoot, pinDir, log }) => {
+  sockets: async ({ cgroupRoot, pinDir, node, log }) => {
     try {
-      return ok(await openEbpfDatapath({ cgroupRoot, pinDir, log: log.child({ datapath: 'ebpf' }) }));
+      return ok(await openEbpfDatapath({ cgroupRoot, pinDir, node, log: log.child({ datapath: 'ebpf' }) }));
     } catch (error) {
       return fail(withoutPrefix(error instanceof Error ? error.message : String(error)));
     }
   },
-  packets: ({ nftTable = 'tombolo', localPodCidrs, log }) =>
-    openNftablesDatapath({ table: nftTable, localPodCidrs, log: log.child({ datapath: 'nftables' }) }),
+  packets: ({ nftTable = 'tombolo', node, log }) =>
+    openNftablesDatapath({ table: nftTable, node, log: log.child({ datapath: 'nftables' }) }),
 };
 
 /** Ours says what cannot be done already. */

@@ -304,12 +304,12 @@ describe('Reconciler', () => {
       damages = 0;
     });
 
+    let reconciler: Reconciler;
     const start = (retry: Backoff = { delay: 30_000, next: () => retry }): Promise<void> => {
       const report = (health: Health): void => void reports.push(health);
       const damaged = (): void => void damages++;
-      running = new Reconciler({ table, datapath, log, retry, report, damaged, clock, cpu: () => cpu }).run(
-        stop.signal,
-      );
+      reconciler = new Reconciler({ table, datapath, log, retry, report, damaged, clock, cpu: () => cpu });
+      running = reconciler.run(stop.signal);
       return clock.advance(0);
     };
     const callsAfter = async (ms: number): Promise<string> => {
@@ -333,6 +333,18 @@ describe('Reconciler', () => {
       ]);
       assert.deepEqual([damages, warnings], [1, ['a rule is gone']]);
       assert.equal(await callsAfter(2_000), 'verify');
+    });
+
+    it('has what is new of the node taken up at once, and now and then, with the whole table where that is needed', async () => {
+      await start();
+      reconciler.nodeChanged();
+      assert.equal(await callsAfter(0), '');
+      assert.equal(datapath.refreshes, 1);
+      datapath.wantsTable = true;
+      reconciler.nodeChanged();
+      assert.equal(await callsAfter(0), 'replace');
+      assert.equal(await callsAfter(2_000), 'verify');
+      assert.equal(datapath.refreshes, 3);
     });
 
     it('looks though changes never stop coming', async () => {

@@ -72,6 +72,7 @@ export class Reconciler {
   readonly #logged = new Map<string, string>();
   #outage = '';
   #blind = '';
+  #isNodeChanged = false;
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
   #repairAt = 0;
   /** Once the whole table is set. */
@@ -88,6 +89,7 @@ export class Reconciler {
     let retry = firstRetry;
     while (!signal.aborted) {
       const seen = this.#changed.version;
+      if (this.#isNodeChanged) await this.#refresh(clock);
       const repair = this.#repairAt <= clock.now();
       const replace = this.#catchUp() || repair;
       if (!replace && this.#verifyAt <= clock.now()) {
@@ -112,10 +114,27 @@ export class Reconciler {
     stopListening();
   }
 
+  /** The datapath has to look at what it knows of the node. */
+  nodeChanged(): void {
+    this.#isNodeChanged = true;
+    this.#changed.notify();
+  }
+
+  async #refresh(clock: Clock): Promise<void> {
+    const { datapath, log } = this.#options;
+    this.#isNodeChanged = false;
+    try {
+      if (await datapath.refresh()) this.#repairAt = clock.now();
+    } catch (error) {
+      log.warn({ error, datapath: datapath.name }, 'Cannot take up what changed of this node; trying again');
+    }
+  }
+
   /** Others may change the kernel, too. */
   async #verify(clock: Clock): Promise<void> {
     const { datapath, log, report, damaged, cpu = processCpu } = this.#options;
     const before = cpu();
+    await this.#refresh(clock);
     try {
       const damage = await datapath.verify();
       if (damage !== undefined) {

@@ -43,6 +43,10 @@ export class SupersedingDatapath implements Datapath {
     return this.#datapath.verify();
   }
 
+  refresh(): Promise<boolean> {
+    return this.#datapath.refresh();
+  }
+
   async replace(desired: Routes): Promise<ApplyReport> {
     const report = await this.#datapath.replace(desired);
     this.#removeLeftover();

@@ -1,6 +1,6 @@
 /**
- * The local cluster's facts on their way into the table: Services, EndpointSlices, Namespaces, this agent's Node and the
- * ranges of cluster IPs, straight from the Kubernetes API. Knows when all of them have been listed completely.
+ * The local cluster's facts on their way into the table: Services, EndpointSlices, Namespaces, this agent's Node and
+ * its pods, and the ranges of cluster IPs, straight from the Kubernetes API. Knows when all of them have been listed completely.
  */
 import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import { type Collection, followCollection } from '@tombolo/shared/kubernetes/collection.ts';
@@ -8,11 +8,12 @@ import {
   ENDPOINT_SLICES,
   NAMESPACES,
   nodeNamed,
+  podsOn,
   SERVICE_CIDRS,
   SERVICES,
 } from '@tombolo/shared/kubernetes/collections.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
-import type { Cidr } from '@tombolo/shared/model/ip.ts';
+import type { Cidr, IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { LocalService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -28,12 +29,16 @@ export interface LocalClusterOptions {
   readonly changed: () => void;
   /** This agent's Node; undefined when it is gone. */
   readonly nodeChanged: (node: KubernetesNode | undefined) => void;
+  /** The addresses of a pod on this Node; undefined when it has none any more. */
+  readonly podChanged: (pod: string, addresses: readonly IpAddress[] | undefined) => void;
 }
 
 const NONE: LocalService['labels'] = {};
 
-const SOURCES = ['services', 'endpointslices', 'namespaces', 'node', 'servicecidrs'] as const;
+const SOURCES = ['services', 'endpointslices', 'namespaces', 'node', 'pods', 'servicecidrs'] as const;
 type Source = (typeof SOURCES)[number];
+/** The agent can do without: an older Kubernetes, or the rights of an older agent, lack them. */
+const DISPENSABLE: ReadonlySet<Source> = new Set(['pods', 'servicecidrs']);
 
 export interface LocalCluster {
   /** Resolves when every source has been listed completely once. */
@@ -71,8 +76,7 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
     };
     const report = (state: Health): void => {
       health.report(partOf(source), state);
-      // They only say what must not be served besides: the agent can do without.
-      if (source === 'servicecidrs') listed(source);
+      if (DISPENSABLE.has(source)) listed(source);
     };
     return followCollection(client, collection, handler, signal, log, { report });
   };
@@ -93,6 +97,7 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
       if (node) table.setNode(node);
       options.nodeChanged(node);
     }),
+    follow('pods', podsOn(nodeName), options.podChanged),
   ];
   return { synced, ended: Promise.all(watches).then(() => {}) };
 }

@@ -1,11 +1,11 @@
 /** The collections that Tombolo follows. */
-import type { Cidr } from '../model/ip.ts';
+import type { Cidr, IpAddress } from '../model/ip.ts';
 import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
 import type { Collection } from './collection.ts';
 import { convertEndpointSlice } from './endpoint-slice-object.ts';
 import { convertNamespace } from './namespace-object.ts';
 import { convertNode, type KubernetesNode } from './node-object.ts';
-import { convertPod, type KubernetesPod } from './pod-object.ts';
+import { convertPod, convertPodAddresses, type KubernetesPod } from './pod-object.ts';
 import { convertServiceCidr } from './service-cidr-object.ts';
 import { convertService } from './service-object.ts';
 
@@ -40,6 +40,13 @@ export const SERVICE_CIDRS: Collection<readonly Cidr[]> = {
   convert: convertServiceCidr,
   isOptional: true,
 };
+
+/** The addresses of the pods on one node. */
+export const podsOn = (node: string): Collection<readonly IpAddress[]> => ({
+  path: '/api/v1/pods',
+  selectors: { fieldSelector: `spec.nodeName=${node}` },
+  convert: convertPodAddresses,
+});
 
 /** Pods at their end have no claim to an address any more: the server leaves them out. */
 export const PODS: Collection<KubernetesPod> = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { convertNamespace } from './namespace-object.ts';
 import { convertNode } from './node-object.ts';
-import { convertPod } from './pod-object.ts';
+import { convertPod, convertPodAddresses } from './pod-object.ts';
 
 describe('convertNode()', () => {
   it('takes everything over and leaves out what cannot be used', () => {
@@ -86,6 +86,22 @@ describe('convertNamespace()', () => {
       assert.equal(conversion.warnings.length, text === 'maybe' ? 1 : 0);
     });
   }
+});
+
+describe('convertPodAddresses()', () => {
+  const addressesOf = (status: object, spec: object = {}) => {
+    const conversion = convertPodAddresses({ metadata: { namespace: 'shop', name: 'cart-0' }, spec, status });
+    return conversion.kind === 'value' ? conversion.value : conversion.kind;
+  };
+  const podIPs = [{ ip: '10.1.0.1' }, { ip: 'fd00::1' }];
+
+  it('knows a pod from when it has addresses until it ends, and none in the network of the node', () => {
+    assert.equal(addressesOf({ phase: 'Pending' }), 'ignored');
+    for (const phase of ['Pending', 'Running', 'Unknown'])
+      assert.deepEqual(addressesOf({ phase, podIPs }), ['10.1.0.1', 'fd00::1']);
+    for (const phase of ['Succeeded', 'Failed']) assert.equal(addressesOf({ phase, podIPs }), 'ignored');
+    assert.equal(addressesOf({ phase: 'Running', podIPs }, { hostNetwork: true }), 'ignored');
+  });
 });
 
 describe('convertPod()', () => {

@@ -15,6 +15,15 @@ export interface KubernetesPod {
   readonly uid: string;
 }
 
+/** The addresses of a pod from the moment it has them, before it runs; none of one that has ended. */
+export const convertPodAddresses = converter<readonly IpAddress[]>((object, warn) => {
+  const status = object.object('status');
+  const hasEnded = status.json['phase'] === 'Succeeded' || status.json['phase'] === 'Failed';
+  if (object.object('spec').json['hostNetwork'] === true || hasEnded) return undefined;
+  const addresses = ips(status, 'podIPs', 'podIP', warn);
+  return addresses.length === 0 ? undefined : addresses;
+});
+
 export const convertPod = converter<KubernetesPod>((object, warn) => {
   const metadata = object.object('metadata');
   const spec = object.object('spec');

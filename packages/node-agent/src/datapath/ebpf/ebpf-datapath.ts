@@ -5,10 +5,12 @@
  * E1. One thing at a time writes the maps (`#exclusive`); only the wait for a grace period runs beside.
  * E2. `#tables` follows the kernel. Whoever replaces it by a fresh reading makes a sweep under way give up.
  */
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
+import type { NodeFacts } from '../node-facts.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
@@ -24,6 +26,7 @@ export interface EbpfParts {
   readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
   readonly grace: GracePeriod;
+  readonly node: () => NodeFacts;
   readonly log: Logger;
   readonly sweepDelayMs: number;
   /** Ends what other agents left at the hooks; called once the maps are whole. */
@@ -39,6 +42,9 @@ export class EbpfDatapath implements Datapath {
   readonly #parts: EbpfParts;
   readonly #writer: MapWriter;
   #tables: MapState;
+  #node: NodeFacts;
+  /** Addresses of frontends that are left to the node, which has them. */
+  readonly #left = new Set<IpAddress>();
   #turn: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> = Promise.resolve();
@@ -50,6 +56,7 @@ export class EbpfDatapath implements Datapath {
     this.#parts = parts;
     this.#writer = parts.maps.writer(parts.grace);
     this.#tables = tables;
+    this.#node = parts.node();
     this.#scheduleSweep();
   }
 
@@ -70,6 +77,7 @@ export class EbpfDatapath implements Datapath {
       const { attachment } = this.#parts;
       if (attachment.verify() !== undefined) attachment.repair();
       await this.#readAgain();
+      this.#left.clear();
       const changes = new Map<string, FrontendRoute | undefined>(routes);
       for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
       const report = await this.#program(changes);
@@ -86,6 +94,16 @@ export class EbpfDatapath implements Datapath {
       if (detached !== undefined || (await areAsKnown(this.#tables, maps))) return detached;
       return stateDifference(this.#tables, await recoverTables(maps));
     });
+  }
+
+  async refresh(): Promise<boolean> {
+    const before = this.#node;
+    const now = this.#parts.node();
+    if (now.addresses === before.addresses) return false;
+    this.#node = now;
+    const isMoved = (address: IpAddress): boolean => now.addresses.has(address) !== before.addresses.has(address);
+    const served = [...this.#tables.services.values()].flatMap(({ frontend }) => frontend?.address ?? []);
+    return [...this.#left, ...served].some(isMoved);
   }
 
   async close(): Promise<void> {
@@ -113,6 +131,7 @@ export class EbpfDatapath implements Datapath {
     for await (const piece of inTurns(changes)) {
       for (const [id, wanted] of piece) {
         if (!wanted) draft.remove(id);
+        else if (this.#isOfNode(wanted.frontend)) this.#leave(id, wanted.frontend, draft);
         else if (isServedHere(wanted.frontend)) draft.set(wanted);
       }
     }
@@ -124,6 +143,16 @@ export class EbpfDatapath implements Datapath {
       return reason === undefined ? [] : [{ frontend, reason }];
     });
     return { changed: plan.changes.length - failed.size, failures: [...plan.failures, ...failures] };
+  }
+
+  /** NodeLocal DNSCache has the cluster IP of the DNS Service, too, and is nearer. */
+  #isOfNode({ kind, address }: Frontend): boolean {
+    return kind === 'ClusterIP' && this.#node.addresses.has(address);
+  }
+
+  #leave(id: string, { address }: Frontend, draft: PlanDraft): void {
+    this.#left.add(address);
+    draft.remove(id);
   }
 
   async #readAgain(): Promise<void> {

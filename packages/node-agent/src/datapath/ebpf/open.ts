@@ -5,6 +5,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, rmdirSync, type Stats, statSync } from 'node:fs';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '../node-facts.ts';
 import { Attachment } from './attachment.ts';
 import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
@@ -36,13 +37,15 @@ export interface EbpfOptions {
   readonly objectPath?: string | undefined;
   /** Only for maps that do not exist yet. */
   readonly sizes?: Partial<MapSizes>;
+  /** Asked for at each change, and now and then. */
+  readonly node?: (() => NodeFacts) | undefined;
   readonly log?: Logger;
   /** How long what is of no use any more stays at least. */
   readonly sweepDelayMs?: number;
 }
 
 export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapath> {
-  const { pinDir, sizes = {}, log = silentLogger, sweepDelayMs = 200 } = options;
+  const { pinDir, sizes = {}, node = () => NO_NODE_FACTS, log = silentLogger, sweepDelayMs = 200 } = options;
   const probe = probeEbpf(options);
   if (!probe.ok) throw new Error(`Cannot open the eBPF datapath: ${probe.error}`);
   const { cgroupRoot, objectPath } = probe.value;
@@ -92,7 +95,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       attached.repair();
     };
     const remove = (): void => removeAll(directory, pinDir);
-    const parts = { maps, grace, log, sweepDelayMs, takeOver, release, remove };
+    const parts = { maps, grace, node, log, sweepDelayMs, takeOver, release, remove };
     return new EbpfDatapath({ ...parts, attachment: { verify: () => attached.verify(), repair } }, tables);
   } catch (error) {
     release();

@@ -1,5 +1,5 @@
 /**
- * A netlink socket of netfilter, through the C library. It stays in the network namespace where it was opened. One call
+ * A netlink socket, of netfilter unless something else is asked for, through the C library. It stays in the network namespace where it was opened. One call
  * at a time. The kernel has answered a request when `send` returns, and goes on with a dump as the answers are taken, so
  * nothing here waits for anything: an answer that is not there was lost.
  *
@@ -14,6 +14,7 @@ import { batch, DONE, ERROR, errnoOf, type Message, messagesOf } from './message
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+export const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_SOCKET = 1;
@@ -73,8 +74,8 @@ export class NetlinkError extends Error {
 const anyPort = (): Buffer => Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 /** A file descriptor that has a port. */
-export function openNetlink(libc: Libc): number {
-  const fd = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER);
+export function openNetlink(libc: Libc, protocol = NETLINK_NETFILTER): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
   const address = anyPort();
   if (fd >= 0 && libc.bind(fd, address, address.length) >= 0) return fd;
   const errno = koffi.errno();
@@ -103,8 +104,8 @@ export class NetlinkSocket {
   #underWay: Promise<unknown> = Promise.resolve();
   #received = 0;
 
-  constructor() {
-    this.#fd = openNetlink(this.#libc);
+  constructor(protocol = NETLINK_NETFILTER) {
+    this.#fd = openNetlink(this.#libc, protocol);
     this.#set(SOL_NETLINK, NETLINK_CAP_ACK, 1);
   }
 

@@ -21,7 +21,11 @@ describe('choices', () => {
       assert.ok(!isChoiceChain(other), other);
   });
 
-  it('layoutMark() differs between families', () => {
-    assert.notEqual(layoutMark('ip'), layoutMark('ip6'));
+  it('layoutMark() differs between families, and between what kernels have', () => {
+    const marks = [true, false].flatMap((timeouts) => [
+      layoutMark('ip', { timeouts }),
+      layoutMark('ip6', { timeouts }),
+    ]);
+    assert.equal(new Set(marks).size, 4);
   });
 });

@@ -27,6 +27,9 @@ const wordsOf = (bytes: number): number => (bytes + 3) >> 2;
 const expression = (name: string, ...attributes: readonly Buffer[]): Buffer =>
   nested(1, attribute(1, name), nested(2, ...attributes));
 
+/** The type of such an object. */
+export const CT_TIMEOUT = 7;
+
 const dataOf = (bytes: Buffer): Buffer => attribute(1, bytes);
 const u8 = (value: number): Buffer => Buffer.from([value]);
 
@@ -52,7 +55,7 @@ export const payload = (base: 'network' | 'transport', offset: number, bytes: nu
   ],
 });
 
-const META = { priority: 2, l4proto: 16 } as const;
+const META = { priority: 2, iif: 4, l4proto: 16 } as const;
 export const meta = (key: keyof typeof META): Value => ({
   bytes: key === 'l4proto' ? 1 : 4,
   load: (to) => [expression('meta', attribute(2, META[key]), attribute(1, to))],
@@ -193,6 +196,11 @@ export const translateByMap = (family: Family, map: string, ...key: readonly Val
 
 /** To a random port of an address of this host. */
 export const masquerade = (): Statement => [expression('masq', attribute(1, 0x10))];
+
+/** Another timeout for the connection than the machine has: an object of this name. */
+export const timeout = (name: string): Statement => [
+  expression('objref', attribute(1, CT_TIMEOUT), attribute(2, name)),
+];
 
 export const resetTcp = (): Statement => [expression('reject', attribute(1, 1), attribute(2, u8(0)))];
 export const portUnreachable = (family: Family): Statement => [

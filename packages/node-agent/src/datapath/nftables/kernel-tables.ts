@@ -1,9 +1,8 @@
 /**
  * Our two tables in the kernel: reads them, changes them and removes them. It asks for nothing that is not ours, however
- * much others have. It knows which families this kernel can translate, and which prefixes of local pods it last wrote;
+ * much others have. It knows which families this kernel can translate, and what of the node it last wrote;
  * what the tables should hold is for others.
  */
-import type { Cidr } from '@tombolo/shared/model/ip.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import {
   attribute,
@@ -16,14 +15,23 @@ import {
   message,
 } from '../netlink/messages.ts';
 import { NetlinkError, type NetlinkSocket } from '../netlink/socket.ts';
+import type { NodeFacts } from '../node-facts.ts';
 import { isAsAsked } from './as-asked.ts';
 import { choiceChain } from './choices.ts';
 import { elementMessages, elementsIn, encodeElement, encodeKey } from './element-codec.ts';
 import { choiceOf, familyOfFrontend, isSamePlaced } from './elements.ts';
 import { FAMILIES, type Family, nfFamily } from './family.ts';
+import { encodeNodeSets, NODE_SETS, type NodeElements, type NodeSet } from './node-sets.ts';
 import type { TableOperation } from './operations.ts';
-import { encodePrefixes } from './prefixes.ts';
-import { chainsOf, deleteChoiceChain, deleteTable, emptyTable, layoutMark, newChoiceChain } from './ruleset.ts';
+import {
+  type Abilities,
+  chainsOf,
+  deleteChoiceChain,
+  deleteTable,
+  emptyTable,
+  layoutMark,
+  newChoiceChain,
+} from './ruleset.ts';
 import { SETS } from './sets.ts';
 import { type Placed, servedId } from './slots.ts';
 import { type TableContents, TableReader } from './table-reader.ts';
@@ -43,24 +51,29 @@ const ACCEPT = 1;
 /** How often a table is read that does not look complete. */
 const READINGS = 3;
 
-/** The families that this kernel can translate, with the reason for each that it cannot. */
-export type FamilySupport = ReadonlyMap<Family, { readonly refusal: string | undefined }>;
+/** What this kernel can do in a family, or the reason why it cannot translate there. */
+export type FamilySupport = ReadonlyMap<Family, Abilities & { readonly refusal: string | undefined }>;
 
 /** Loads the empty ruleset and takes it back in one transaction, which nobody else sees. */
 export async function probeFamilies(socket: NetlinkSocket, table: string): Promise<FamilySupport> {
-  const support = new Map<Family, { refusal: string | undefined }>();
   const probe = `${table}-probe`;
-  for (const family of FAMILIES) {
-    const messages = [...emptyTable(family, probe), ...deleteTable(family, probe)];
+  const tryIt = async (family: Family, timeouts: boolean) => {
     try {
-      await transact(socket, messages);
-      support.set(family, { refusal: undefined });
+      await transact(socket, [...emptyTable(family, probe, { timeouts }), ...deleteTable(family, probe)]);
+      return { timeouts, refusal: undefined };
     } catch (error) {
-      support.set(family, { refusal: reasonOf(error) });
+      return { timeouts, refusal: reasonOf(error) };
     }
+  };
+  const support = new Map<Family, Abilities & { readonly refusal: string | undefined }>();
+  for (const family of FAMILIES) {
+    const whole = await tryIt(family, true);
+    support.set(family, whole.refusal === undefined ? whole : await tryIt(family, false));
   }
   return support;
 }
+
+const NOTHING_MORE: Abilities = { timeouts: false };
 
 /** An error says which of our objects the kernel did not like. */
 async function transact(socket: NetlinkSocket, messages: readonly Buffer[]): Promise<void> {
@@ -86,19 +99,23 @@ export class KernelTables {
   readonly #support: FamilySupport;
   readonly #families: readonly Family[];
   readonly #marks: ReadonlyMap<Family, string>;
-  #localPods = new Map<Family, readonly Buffer[]>();
+  readonly #node = new Map<Family, NodeElements>();
 
   constructor(socket: NetlinkSocket, table: string, support: FamilySupport) {
     this.#socket = socket;
     this.#table = table;
     this.#support = support;
     this.#families = FAMILIES.filter((family) => support.get(family)?.refusal === undefined);
-    this.#marks = new Map(this.#families.map((family) => [family, layoutMark(family)]));
+    this.#marks = new Map(this.#families.map((family) => [family, layoutMark(family, this.#abilities(family))]));
   }
 
   /** Why this family cannot be served, or undefined. */
   refuses(family: Family): string | undefined {
     return this.#support.get(family)?.refusal;
+  }
+
+  #abilities(family: Family): Abilities {
+    return this.#support.get(family) ?? NOTHING_MORE;
   }
 
   async list(): Promise<TableContents> {
@@ -126,7 +143,7 @@ export class KernelTables {
       served.flatMap((one) => choiceOf(one) ?? []).map((choice) => [choiceChain(choice), choice]),
     );
     const present = await this.#rules(family);
-    for (const [name, [chain, ...rules]] of chainsOf(family, this.#table, choices.values())) {
+    for (const [name, [chain, ...rules]] of chainsOf(family, this.#table, this.#abilities(family), choices.values())) {
       const told = await this.#get(GET_CHAIN, family, attribute(3, name));
       if (told === undefined || chain === undefined || !isAsAsked(chain.subarray(HEADER), told)) {
         return `chain ${name} is gone or another`;
@@ -142,8 +159,9 @@ export class KernelTables {
   }
 
   async #verifyElements(family: Family, served: readonly Placed[]): Promise<string | undefined> {
-    const prefixes = await this.#readPrefixes(family);
-    if (!sameBytes(this.#localPods.get(family), prefixes)) return 'other elements in set local-pods';
+    const node = await this.#readNodeSets(family);
+    const changed = NODE_SETS.find((set) => !sameBytes(this.#node.get(family)?.[set], node[set]));
+    if (changed !== undefined) return `other elements in set ${changed}`;
     const found = await this.#readElements(family);
     const byId = new Map(found.served.map((one) => [servedId(one), one]));
     const other = served.find((one) => !isSamePlaced(one, byId.get(servedId(one))));
@@ -164,31 +182,30 @@ export class KernelTables {
   }
 
   /** One transaction. */
-  async run(operations: readonly TableOperation[], localPods: readonly Cidr[]): Promise<void> {
-    const prefixes = prefixesOf(localPods);
-    const stale = this.#families.filter((family) => !sameBytes(this.#localPods.get(family), prefixes.get(family)));
-    const messages = [
-      ...stale.flatMap((family) => [
-        this.#request(DELETE_ELEMENT, 0, family, attribute(2, 'local-pods')),
-        ...this.#addPrefixes(family, prefixes),
+  async run(operations: readonly TableOperation[], facts: NodeFacts): Promise<void> {
+    const node = this.#encode(facts);
+    const messages = [...node].flatMap(([family, elements]) =>
+      NODE_SETS.filter((set) => !sameBytes(this.#node.get(family)?.[set], elements[set])).flatMap((set) => [
+        this.#request(DELETE_ELEMENT, 0, family, attribute(2, set)),
+        ...this.#addElements(family, set, elements[set]),
       ]),
-      ...this.#messages(operations),
-    ];
+    );
+    for (const one of this.#messages(operations)) messages.push(one);
     if (messages.length > 0) await transact(this.#socket, messages);
-    this.#localPods = prefixes;
+    for (const [family, elements] of node) this.#node.set(family, elements);
   }
 
   /** Deletes the tables and writes them anew, in one transaction. */
-  async rebuild(parts: AsyncIterable<readonly TableOperation[]>, localPods: readonly Cidr[]): Promise<void> {
-    const prefixes = prefixesOf(localPods);
-    const messages = this.#families.flatMap((family) => [
+  async rebuild(parts: AsyncIterable<readonly TableOperation[]>, facts: NodeFacts): Promise<void> {
+    const node = this.#encode(facts);
+    const messages = [...node].flatMap(([family, elements]) => [
       ...deleteTable(family, this.#table),
-      ...emptyTable(family, this.#table),
-      ...this.#addPrefixes(family, prefixes),
+      ...emptyTable(family, this.#table, this.#abilities(family)),
+      ...NODE_SETS.flatMap((set) => this.#addElements(family, set, elements[set])),
     ]);
     for await (const operations of parts) for (const one of this.#messages(operations)) messages.push(one);
     await transact(this.#socket, messages);
-    this.#localPods = prefixes;
+    for (const [family, elements] of node) this.#node.set(family, elements);
   }
 
   async remove(): Promise<void> {
@@ -203,15 +220,15 @@ export class KernelTables {
   }
 
   async #listFamily(family: Family): Promise<TableContents> {
-    this.#localPods.set(family, await this.#readPrefixes(family));
+    this.#node.set(family, await this.#readNodeSets(family));
     const contents = await this.#readElements(family);
     return { ...contents, intact: contents.intact && (await this.#exists(family)) };
   }
 
-  async #readPrefixes(family: Family): Promise<readonly Buffer[]> {
-    const prefixes: Buffer[] = [];
-    await this.#elements(family, 'local-pods', (element) => prefixes.push(Buffer.from(element)));
-    return prefixes;
+  async #readNodeSets(family: Family): Promise<NodeElements> {
+    const found: Record<NodeSet, Buffer[]> = { 'local-pods': [], 'nodeport-addresses': [], uplinks: [] };
+    for (const set of NODE_SETS) await this.#elements(family, set, (element) => found[set].push(Buffer.from(element)));
+    return found;
   }
 
   /**
@@ -297,15 +314,15 @@ export class KernelTables {
     });
   }
 
-  #addPrefixes(family: Family, prefixes: ReadonlyMap<Family, readonly Buffer[]>): readonly Buffer[] {
-    const elements = prefixes.get(family) ?? [];
+  #encode(facts: NodeFacts): ReadonlyMap<Family, NodeElements> {
+    return new Map(this.#families.map((family) => [family, encodeNodeSets(family, facts)]));
+  }
+
+  #addElements(family: Family, set: NodeSet, elements: readonly Buffer[]): readonly Buffer[] {
     const listed = elements.map((element) => attribute(1, element));
-    return elementMessages(NEW_ELEMENT, CREATE, family, this.#table, 'local-pods', listed);
+    return elementMessages(NEW_ELEMENT, CREATE, family, this.#table, set, listed);
   }
 }
-
-const prefixesOf = (cidrs: readonly Cidr[]): Map<Family, readonly Buffer[]> =>
-  new Map(FAMILIES.map((family) => [family, encodePrefixes(family, cidrs)]));
 
 const sameBytes = (a: readonly Buffer[] = [], b: readonly Buffer[] = []): boolean =>
   a.length === b.length && Buffer.concat(a.toSorted(Buffer.compare)).equals(Buffer.concat(b.toSorted(Buffer.compare)));

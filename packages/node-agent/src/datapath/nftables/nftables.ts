@@ -4,18 +4,19 @@
  * What is in the kernel is kept in memory; the kernel is asked for it once at the start. Whatever goes wrong later is
  * mended by writing the whole tables anew, in one transaction, so that no packet sees them missing.
  *
- * Masquerading, after kube-proxy: a pod that reaches itself; what came in through a NodePort or an external address, and
- * what this host itself sends. Not where client or backend are pods of this node (`localPodCidrs`), since their packets
- * pass here anyway; so with externalTrafficPolicy Local the backend sees the client. Without `localPodCidrs` all external
- * traffic is masqueraded.
+ * Masquerading, after kube-proxy: a pod that reaches itself; what came in through a NodePort or an external address, or
+ * from outside the node through a cluster IP, and what this host itself sends. Not where client or backend are pods of
+ * this node, since their packets pass here anyway; so with externalTrafficPolicy Local the backend sees the client. While
+ * nothing is known of the node all external traffic is masqueraded.
  */
 
-import { type Cidr, cidr, formatCidr } from '@tombolo/shared/model/ip.ts';
+import { cidr, formatCidr } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '../node-facts.ts';
 import { faultOfRoute } from '../route-checks.ts';
 import { inTurns } from '../turns.ts';
 import type { Conntrack } from './conntrack.ts';
@@ -41,8 +42,8 @@ export interface NftablesOptions {
   /** The name of our tables. */
   readonly table: string;
   readonly log: Logger;
-  /** Prefixes of this node's own pods, asked for at each change. */
-  readonly localPodCidrs?: (() => readonly Cidr[]) | undefined;
+  /** Asked for at each change, and now and then. */
+  readonly node?: (() => NodeFacts) | undefined;
 }
 
 export class NftablesDatapath implements Datapath {
@@ -51,7 +52,8 @@ export class NftablesDatapath implements Datapath {
   readonly #watch: TableWatch | undefined;
   readonly #flows: FlowCleaner;
   readonly #log: Logger;
-  readonly #localPods: () => readonly Cidr[];
+  readonly #node: () => NodeFacts;
+  #written: NodeFacts | undefined;
   #served = new ServedTable();
   #verifiedAt = performance.now();
   /** `unread` before the first listing; `damaged` when the tables must be written anew. */
@@ -68,7 +70,7 @@ export class NftablesDatapath implements Datapath {
     this.#watch = watch;
     this.#flows = new FlowCleaner(conntrack, options.log);
     this.#log = options.log;
-    this.#localPods = options.localPodCidrs ?? (() => []);
+    this.#node = options.node ?? (() => NO_NODE_FACTS);
   }
 
   async read(): Promise<readonly FrontendRoute[]> {
@@ -101,6 +103,11 @@ export class NftablesDatapath implements Datapath {
     if (difference === undefined) return undefined;
     this.#state = 'damaged';
     return who === undefined ? difference : `${difference}; changed by ${who}`;
+  }
+
+  async refresh(): Promise<boolean> {
+    if (this.#state === 'intact' && this.#node() !== this.#written) await this.#run([]);
+    return false;
   }
 
   async close(): Promise<void> {
@@ -181,7 +188,7 @@ export class NftablesDatapath implements Datapath {
   async #update(changes: ServedChanges, rebuilt = false): Promise<readonly Failure[]> {
     const plan = this.#served.plan(changes);
     try {
-      await this.#kernel.run(plan.first, this.#localPods());
+      await this.#run(plan.first);
     } catch (error) {
       this.#log.warn({ error, frontends: changes.size }, 'nftables refused a transaction');
       if (!rebuilt && !(await this.#kernel.exist())) {
@@ -199,7 +206,7 @@ export class NftablesDatapath implements Datapath {
     this.#flows.note(this.#served.frontends, changes);
     this.#served.commit(plan);
     try {
-      await this.#kernel.run(plan.second, this.#localPods());
+      await this.#run(plan.second);
     } catch (error) {
       // What is in force is right, but something unused was left behind.
       this.#log.warn({ error }, 'nftables could not remove what is not used any more');
@@ -208,11 +215,19 @@ export class NftablesDatapath implements Datapath {
     return [];
   }
 
+  async #run(operations: readonly TableOperation[]): Promise<void> {
+    const node = this.#node();
+    await this.#kernel.run(operations, node);
+    this.#written = node;
+  }
+
   /** Writes the tables anew as they were. Clients lose their affinity; connections do not notice. The error, if any. */
   async #rebuild(): Promise<unknown> {
     const frontends = this.#served.frontends.size;
     try {
-      await this.#kernel.rebuild(this.#everything(), this.#localPods());
+      const node = this.#node();
+      await this.#kernel.rebuild(this.#everything(), node);
+      this.#written = node;
     } catch (error) {
       this.#log.error({ error, frontends }, 'nftables refused the whole table');
       this.#state = 'damaged';

@@ -8,8 +8,10 @@
  *                             which; `outside` are frontends that lead clients outside the cluster elsewhere, or nowhere; else
  *                             `services` says what kind of choice it is, `choices` which chain picks a slot at random,
  *                             `slots-tcp` which backend that is
+ *   patient                   a connection that one side has closed may go on for an hour, as under kube-proxy
  *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
- *   source                    masquerades what would otherwise not be answered through this node
+ *   source                    masquerades what would otherwise not be answered through this node: `local-pods` are
+ *                             known by address, what comes from outside the node by its way in (`uplinks`)
  *   invalid                   what fits to no connection is not shown to a client as if its backend had sent it
  *
  * `services` does not hold verdicts itself, for the kernel checks every verdict of a map again whenever one changes.
@@ -21,6 +23,7 @@ import { APPEND, attribute, CREATE, message, nested } from '../netlink/messages.
 import { type Choice, choiceChain, firstSlot, membersOf } from './choices.ts';
 import {
   blank,
+  CT_TIMEOUT,
   clearPriority,
   ctOriginal,
   differs,
@@ -45,6 +48,7 @@ import {
   remember,
   resetTcp,
   type Statement,
+  timeout,
   translateByMap,
   type Value,
   verdict,
@@ -57,6 +61,17 @@ const DELETE_TABLE = 0xa02;
 const NEW_CHAIN = 0xa03;
 const DELETE_CHAIN = 0xa05;
 const NEW_RULE = 0xa06;
+const NEW_OBJECT = 0xa12;
+
+/** Seconds; what the kernel has of its own is 60. */
+const HALF_CLOSED = 3_600;
+const HALF_CLOSED_TIMEOUT = 'half-closed';
+
+/** What not every kernel has. */
+export interface Abilities {
+  /** Timeouts of a connection's own (CONFIG_NF_CONNTRACK_TIMEOUT). */
+  readonly timeouts: boolean;
+}
 
 /** kube-proxy and iptables translate at -100: being just before them decides who serves what both know. */
 const BEFORE_NAT = -101;
@@ -118,6 +133,8 @@ function clientKey(family: Family): readonly Value[] {
   return family === 'ip' ? key : [hash(key, 0x746f6d62), hash(key, 0x6f6c6f21)];
 }
 
+const BE_PATIENT: Rule = [verdict('jump', 'patient')];
+
 /** Goes to the slot whose number is the priority. */
 const slotChain = (protocol: Protocol, nodePort: boolean): string =>
   `${nodePort ? 'nodeport-' : ''}slot-${protocol.toLowerCase()}`;
@@ -131,6 +148,7 @@ const slotChains = (family: Family): readonly Chain[] =>
     [false, true].map((nodePort) => ({
       name: slotChain(protocol, nodePort),
       rules: [
+        ...(protocol === 'TCP' ? [BE_PATIENT] : []),
         [
           isProtocol(PROTOCOL_NUMBERS[protocol]),
           translateByMap(family, `slots-${protocol.toLowerCase()}`, askedAddress(family, nodePort), port, priority),
@@ -163,6 +181,7 @@ function choiceRules(family: Family, choice: Choice): readonly Rule[] {
   const rememberIt = remember('affinity', client, affinitySeconds);
   return [
     [clearPriority()],
+    ...(protocol === 'TCP' ? [BE_PATIENT] : []),
     [match, priorityFromMap('affinity', ...client)],
     [match, isIn(membersOf(choice), ...key, priority), rememberIt, target],
     // `update` leaves the data of an element as it is: what points to a backend that is gone must go first.
@@ -174,11 +193,11 @@ function choiceRules(family: Family, choice: Choice): readonly Rule[] {
   ];
 }
 
-function constantChains(family: Family): readonly Chain[] {
+function constantChains(family: Family, { timeouts }: Abilities): readonly Chain[] {
   const { saddr, daddr, asked, isNoLoopback } = wordsOf(family);
   const key = [daddr, l4proto, port];
   const nodePortKey = [blank(daddr), l4proto, port];
-  const onThisNode = [isThisHost('daddr'), isNoLoopback];
+  const onThisNode = [isThisHost('daddr'), isNoLoopback, isIn('nodeport-addresses', daddr)];
   const toOurs = isIn('backends', daddr, daddr);
   const toThisNodes = isIn('outside-backends', daddr, daddr);
   const askedPort = ctOriginal('proto-dst');
@@ -200,6 +219,12 @@ function constantChains(family: Family): readonly Chain[] {
   const toOthers = verdict('goto', 'masquerade-unless-local');
   const balance: Rule = [verdict('jump', 'balance')];
   return [
+    {
+      name: 'patient',
+      rules: timeouts
+        ? [[isProtocol(PROTOCOL_NUMBERS.TCP), isNew(), timeout(HALF_CLOSED_TIMEOUT)]]
+        : [[verdict('return')]],
+    },
     ...slotChains(family),
     { name: 'answer', rules: [[isProtocol(PROTOCOL_NUMBERS.TCP), resetTcp()], [portUnreachable(family)]] },
     {
@@ -260,6 +285,13 @@ function constantChains(family: Family): readonly Chain[] {
         ...perProtocol([isIn('external', asked, l4proto, askedPort), toOthers]),
         ...perProtocol([toOurs, isIn('external', blank(asked), l4proto, askedPort), toOthers]),
         [isThisHost('saddr'), toOurs, toOthers],
+        ...perProtocol([
+          isIn('uplinks', meta('iif')),
+          toOurs,
+          priorityFromMap('services', asked, l4proto, askedPort),
+          clearPriority(),
+          toOthers,
+        ]),
       ],
     },
     ...inAndOut(hooked('refuse', 'filter', BEFORE_NAT, [isNew(), verdict('jump', 'refuse')])),
@@ -309,31 +341,51 @@ export const deleteChoiceChain = (family: Family, table: string, choice: Choice)
 export const chainsOf = (
   family: Family,
   table: string,
+  abilities: Abilities,
   choices: Iterable<Choice>,
 ): ReadonlyMap<string, readonly Buffer[]> =>
   new Map([
-    ...constantChains(family).map((chain) => [chain.name, chainMessages(family, table, chain)] as const),
+    ...constantChains(family, abilities).map((chain) => [chain.name, chainMessages(family, table, chain)] as const),
     ...[...choices].map((choice) => [choiceChain(choice), newChoiceChain(family, table, choice)] as const),
   ]);
 
-const constantMessages = (family: Family, table: string, mark: string): readonly Buffer[] => [
+/** Whatever else it may last is as on this machine when it is made. */
+const newTimeout = (family: Family, table: string): Buffer =>
+  message(
+    NEW_OBJECT,
+    CREATE,
+    nfFamily[family],
+    attribute(1, table),
+    attribute(2, HALF_CLOSED_TIMEOUT),
+    attribute(3, CT_TIMEOUT),
+    nested(
+      4,
+      attribute(1, Buffer.from([0, nfFamily[family]])),
+      attribute(2, Buffer.from([PROTOCOL_NUMBERS.TCP])),
+      nested(3, attribute(5, HALF_CLOSED)),
+    ),
+  );
+
+const constantMessages = (family: Family, table: string, abilities: Abilities, mark: string): readonly Buffer[] => [
   ...newSets(family, table, mark),
-  ...constantChains(family).flatMap((chain) => chainMessages(family, table, chain)),
+  ...(abilities.timeouts ? [newTimeout(family, table)] : []),
+  ...constantChains(family, abilities).flatMap((chain) => chainMessages(family, table, chain)),
 ];
 
-const marks = new Map<Family, string>();
+const marks = new Map<string, string>();
 
 /** The name of an empty set that says which version of these rules a table holds. */
-export function layoutMark(family: Family): string {
-  const known = marks.get(family);
+export function layoutMark(family: Family, abilities: Abilities): string {
+  const key = `${family} ${abilities.timeouts}`;
+  const known = marks.get(key);
   if (known !== undefined) return known;
   const sample: Choice = { clients: 'all', protocol: 'TCP', nodePort: false, count: 1, affinitySeconds: 0 };
   const choices: Choice[] = [sample, { ...sample, affinitySeconds: 1 }, { ...sample, clients: 'outside' }];
   const hash = createHash('sha256');
-  for (const part of constantMessages(family, '', '')) hash.update(part);
+  for (const part of constantMessages(family, '', abilities, '')) hash.update(part);
   for (const choice of choices) for (const part of newChoiceChain(family, '', choice)) hash.update(part);
   const mark = `layout-${hash.digest('hex').slice(0, 12)}`;
-  marks.set(family, mark);
+  marks.set(key, mark);
   return mark;
 }
 
@@ -341,9 +393,9 @@ const newTable = (family: Family, table: string): Buffer =>
   message(NEW_TABLE, CREATE, nfFamily[family], attribute(1, table), attribute(2, 0));
 
 /** The table without any Service. */
-export const emptyTable = (family: Family, table: string): readonly Buffer[] => [
+export const emptyTable = (family: Family, table: string, abilities: Abilities): readonly Buffer[] => [
   newTable(family, table),
-  ...constantMessages(family, table, layoutMark(family)),
+  ...constantMessages(family, table, abilities, layoutMark(family, abilities)),
 ];
 
 /** Also when there is none. */

@@ -116,6 +116,7 @@ const CONCATENATED = 0x80;
 const MAP = 8;
 const DYNAMIC_WITH_TIMEOUT = 0x30;
 const VERDICT_TYPE = 0xffffff00;
+const INTERFACE_TYPE = 20;
 const BYTE_ORDER = { none: 0, host: 1, network: 2 } as const;
 
 const KEY_ORDER = 0;
@@ -189,7 +190,10 @@ export function newSets(family: Family, table: string, mark: string): readonly B
   return [
     newSet(mark, 0, [attribute(4, 19), attribute(5, 4)], [order(KEY_ORDER, 'host')]),
     ...SETS.map(ofShape),
-    newSet('local-pods', INTERVAL, keyOf([field('address')]), [order(KEY_ORDER, 'network')]),
+    ...['local-pods', 'nodeport-addresses'].map((name) =>
+      newSet(name, INTERVAL, keyOf([field('address')]), [order(KEY_ORDER, 'network')]),
+    ),
+    newSet('uplinks', 0, [attribute(4, INTERFACE_TYPE), attribute(5, 4)], [order(KEY_ORDER, 'host')]),
     map('affinity', DYNAMIC_WITH_TIMEOUT, client, [field('mark')], nested(9, attribute(1, AFFINITY_ENTRIES))),
   ];
 }
