@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
  * Which backend of a service a socket gets: with ClientIP affinity the one that this network namespace (a pod, or the
- * host) had last, while it is still among the backends; else any for a stream, and for datagrams always the same one
- * of a set for the same socket. Backends' ids begin at 1: 0 is none.
+ * host) had last, while it is still among the backends; so also a socket's datagrams without it. Else any of them.
+ * Backends' ids begin at 1: 0 is none.
  */
 #ifndef TOMBOLO_CHOOSE_H
 #define TOMBOLO_CHOOSE_H
@@ -10,6 +10,7 @@
 #include <linux/errno.h>
 #include <linux/in.h>
 
+#include "datagrams.h"
 #include "maps.h"
 
 #define NANOSECONDS 1000000000ULL
@@ -48,14 +49,6 @@ static __always_inline struct glance look(struct service *service, __u32 draw, _
 	return seen;
 }
 
-static __always_inline __u32 draw_number(struct bpf_sock_addr *ctx, __u8 protocol)
-{
-	if (protocol != IPPROTO_UDP)
-		return bpf_get_prandom_u32();
-	/* Cookies are handed out in runs; the product spreads them. */
-	return bpf_get_socket_cookie(ctx) * 0x9e3779b97f4a7c15ULL >> 32;
-}
-
 static __always_inline int has_member(__u32 service, const struct glance *seen, __u32 backend)
 {
 	if (seen->count <= INLINE_BACKENDS)
@@ -80,12 +73,15 @@ static __always_inline __u32 backend_in_slot(__u32 service, const struct glance 
 /* The id of a backend; -ECONNREFUSED when the service has none; 0 when the maps contradict each other. */
 static __always_inline int choose_backend(struct bpf_sock_addr *ctx, __u8 protocol, struct service *service)
 {
-	__u32 draw = draw_number(ctx, protocol), id = service->id;
+	__u32 draw = bpf_get_prandom_u32(), id = service->id;
 
 	/* Whether there is affinity is read twice; if it changes between the two, this socket gets any backend. */
 	if (!service->affinity_seconds) {
-		struct glance seen = look(service, draw, 0);
-		return seen.count ? backend_in_slot(id, &seen, draw) : -ECONNREFUSED;
+		__u32 before = protocol == IPPROTO_UDP ? sent_backend(ctx, id) : 0;
+		struct glance seen = look(service, draw, before);
+		if (!seen.count)
+			return -ECONNREFUSED;
+		return before && has_member(id, &seen, before) ? before : backend_in_slot(id, &seen, draw);
 	}
 	struct affinity_key client = {.netns = bpf_get_netns_cookie(ctx), .service = id};
 	struct affinity *last = bpf_map_lookup_elem(&affinity, &client);

@@ -61,7 +61,7 @@ struct affinity {
 	__u32 pad;
 };
 
-/* For large sets of services with affinity: present when the backend is in this generation. The value is one byte,
+/* For large sets of services with affinity, or for datagrams: present when the backend is in this generation. The value is one byte,
  * unused. */
 struct affinity_ok_key {
 	__u32 service;
@@ -69,17 +69,24 @@ struct affinity_ok_key {
 	__u32 backend;
 };
 
-/* From (socket, backend) to the service that the socket asked for; datagrams of unconnected sockets need it. */
-struct reverse_key {
-	__u64 socket;
-	__u32 address[4];
-	__u16 port;
-	__u8 pad[6];
-};
+/* Services that one socket may be sending datagrams to. A power of two. */
+#define DATAGRAM_PEERS 16
 
-struct reverse {
+/* One of them: what was asked for, and the backend that it led to; its id is 0 if that service leads elsewhere now. */
+struct datagram_peer {
 	struct service_key service;
 	__u32 id;
+	__u32 backend;
+	__u32 backend_address[4];
+	__u16 backend_port;
+	__u16 pad;
+};
+
+/* Kept with the socket, all under its lock. `next` is the place that is taken next. */
+struct datagram_peers {
+	struct bpf_spin_lock lock;
+	__u32 next;
+	struct datagram_peer known[DATAGRAM_PEERS];
 };
 
 /* Kept with a connected socket. */
@@ -92,7 +99,7 @@ struct peer {
 
 /* The same for a stream that nobody has asked about yet, in a place that others take after it. */
 struct recent_peer {
-	__u64 socket;
+	__u64 seal;
 	struct peer peer;
 };
 

@@ -15,6 +15,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "choose.h"
+#include "datagrams.h"
 #include "maps.h"
 #include "remember.h"
 
@@ -63,7 +64,7 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook,
 	struct backend *backend = bpf_map_lookup_elem(&backends, &chosen);
 	if (!backend || !backend->port)
 		return -EHOSTUNREACH;
-	if (key->protocol == IPPROTO_UDP && remember_send(ctx, key, id, backend))
+	if (key->protocol == IPPROTO_UDP && remember_send(ctx, key, id, chosen, backend))
 		return -ENOMEM;
 	if (hook == CONNECT)
 		remember_peer(ctx, key, backend);

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { findCgroupRoot } from '@tombolo/node-agent/datapath/ebpf/mounts.ts';
@@ -56,6 +57,7 @@ export class Rig {
     compile(join(BENCH, 'connect.c'), 'connect');
     compile(join(BENCH, 'sink.c'), 'sink');
     compile(join(HERE, 'socket-script.c'), 'socket-script');
+    compile(join(HERE, 'datagram-sockets.c'), 'datagram-sockets');
     return rig;
   }
 
@@ -111,6 +113,20 @@ export class Rig {
     child.stdin?.end('go on\n');
     await once(child, 'close');
     return said.trim().split('\n');
+  }
+
+  /** Sockets that do not connect (datagram-sockets.c); what is asked of them is answered by one line. */
+  datagramSockets(count: number, service: string): { ask(line: string): Promise<string>; close(): void } {
+    const child = this.#spawn(this.#namespaces[0], this.cgroup, 'datagram-sockets', [`${count}`, service], 'pipe');
+    if (!child.stdout) throw new Error('Cannot read what the sockets say');
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return {
+      ask: async (line) => {
+        child.stdin?.write(`${line}\n`);
+        return (await lines.next()).value ?? '';
+      },
+      close: () => child.stdin?.end(),
+    };
   }
 
   async connect(args: readonly string[], cgroup: string | undefined = this.cgroup): Promise<ConnectResult> {

@@ -116,7 +116,7 @@ describe('eBPF datapath: what others do to it', () => {
 
   it('replaced: a program by one of somebody else', async () => {
     const none = new Map<string, number>();
-    const sizes = new Map(['services', 'slots', 'backends', 'affinity_ok', 'affinity', 'reverse'].map((n) => [n, 8]));
+    const sizes = new Map(['services', 'slots', 'backends', 'affinity_ok', 'affinity'].map((n) => [n, 8]));
     const other = loadObject({ path: OBJECT, sizes, existing: none, constants: Buffer.from([1]) });
     const damage = (): void =>
       withPin('link_connect4', (link) => updateLink(link, other.program('tbl_connect4') ?? -1));
@@ -138,7 +138,7 @@ describe('eBPF datapath: what others do to it', () => {
   });
 
   it('unpinned: each map, which costs nothing', async () => {
-    for (const name of ['services', 'slots', 'backends', 'affinity_ok', 'affinity', 'reverse', 'recent_peers']) {
+    for (const name of ['services', 'slots', 'backends', 'affinity_ok', 'affinity', 'datagram_peers', 'recent_peers']) {
       const failures = await costs(WEB, () => unlinkSync(inPins(name)), new RegExp(`${name} is not pinned$`));
       assert.equal(failures, 0, name);
     }

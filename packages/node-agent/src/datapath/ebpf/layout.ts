@@ -4,6 +4,7 @@
  */
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
+import type { Protocol } from '@tombolo/shared/model/service.ts';
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { ServiceValue, SetKey } from './operation.ts';
 
@@ -24,8 +25,12 @@ export type TableName = keyof typeof TABLES;
 export type TableSizes = Readonly<Record<TableName, number>>;
 export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
-/** Maps that only the programs use; the last two have no size that could be set. */
-export const PROGRAM_MAPS = ['affinity', 'reverse', 'peers', 'recent_peers'] as const;
+/** Maps that only the programs use; those after the first have no size that could be set. */
+export const PROGRAM_MAPS = ['affinity', 'datagram_peers', 'peers', 'recent_peers'] as const;
+
+/** Whether it can be asked who is in a large set of a frontend's backends: clients come back to theirs. */
+export const hasMembers = (protocol: Protocol, affinitySeconds: number): boolean =>
+  affinitySeconds > 0 || protocol === 'UDP';
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 

@@ -12,7 +12,7 @@
 import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { BackendTable } from './backend-table.ts';
-import { INLINE_BACKENDS, type TableSizes } from './layout.ts';
+import { hasMembers, INLINE_BACKENDS, type TableSizes } from './layout.ts';
 import type { MapOperation, OperationOf, SetKey, SortedBackends } from './operation.ts';
 
 /** The backends of one service in one generation. */
@@ -83,9 +83,10 @@ export class MapState {
 
   /** The same; undefined where the set's entries contradict each other. */
   contentOf(set: BackendSet): SortedBackends | undefined {
-    const { count, slots, members } = set;
+    const { count, slots, members, frontend } = set;
     if (set.sorted) return set.sorted;
-    const memberCount = set.isInline || set.affinitySeconds === 0 ? 0 : count;
+    const needsMembers = !set.isInline && frontend !== undefined && hasMembers(frontend.protocol, set.affinitySeconds);
+    const memberCount = needsMembers ? count : 0;
     const areMembers = memberCount === 0 || slots.slice(0, count).every((id) => members.has(id));
     const held = this.backendsOf(set);
     if (held.length === count && members.size === memberCount && areMembers) set.sorted = held;

@@ -25,7 +25,6 @@ const DEFAULT_SIZES: MapSizes = {
   backends: 262_144,
   affinity_ok: 262_144,
   affinity: 65_536,
-  reverse: 65_536,
 };
 
 export interface EbpfOptions {

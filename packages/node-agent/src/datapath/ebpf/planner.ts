@@ -9,7 +9,7 @@ import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.t
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { faultOfRoute } from '../route-checks.ts';
 import { BackendIds } from './backend-table.ts';
-import { INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layout.ts';
+import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layout.ts';
 import type { BackendSet, MapState } from './map-state.ts';
 import type { OperationKind, PlannedOperation, SetKey, Step } from './operation.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
@@ -98,7 +98,9 @@ export class PlanDraft {
     }
     const isSame = difference && difference.added.length + difference.removed.length === 0;
     if (isSame && present?.affinitySeconds === sessionAffinitySeconds) return;
-    const keepsMembers = (present?.affinitySeconds === 0) === (sessionAffinitySeconds === 0);
+    const { protocol } = frontend;
+    const keepsMembers =
+      hasMembers(protocol, present?.affinitySeconds ?? 0) === hasMembers(protocol, sessionAffinitySeconds);
     const isInPlace = present && difference && isLarge && keepsMembers;
     if (!isInPlace || !this.#changeSet(wanted, present, difference)) this.#addSet(wanted, present);
   }
@@ -124,7 +126,8 @@ export class PlanDraft {
     const slots = set.slots.slice(0, count);
     const freed = slotsOf(slots, gone);
     if (freed.length !== removed.length) return false;
-    const members = wanted.sessionAffinitySeconds > 0 ? added.length : 0;
+    const isAsked = hasMembers(wanted.frontend.protocol, wanted.sessionAffinitySeconds);
+    const members = isAsked ? added.length : 0;
     const taken = this.#take(wanted, added, {
       slots: Math.max(0, added.length - removed.length),
       affinity_ok: members,
@@ -135,7 +138,7 @@ export class PlanDraft {
       if (set.slots[slot]) this.#add({ kind: 'change-slot', service, generation, slot, backend }, change);
       else this.#add({ kind: 'put-slots', service, generation, first: slot, backends: [backend] }, change);
     }
-    if (wanted.sessionAffinitySeconds > 0) {
+    if (isAsked) {
       this.#addMembers('put-members', { service, generation }, ids, change);
       this.#addMembers('delete-members', { service, generation }, [...gone], change);
     }
@@ -147,7 +150,7 @@ export class PlanDraft {
   #addSet(wanted: FrontendRoute, present: BackendSet | undefined): void {
     const { backends, sessionAffinitySeconds } = wanted;
     const slots = backends.length <= INLINE_BACKENDS ? 0 : backends.length;
-    const members = sessionAffinitySeconds > 0 ? slots : 0;
+    const members = hasMembers(wanted.frontend.protocol, sessionAffinitySeconds) ? slots : 0;
     const taken = this.#take(wanted, backends, { services: present ? 0 : 1, slots, affinity_ok: members });
     if (!taken) return;
     const { change, ids } = taken;

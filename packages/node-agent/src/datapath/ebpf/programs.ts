@@ -20,7 +20,7 @@ import { PROGRAM_MAPS, TABLE_NAMES, type TableSizes } from './layout.ts';
 import { hasSetRetval, type LoadedObject, loadObject } from './libbpf.ts';
 
 /** Of the maps whose size can be set, by name. */
-export type MapSizes = TableSizes & { readonly affinity: number; readonly reverse: number };
+export type MapSizes = TableSizes & { readonly affinity: number };
 
 export interface ProgramOptions {
   /** Where maps and links are pinned; exists. */
