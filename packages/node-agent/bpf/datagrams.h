@@ -102,7 +102,7 @@ static __always_inline int find_sent(struct bpf_sock_addr *ctx, const struct ser
 	if (!sent.id)
 		return 0;
 	struct service *service = bpf_map_lookup_elem(&services, &sent.service);
-	if (service && service->id == sent.id && service->count) {
+	if (service && service->count) {
 		*found = sent.service;
 		return 1;
 	}

@@ -1,9 +1,11 @@
 /** What else is at the same hooks: programs of ours from another life, and those of others. */
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLink, linkInfo } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import { createLink, createMap, linkInfo, MAP_TYPES, pinObject } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import { LAYOUT_VERSION } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
 import { removeEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { distrustPrograms } from '@tombolo/node-agent/datapath/ebpf/programs.ts';
 import { addressOf, bpf } from '@tombolo/node-agent/datapath/ebpf/syscall.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { Rig } from './rig.ts';
@@ -41,6 +43,66 @@ describe('eBPF datapath: other programs at its hooks', () => {
     assert.ok(failures === 0 && connections > 0, `${failures} of ${connections}`);
     removeEbpfDatapath(elsewhere);
     await datapath.destroy();
+  });
+
+  describe('of another version, with another layout of the maps', () => {
+    const layout = (version: number) => join(rig.pinDir, `v${version}`);
+    const layouts = () => readdirSync(rig.pinDir).filter((name) => /^v\d/.test(name));
+    const OTHER = 99;
+
+    for (const [from, to, what] of [
+      [OTHER, undefined, 'upgrade'],
+      [undefined, OTHER, 'downgrade'],
+    ] as const) {
+      it(`an ${what} loses no connection and no answer on its way, and nothing stays behind`, async () => {
+        await rig.serve('udp', ['10.200.0.3:5353=3']);
+        const dns = route('10.96.0.1:53', ['10.200.0.3:5353'], { protocol: 'UDP' });
+        const former = await rig.open(from === undefined ? {} : { layout: from });
+        await former.replace(only(route(WEB, ['10.200.0.1:8080']), dns));
+        await former.close();
+        const load = rig.connectOn([WEB]);
+        const datapath = await rig.open({ log, ...(to !== undefined && { layout: to }) });
+        assert.deepEqual((await rig.connect(['-n', '50', WEB])).replies, { 1: 50 });
+        const lines = await rig.scriptAround('udp4', ['sendto=10.96.0.1:53', 'wait', 'recv'], async () => {
+          await datapath.replace(only(route(WEB, ['10.200.0.2:8080']), dns));
+        });
+        assert.deepEqual(lines, ['sendto ok', 'wait', 'recv 3 from 10.96.0.1:53']);
+        assert.deepEqual((await rig.connect(['-n', '50', WEB])).replies, { 2: 50 });
+        const { failures, connections } = await load.finish();
+        assert.ok(failures === 0 && connections > 0, `${failures} of ${connections}`);
+        assert.deepEqual(layouts(), [`v${to ?? LAYOUT_VERSION}`]);
+        said();
+        await datapath.destroy();
+      });
+    }
+
+    it('leaves alone what an agent still holds, and says so', async () => {
+      const former = await rig.open({ layout: OTHER });
+      const datapath = await rig.open({ log });
+      await datapath.replace(only(route(WEB, ['10.200.0.2:8080'])));
+      assert.match(String((said().at(-1) as { error: unknown }).error), /another process holds .*v99$/);
+      assert.ok(existsSync(layout(OTHER)));
+      await datapath.close();
+      await former.close();
+    });
+
+    it('takes the pins of all of them away with it', async () => {
+      assert.equal(layouts().length, 2);
+      removeEbpfDatapath(rig.pinDir);
+      assert.ok(!existsSync(rig.pinDir));
+      assert.deepEqual((await rig.connect(['-n', '5', WEB])).replies, {});
+    });
+
+    it('removes pins that only another version had in the same layout', async () => {
+      await (await rig.open()).close();
+      const stray = createMap({ type: MAP_TYPES.array, keySize: 4, valueSize: 4, maxEntries: 1 });
+      const path = join(layout(LAYOUT_VERSION), 'reverse');
+      pinObject(stray, path);
+      distrustPrograms(layout(LAYOUT_VERSION));
+      const datapath = await rig.open();
+      assert.ok(!existsSync(path));
+      await datapath.destroy();
+    });
   });
 
   it('says what of others runs before it, and leaves it alone', async () => {

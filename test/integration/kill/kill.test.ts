@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { INLINE_BACKENDS } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
-import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/layouts.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
 import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';

@@ -19,8 +19,8 @@ import {
   updateLink,
 } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { putWords } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
+import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/layouts.ts';
 import { loadObject } from '@tombolo/node-agent/datapath/ebpf/libbpf.ts';
-import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 import { HOOKS } from '@tombolo/node-agent/datapath/ebpf/programs.ts';
 import { Rig } from '../ebpf/rig.ts';
 import { only, route } from '../ebpf/routes.ts';

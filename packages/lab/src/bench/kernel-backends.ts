@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { openPinned, readElement } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { getService, putServiceKey, TABLES } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
-import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/layouts.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 
 export class KernelBackends {

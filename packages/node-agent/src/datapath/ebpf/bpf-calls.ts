@@ -37,6 +37,8 @@ export const PROGRAM_TYPES = { socketFilter: 1 } as const;
 export interface MapInfo {
   /** The kernel's number for it, for as long as it lives. */
   readonly id: number;
+  /** BPF_MAP_TYPE_*. */
+  readonly type: number;
   readonly keySize: number;
   readonly valueSize: number;
   readonly maxEntries: number;
@@ -54,7 +56,6 @@ export interface LinkInfo {
 }
 
 export interface MapShape extends Omit<MapInfo, 'id'> {
-  readonly type: number;
   readonly innerMap?: number;
 }
 
@@ -116,6 +117,7 @@ export function mapInfo(fd: number): MapInfo {
   const info = infoOf(fd, 80);
   return {
     id: info.readUInt32LE(4),
+    type: info.readUInt32LE(0),
     keySize: info.readUInt32LE(8),
     valueSize: info.readUInt32LE(12),
     maxEntries: info.readUInt32LE(16),

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import koffi from 'koffi';
+import { MAP_TYPES, type MapInfo, mapInfo } from './bpf-calls.ts';
 import { errnoName, withoutSignals } from './syscall.ts';
 
 export interface ObjectOptions {
@@ -12,6 +13,8 @@ export interface ObjectOptions {
   readonly sizes: ReadonlyMap<string, number>;
   /** Descriptors of maps that exist, by name: used in place of new ones. */
   readonly existing: ReadonlyMap<string, number>;
+  /** The same, where what they hold has the shape that the object wants. */
+  readonly inherited?: ReadonlyMap<string, number>;
   /** Bytes of the constants section. */
   readonly constants: Buffer;
 }
@@ -40,6 +43,10 @@ function loadLibrary() {
     findMap: library.func('void *bpf_object__find_map_by_name(const void *object, const char *name)'),
     findProgram: library.func('void *bpf_object__find_program_by_name(const void *object, const char *name)'),
     setMaxEntries: library.func('int bpf_map__set_max_entries(void *map, uint32_t entries)'),
+    typeOf: library.func('int bpf_map__type(const void *map)'),
+    keySize: library.func('uint32_t bpf_map__key_size(const void *map)'),
+    valueSize: library.func('uint32_t bpf_map__value_size(const void *map)'),
+    maxEntries: library.func('uint32_t bpf_map__max_entries(const void *map)'),
     reuse: library.func('int bpf_map__reuse_fd(void *map, int fd)'),
     setInitialValue: library.func('int bpf_map__set_initial_value(void *map, const void *data, size_t size)'),
     mapFd: library.func('int bpf_map__fd(const void *map)'),
@@ -68,14 +75,21 @@ export const hasSocketPrograms = (): boolean => quietly((lib) => lib.probeProgra
 export const hasSetRetval = (): boolean => quietly((lib) => lib.probeHelper(CGROUP_SOCK_ADDR, SET_RETVAL, null)) === 1;
 
 /** Throws a sentence with the last lines of libbpf's and the verifier's messages. */
-export function loadObject({ path, sizes, existing, constants: bytes }: ObjectOptions): LoadedObject {
+export function loadObject({
+  path,
+  sizes,
+  existing,
+  inherited = new Map(),
+  constants: bytes,
+}: ObjectOptions): LoadedObject {
   const messages: string[] = [];
   return withMessages(messages, (lib) => {
     const object: Pointer = lib.openFile(path, null);
     if (object === null) throw new Error(`Cannot read BPF object ${path}: ${tail(messages, koffi.errno())}`);
     try {
       for (const [name, entries] of sizes) lib.setMaxEntries(lib.findMap(object, name), entries);
-      for (const [name, fd] of existing)
+      const fitting = [...inherited].filter(([name, fd]) => hasShapeOf(lib, lib.findMap(object, name), mapInfo(fd)));
+      for (const [name, fd] of [...existing, ...fitting])
         demand(lib.reuse(lib.findMap(object, name), fd), `use the existing map ${name}`);
       demand(lib.setInitialValue(lib.findMap(object, '.rodata'), bytes, bytes.length), 'set the constants');
       const result: number = withoutSignals(() => lib.load(object));
@@ -91,6 +105,16 @@ export function loadObject({ path, sizes, existing, constants: bytes }: ObjectOp
       close: () => lib.close(object),
     };
   });
+}
+
+/** The size of an array is known to the programs. */
+function hasShapeOf(lib: ReturnType<typeof loadLibrary>, map: Pointer, info: MapInfo): boolean {
+  return (
+    lib.typeOf(map) === info.type &&
+    lib.keySize(map) === info.keySize &&
+    lib.valueSize(map) === info.valueSize &&
+    (info.type !== MAP_TYPES.array || lib.maxEntries(map) === info.maxEntries)
+  );
 }
 
 function demand(result: number, what: string): void {

@@ -2,7 +2,7 @@
  * Opens the socket-level datapath: finds its place, makes sure of bpffs, programs and maps, and takes over what an
  * earlier agent left there. Throws a sentence when it cannot.
  */
-import { closeSync, constants, existsSync, fstatSync, openSync, rmdirSync, type Stats, statSync } from 'node:fs';
+import { closeSync, fstatSync, type Stats, statSync } from 'node:fs';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { NO_NODE_FACTS, type NodeFacts } from '../node-facts.ts';
@@ -10,13 +10,12 @@ import { Attachment } from './attachment.ts';
 import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
-import { LAYOUT_VERSION } from './layout.ts';
+import { layoutDirectories, layoutDirectory, lockDirectory, removeLayout } from './layouts.ts';
 import { detachFormer, programsBefore } from './other-programs.ts';
 import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
 import { probeEbpf } from './probe.ts';
-import { ensurePrograms, type MapSizes, type ProgramOptions, removePrograms } from './programs.ts';
+import { ensurePrograms, type MapSizes, type ProgramOptions } from './programs.ts';
 import { recoverTables, routesOf } from './recovery.ts';
-import { lockFile } from './syscall.ts';
 
 /** For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. */
 const DEFAULT_SIZES: MapSizes = {
@@ -34,6 +33,8 @@ export interface EbpfOptions {
   readonly cgroupRoot?: string | undefined;
   /** Undefined: what scripts/build-bpf made. */
   readonly objectPath?: string | undefined;
+  /** Undefined: that of this version. */
+  readonly layout?: number;
   /** Only for maps that do not exist yet. */
   readonly sizes?: Partial<MapSizes>;
   /** Asked for at each change, and now and then. */
@@ -48,7 +49,8 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   const probe = probeEbpf(options);
   if (!probe.ok) throw new Error(`Cannot open the eBPF datapath: ${probe.error}`);
   const { cgroupRoot, objectPath } = probe.value;
-  const directory = layoutDirectory(pinDir);
+  const directory = layoutDirectory(pinDir, options.layout);
+  const former = layoutDirectories(pinDir).filter((other) => other !== directory);
   prepareBpffs(directory, pinDir);
   let lock = lockDirectory(directory);
   let maps: PinnedMaps | undefined;
@@ -62,13 +64,16 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   };
   try {
     const wanted = { ...DEFAULT_SIZES, ...sizes };
-    const programs: ProgramOptions = { directory, objectPath, cgroupPath: cgroupRoot, sizes: wanted };
+    const programs: ProgramOptions = { directory, former, objectPath, cgroupPath: cgroupRoot, sizes: wanted };
     const outcome = ensurePrograms(programs);
-    const attached = new Attachment(programs);
-    attachment = attached;
+    if (!outcome.takeOver) attachment = new Attachment(programs);
     const takeOver = (): void => {
+      outcome.takeOver?.();
+      attachment ??= new Attachment(programs);
+      const attached = attachment;
       const links = detachFormer(cgroupRoot, attached.programIds);
       if (links > 0) log.info({ links }, 'Detached programs that an agent left with other pins');
+      for (const other of former) removeFormer(other, attached.programIds, log);
       const before = programsBefore(cgroupRoot, attached.programIds);
       if (before.length > 0)
         log.warn({ before }, 'Others run before us at socket hooks: what they translate is theirs');
@@ -79,7 +84,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     await grace.wait();
     const tables = await recoverTables(maps);
     log.info(
-      { outcome, cgroupRoot, directory, services: tables.services.size },
+      { outcome: outcome.kind, cgroupRoot, directory, services: tables.services.size },
       'Socket-level load balancing is attached',
     );
     if (maps.limits.services !== wanted.services || maps.limits.slots !== wanted.slots) {
@@ -91,11 +96,11 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
         closeSync(lock);
         lock = lockDirectory(directory);
       }
-      attached.repair();
+      attachment?.repair();
     };
-    const remove = (): void => removeAll(directory, pinDir);
+    const remove = (): void => removeEbpfDatapath(pinDir);
     const parts = { maps, grace, node, log, sweepDelayMs, takeOver, release, remove };
-    return new EbpfDatapath({ ...parts, attachment: { verify: () => attached.verify(), repair } }, tables);
+    return new EbpfDatapath({ ...parts, attachment: { verify: () => attachment?.verify(), repair } }, tables);
   } catch (error) {
     release();
     throw error;
@@ -114,36 +119,22 @@ export async function readPinnedRoutes(pinDir: string): Promise<readonly Fronten
 }
 
 /** Whether an earlier agent left its pins; perhaps of a layout that this one does not read. */
-export const hasEbpfDatapath = (pinDir: string): boolean => existsSync(layoutDirectory(pinDir));
+export const hasEbpfDatapath = (pinDir: string): boolean => layoutDirectories(pinDir).length > 0;
 
 /** For uninstalling without opening: takes every trace out of the kernel. Throws while another process holds it. */
 export function removeEbpfDatapath(pinDir: string): void {
-  const directory = layoutDirectory(pinDir);
-  if (!existsSync(directory)) {
-    releaseBpffs(pinDir);
-    return;
-  }
-  // Not from under an agent that runs.
-  closeSync(lockDirectory(directory));
-  removeAll(directory, pinDir);
-}
-
-/** Where the pins of this layout are. */
-export const layoutDirectory = (pinDir: string): string => `${pinDir}/v${LAYOUT_VERSION}`;
-
-const isSameFile = (a: Stats, b: Stats): boolean => a.ino === b.ino && a.dev === b.dev;
-
-function removeAll(directory: string, pinDir: string): void {
-  removePrograms(directory);
-  rmdirSync(directory);
+  for (const directory of layoutDirectories(pinDir)) removeLayout(directory);
   releaseBpffs(pinDir);
 }
 
-/** Two agents that write the same maps would undo each other's work. */
-function lockDirectory(directory: string): number {
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  const { errno } = lockFile(fd);
-  if (errno === 0) return fd;
-  closeSync(fd);
-  throw new Error(`Cannot open the eBPF datapath: another process holds ${directory}`);
+/** What another process holds goes on, and is that process's to remove. */
+function removeFormer(directory: string, own: ReadonlySet<number>, log: Logger): void {
+  try {
+    removeLayout(directory, own);
+    log.info({ directory }, 'Removed what an agent of another version left');
+  } catch (error) {
+    log.warn({ directory, error }, 'Cannot remove what an agent of another version left');
+  }
 }
+
+const isSameFile = (a: Stats, b: Stats): boolean => a.ino === b.ino && a.dev === b.dev;

@@ -3,7 +3,7 @@
  * place of the one that is attached is taken in by updating the links: no socket meets a hook without a program.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, existsSync, openSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import {
   createLink,
   createMap,
@@ -25,6 +25,8 @@ export type MapSizes = TableSizes & { readonly affinity: number };
 export interface ProgramOptions {
   /** Where maps and links are pinned; exists. */
   readonly directory: string;
+  /** Where agents of other versions pinned theirs: what sockets are known by is taken over from there. */
+  readonly former: readonly string[];
   readonly objectPath: string;
   readonly cgroupPath: string;
   readonly sizes: MapSizes;
@@ -45,33 +47,58 @@ export type Hook = (typeof HOOKS)[number];
 
 /** The pinned digest of the object whose programs are attached. */
 const DIGEST = 'object_digest';
-export const linkPath = (directory: string, hook: Hook): string => `${directory}/link_${hook.name}`;
+/** What the names of pinned links begin with. */
+export const LINK = 'link_';
+export const linkPath = (directory: string, hook: Hook): string => `${directory}/${LINK}${hook.name}`;
 /** Every map that is pinned, by name. */
 export const PINNED_MAPS: readonly string[] = [...TABLE_NAMES, ...PROGRAM_MAPS, DIGEST];
+const PINS: ReadonlySet<string> = new Set([...PINNED_MAPS, ...HOOKS.map(({ name }) => `${LINK}${name}`)]);
 
-/** `adopted`: everything was in place. */
-export type ProgramOutcome = 'adopted' | 'replaced' | 'attached';
+export interface ProgramOutcome {
+  /** `adopted`: everything was in place. `waiting`: programs of another version go on until `takeOver`. */
+  readonly kind: 'adopted' | 'replaced' | 'attached' | 'waiting';
+  /** Puts ours in the place of those at each hook, without a gap and without both. */
+  readonly takeOver?: () => void;
+}
 
 export function ensurePrograms(options: ProgramOptions): ProgramOutcome {
+  const { directory, former, cgroupPath } = options;
   const digest = createHash('sha256').update(readFileSync(options.objectPath)).digest();
-  const present = openLinks(options);
-  try {
-    const isCurrent = readDigest(options.directory)?.equals(digest) === true;
-    if (isCurrent && HOOKS.every((hook) => present.has(hook.name)) && allMapsPinned(options.directory))
-      return 'adopted';
-    const object = load(options);
-    const cgroup = openSync(options.cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), cgroup, present.get(hook.name));
-    } finally {
-      object.close();
-      closeSync(cgroup);
-    }
-    writeDigest(options.directory, digest);
-    return present.size > 0 ? 'replaced' : 'attached';
-  } finally {
-    for (const fd of present.values()) closeSync(fd);
+  const own = openLinks(directory, cgroupPath);
+  const isCurrent = readDigest(directory)?.equals(digest) === true;
+  if (isCurrent && HOOKS.every((hook) => own.has(hook.name)) && allMapsPinned(directory)) {
+    closeAll(own);
+    return { kind: 'adopted' };
   }
+  const object = load(options);
+  const attachAll = (links: ReadonlyMap<string, number>): void => {
+    const cgroup = openSync(cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), cgroup, links.get(hook.name));
+      writeDigest(directory, digest);
+      removePins(
+        directory,
+        readdirSync(directory).filter((name) => !PINS.has(name)),
+      );
+    } finally {
+      closeAll(links);
+      closeSync(cgroup);
+      object.close();
+    }
+  };
+  const others = own.size > 0 ? undefined : firstOf(former, (each) => linksIn(each, cgroupPath));
+  if (others) return { kind: 'waiting', takeOver: () => attachAll(others) };
+  attachAll(own);
+  return { kind: own.size > 0 ? 'replaced' : 'attached' };
+}
+
+function linksIn(directory: string, cgroupPath: string): ReadonlyMap<string, number> | undefined {
+  const links = openLinks(directory, cgroupPath);
+  return links.size > 0 ? links : undefined;
+}
+
+function closeAll(links: ReadonlyMap<string, number>): void {
+  for (const fd of links.values()) closeSync(fd);
 }
 
 /** Makes the next `ensurePrograms` load and attach them anew. */
@@ -79,22 +106,25 @@ export function distrustPrograms(directory: string): void {
   if (existsSync(`${directory}/${DIGEST}`)) unlinkSync(`${directory}/${DIGEST}`);
 }
 
-/** Detaches everything and removes every pin of this layout. */
-export function removePrograms(directory: string): void {
-  for (const hook of HOOKS.toReversed()) {
-    const link = openPinned(linkPath(directory, hook));
-    if (link === undefined) continue;
-    detachLink(link);
-    closeSync(link);
-    unlinkSync(linkPath(directory, hook));
-  }
-  for (const name of PINNED_MAPS) {
-    if (existsSync(`${directory}/${name}`)) unlinkSync(`${directory}/${name}`);
+/**
+ * Detaches what is pinned under these names, of whatever version, but for links to these programs: questions end before
+ * answers do.
+ */
+export function removePins(directory: string, names: readonly string[], but: ReadonlySet<number> = new Set()): void {
+  const order = new Map(HOOKS.map(({ name }, i) => [`${LINK}${name}`, HOOKS.length - i]));
+  for (const name of names.toSorted((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))) {
+    const path = `${directory}/${name}`;
+    const link = name.startsWith(LINK) ? openPinned(path) : undefined;
+    if (link !== undefined) {
+      if (!but.has(linkInfo(link).programId)) detachLink(link);
+      closeSync(link);
+    }
+    unlinkSync(path);
   }
 }
 
 /** The links that hold a program at this control group. Others of ours (it was another one, or it is gone) are ended. */
-function openLinks({ directory, cgroupPath }: ProgramOptions): Map<string, number> {
+function openLinks(directory: string, cgroupPath: string): ReadonlyMap<string, number> {
   const cgroupId = statSync(cgroupPath, { bigint: true }).ino;
   const links = new Map<string, number>();
   for (const hook of HOOKS) {
@@ -127,6 +157,7 @@ function attach(
 ): void {
   if (link !== undefined) {
     updateLink(link, program);
+    if (!existsSync(linkPath(directory, hook))) pinObject(link, linkPath(directory, hook));
     return;
   }
   const created = createLink(program, cgroup, hook.attachType);
@@ -141,16 +172,21 @@ const allMapsPinned = (directory: string): boolean =>
   [...TABLE_NAMES, ...PROGRAM_MAPS].every((name) => existsSync(`${directory}/${name}`));
 
 /** Loads the object on the pinned maps; those that are missing are created and pinned. */
-function load({ directory, objectPath, sizes }: ProgramOptions): LoadedObject {
+function load({ directory, former, objectPath, sizes }: ProgramOptions): LoadedObject {
   const existing = new Map<string, number>();
+  const inherited = new Map<string, number>();
   const names = [...TABLE_NAMES, ...PROGRAM_MAPS];
   try {
     for (const name of names) {
       const fd = openPinned(`${directory}/${name}`);
       if (fd !== undefined) existing.set(name, fd);
     }
+    for (const name of PROGRAM_MAPS.filter((each) => !existing.has(each))) {
+      const fd = firstOf(former, (other) => openPinned(`${other}/${name}`));
+      if (fd !== undefined) inherited.set(name, fd);
+    }
     const constants = Buffer.from([hasSetRetval() ? 1 : 0]);
-    const object = loadObject({ path: objectPath, sizes: entriesOf(sizes), existing, constants });
+    const object = loadObject({ path: objectPath, sizes: entriesOf(sizes), existing, inherited, constants });
     for (const name of names) {
       const fd = object.map(name);
       if (fd === undefined) throw new Error(`Cannot use BPF object ${objectPath}: it has no map "${name}"`);
@@ -158,8 +194,16 @@ function load({ directory, objectPath, sizes }: ProgramOptions): LoadedObject {
     }
     return object;
   } finally {
-    for (const fd of existing.values()) closeSync(fd);
+    for (const fd of [...existing.values(), ...inherited.values()]) closeSync(fd);
   }
+}
+
+function firstOf<T, U>(items: readonly T[], find: (item: T) => U | undefined): U | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** 0 is no id of a backend: that entry stays empty. */
