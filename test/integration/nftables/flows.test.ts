@@ -77,6 +77,28 @@ describe('nftables: flows that connection tracking remembers', () => {
     assert.equal(await ask('pod', '10.97.0.5', 53), '1');
   });
 
+  it('a client stays with its backend though another deletes its flow, and ports are spread over all of them', async () => {
+    await datapath.apply(
+      routes(route(SERVICE, [A, B]), route(frontend('UDP [fd96::5]:53'), [A6, B6]), route(NODE_PORT, [A, B])),
+    );
+    for (const [place, address, port] of [
+      ['pod', '10.97.0.5', 53],
+      ['pod', 'fd96::5', 53],
+      ['client', '192.0.2.1', 30_053],
+    ] as const) {
+      const bytes: string[] = [];
+      for (let sender = 40_000; sender < 40_012; sender += 1) {
+        const first = await rig.udp(place, address, port, sender);
+        for (let again = 0; again < 2; again += 1) {
+          await rig.run('node', ['sh', '-c', 'conntrack -D -p udp; conntrack -D -f ipv6 -p udp; true']);
+          assert.equal(await rig.udp(place, address, port, sender), first, `${address} from port ${sender}`);
+        }
+        bytes.push(first);
+      }
+      assert.deepEqual([...new Set(bytes)].sort(), ['1', '2'], address);
+    }
+  });
+
   it('asks for no more than the flows at what changed, however many there are', async () => {
     await datapath.apply(routes(route(SERVICE, [A])));
     const entry = '-p udp -t 100 -s 10.1.0.2 -d 10.9.9.9 --sport $((1024 + i)) --dport 5353';

@@ -23,6 +23,8 @@ const SERVICES = routes(
   },
   { ...route(frontend('TCP [fd96::2]:80', 'LoadBalancer'), ['[fd02::11]:8080']), sourceRanges: [cidr('fd03::/64')] },
   route(frontend('UDP 10.96.0.3:53', 'ExternalIP'), []),
+  route(frontend('UDP 10.96.0.4:53'), four(53)),
+  route(frontend('UDP [fd96::4]:53'), ['[fd02::11]:53', '[fd02::12]:53']),
   route(frontend('UDP 0.0.0.0:30053', 'NodePort'), four().slice(0, 3), 60),
   route(frontend('SCTP [fd96::1]:80'), ['[fd02::11]:8080']),
   { ...route(frontend('TCP [::]:30080', 'NodePort'), ['[fd02::11]:8080', '[fd02::12]:8080'], 60), outside: [] },
@@ -64,7 +66,7 @@ describe('nftables: over netlink', () => {
     await rig.nft('-f', RULES);
     const load = rig.connectOn('pod', ['10.96.0.1:80', '10.96.0.2:80']);
     const found = await datapath.read();
-    assert.equal(found.length, 8);
+    assert.equal(found.length, SERVICES.size);
     assert.deepEqual(await datapath.replace(SERVICES), { changed: 0, failures: [] });
     assert.deepEqual(byAddress(await datapath.read()), byAddress(found));
     assert.deepEqual((await load.finish()).errors, {});

@@ -95,8 +95,8 @@ export const random = (below: number, first: number): Value => ({
   load: (to) => [expression('numgen', attribute(1, to), attribute(2, below), attribute(3, 1), attribute(4, first))],
 });
 
-/** 32 bits out of a key; never 0xffffffff. */
-export const hash = (key: readonly Value[], seed: number): Value => ({
+/** A number out of a key, one of `below` from `first` on: else any 32 bits but 0xffffffff. */
+export const hash = (key: readonly Value[], seed: number, below = 0xffffffff, first = 0): Value => ({
   bytes: 4,
   load: (to) => [
     ...loadKey(key, 4),
@@ -108,9 +108,9 @@ export const hash = (key: readonly Value[], seed: number): Value => ({
         3,
         key.reduce((sum, part) => sum + 4 * wordsOf(part.bytes), 0),
       ),
-      attribute(4, 0xffffffff),
+      attribute(4, below),
       attribute(5, seed),
-      attribute(6, 0),
+      attribute(6, first),
       attribute(7, 0),
     ),
   ],
@@ -159,10 +159,7 @@ export const priorityFromMap = (map: string, ...key: readonly Value[]): Statemen
   ...find(map, key, FIRST),
   setPriority(),
 ];
-export const randomPriority = (below: number, first: number): Statement => [
-  ...random(below, first).load(FIRST),
-  setPriority(),
-];
+export const setPriorityTo = (value: Value): Statement => [...value.load(FIRST), setPriority()];
 export const clearPriority = (): Statement => [
   expression('immediate', attribute(1, FIRST), nested(2, dataOf(hostWord(0)))),
   setPriority(),

@@ -6,7 +6,7 @@
  *   refuse (just before NAT)  a frontend without backends answers with a TCP reset or ICMP port unreachable
  *   nat                       `guarded` are frontends that only some clients outside the cluster may ask, `allowed`
  *                             which; `outside` are frontends that lead clients outside the cluster elsewhere, or nowhere; else
- *                             `services` says what kind of choice it is, `choices` which chain picks a slot at random,
+ *                             `services` says what kind of choice it is, `choices` which chain picks a slot (at random; datagrams by their sender),
  *                             `slots-tcp` which backend that is
  *   patient                   a connection that one side has closed may go on for an hour, as under kube-proxy
  *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
@@ -44,10 +44,10 @@ import {
   portUnreachable,
   priorityFromMap,
   random,
-  randomPriority,
   remember,
   resetTcp,
   type Statement,
+  setPriorityTo,
   timeout,
   translateByMap,
   type Value,
@@ -163,13 +163,21 @@ const askedAddress = (family: Family, nodePort: boolean): Value => {
   return nodePort ? blank(daddr) : daddr;
 };
 
+/**
+ * The same datagrams go to the same backend of a set, also when what is known of their flow is forgotten: kube-proxy
+ * (1.32 and later) deletes all UDP flows to backends that it does not know, as those in other clusters, at each change.
+ */
+const senderOf = (family: Family): readonly Value[] => [wordsOf(family).saddr, payload('transport', 0, 2)];
+const SENDER_SEED = 0x62616c61;
+
 function choiceRules(family: Family, choice: Choice): readonly Rule[] {
   const { protocol, nodePort, count, affinitySeconds } = choice;
   const first = firstSlot(choice);
   if (affinitySeconds === 0) {
     // Before Linux 6.17 a lookup can miss an element that a transaction is just replacing: ask once more. What still
     // finds nothing is dropped, so that the client's retransmission is served, and not passed on untranslated.
-    const rule = [randomPriority(count, first), verdict('jump', slotChain(protocol, nodePort))];
+    const slot = protocol === 'UDP' ? hash(senderOf(family), SENDER_SEED, count, first) : random(count, first);
+    const rule = [setPriorityTo(slot), verdict('jump', slotChain(protocol, nodePort))];
     return [rule, rule, [verdict('drop')]];
   }
   const client = clientKey(family);
@@ -380,7 +388,11 @@ export function layoutMark(family: Family, abilities: Abilities): string {
   const known = marks.get(key);
   if (known !== undefined) return known;
   const sample: Choice = { clients: 'all', protocol: 'TCP', nodePort: false, count: 1, affinitySeconds: 0 };
-  const choices: Choice[] = [sample, { ...sample, affinitySeconds: 1 }, { ...sample, clients: 'outside' }];
+  const choices = PROTOCOLS.flatMap((protocol): Choice[] => [
+    { ...sample, protocol },
+    { ...sample, protocol, affinitySeconds: 1 },
+    { ...sample, protocol, clients: 'outside' },
+  ]);
   const hash = createHash('sha256');
   for (const part of constantMessages(family, '', abilities, '')) hash.update(part);
   for (const choice of choices) for (const part of newChoiceChain(family, '', choice)) hash.update(part);
