@@ -1,6 +1,6 @@
 /** What else is at the same hooks: programs of ours from another life, and those of others. */
 import assert from 'node:assert/strict';
-import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, existsSync, openSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLink, createMap, linkInfo, MAP_TYPES, pinObject } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { LAYOUT_VERSION } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
@@ -75,6 +75,25 @@ describe('eBPF datapath: other programs at its hooks', () => {
         await datapath.destroy();
       });
     }
+
+    it('goes on when our programs could not be put into its place, and gives way the next time', async () => {
+      const former = await rig.open({ layout: OTHER });
+      await former.replace(only(route(WEB, ['10.200.0.1:8080'])));
+      await former.close();
+      const objectPath = join(rig.directory, 'copy.bpf.o');
+      copyFileSync(new URL('../../../packages/node-agent/build/socket-lb.bpf.o', import.meta.url), objectPath);
+      const datapath = await rig.open({ log, objectPath });
+      renameSync(objectPath, `${objectPath}.away`);
+      const wanted = only(route(WEB, ['10.200.0.2:8080']));
+      await assert.rejects(datapath.replace(wanted), /ENOENT/);
+      assert.deepEqual((await rig.connect(['-n', '20', WEB])).replies, { 1: 20 });
+      renameSync(`${objectPath}.away`, objectPath);
+      assert.deepEqual((await datapath.replace(wanted)).failures, []);
+      assert.deepEqual((await rig.connect(['-n', '20', WEB])).replies, { 2: 20 });
+      assert.deepEqual([layouts(), await datapath.verify()], [[`v${LAYOUT_VERSION}`], undefined]);
+      said();
+      await datapath.destroy();
+    });
 
     it('leaves alone what an agent still holds, and says so', async () => {
       const former = await rig.open({ layout: OTHER });

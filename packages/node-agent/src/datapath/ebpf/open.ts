@@ -66,9 +66,9 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     const wanted = { ...DEFAULT_SIZES, ...sizes };
     const programs: ProgramOptions = { directory, former, objectPath, cgroupPath: cgroupRoot, sizes: wanted };
     const outcome = ensurePrograms(programs);
-    if (!outcome.takeOver) attachment = new Attachment(programs);
+    if (outcome !== 'waiting') attachment = new Attachment(programs);
     const takeOver = (): void => {
-      outcome.takeOver?.();
+      if (!attachment) ensurePrograms(programs, true);
       attachment ??= new Attachment(programs);
       const attached = attachment;
       const links = detachFormer(cgroupRoot, attached.programIds);
@@ -84,7 +84,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     await grace.wait();
     const tables = await recoverTables(maps);
     log.info(
-      { outcome: outcome.kind, cgroupRoot, directory, services: tables.services.size },
+      { outcome, cgroupRoot, directory, services: tables.services.size },
       'Socket-level load balancing is attached',
     );
     if (maps.limits.services !== wanted.services || maps.limits.slots !== wanted.slots) {

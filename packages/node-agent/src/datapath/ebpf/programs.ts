@@ -54,51 +54,41 @@ export const linkPath = (directory: string, hook: Hook): string => `${directory}
 export const PINNED_MAPS: readonly string[] = [...TABLE_NAMES, ...PROGRAM_MAPS, DIGEST];
 const PINS: ReadonlySet<string> = new Set([...PINNED_MAPS, ...HOOKS.map(({ name }) => `${LINK}${name}`)]);
 
-export interface ProgramOutcome {
-  /** `adopted`: everything was in place. `waiting`: programs of another version go on until `takeOver`. */
-  readonly kind: 'adopted' | 'replaced' | 'attached' | 'waiting';
-  /** Puts ours in the place of those at each hook, without a gap and without both. */
-  readonly takeOver?: () => void;
-}
+/** `adopted`: everything was in place. `waiting`: the maps are, and programs of another version go on. */
+export type ProgramOutcome = 'adopted' | 'replaced' | 'attached' | 'waiting';
 
-export function ensurePrograms(options: ProgramOptions): ProgramOutcome {
+/**
+ * With `takeOver`, ours are put into the place of those of another version at each hook, without a gap and without both.
+ * Safe to repeat, also where it was broken off.
+ */
+export function ensurePrograms(options: ProgramOptions, takeOver = false): ProgramOutcome {
   const { directory, former, cgroupPath } = options;
   const digest = createHash('sha256').update(readFileSync(options.objectPath)).digest();
-  const own = openLinks(directory, cgroupPath);
-  const isCurrent = readDigest(directory)?.equals(digest) === true;
-  if (isCurrent && HOOKS.every((hook) => own.has(hook.name)) && allMapsPinned(directory)) {
-    closeAll(own);
-    return { kind: 'adopted' };
-  }
-  const object = load(options);
-  const attachAll = (links: ReadonlyMap<string, number>): void => {
-    const cgroup = openSync(cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
+  const own = openLinks([directory], cgroupPath);
+  const present = openLinks([...former, directory], cgroupPath);
+  try {
+    endLinksBut(own, directory);
+    const isCurrent = readDigest(directory)?.equals(digest) === true;
+    if (isCurrent && HOOKS.every((hook) => own.has(hook.name)) && allMapsPinned(directory)) return 'adopted';
+    const object = load(options);
     try {
-      for (const hook of HOOKS) attach(options, hook, programOf(object, hook), cgroup, links.get(hook.name));
-      writeDigest(directory, digest);
-      removePins(
-        directory,
-        readdirSync(directory).filter((name) => !PINS.has(name)),
-      );
+      if (present.size > 0 && own.size === 0 && !takeOver) return 'waiting';
+      const cgroup = openSync(cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        for (const hook of HOOKS) attach(options, hook, programOf(object, hook), cgroup, present.get(hook.name));
+      } finally {
+        closeSync(cgroup);
+      }
     } finally {
-      closeAll(links);
-      closeSync(cgroup);
       object.close();
     }
-  };
-  const others = own.size > 0 ? undefined : firstOf(former, (each) => linksIn(each, cgroupPath));
-  if (others) return { kind: 'waiting', takeOver: () => attachAll(others) };
-  attachAll(own);
-  return { kind: own.size > 0 ? 'replaced' : 'attached' };
-}
-
-function linksIn(directory: string, cgroupPath: string): ReadonlyMap<string, number> | undefined {
-  const links = openLinks(directory, cgroupPath);
-  return links.size > 0 ? links : undefined;
-}
-
-function closeAll(links: ReadonlyMap<string, number>): void {
-  for (const fd of links.values()) closeSync(fd);
+    writeDigest(directory, digest);
+    const strange = readdirSync(directory).filter((name) => !PINS.has(name));
+    removePins(directory, strange);
+    return present.size > 0 ? 'replaced' : 'attached';
+  } finally {
+    for (const fd of [...own.values(), ...present.values()]) closeSync(fd);
+  }
 }
 
 /** Makes the next `ensurePrograms` load and attach them anew. */
@@ -123,21 +113,29 @@ export function removePins(directory: string, names: readonly string[], but: Rea
   }
 }
 
-/** The links that hold a program at this control group. Others of ours (it was another one, or it is gone) are ended. */
-function openLinks(directory: string, cgroupPath: string): ReadonlyMap<string, number> {
+/** Ends links of ours that are not here: they were at another control group, or theirs is gone. */
+function endLinksBut(here: ReadonlyMap<string, number>, directory: string): void {
+  const others = HOOKS.filter((hook) => !here.has(hook.name) && existsSync(linkPath(directory, hook)));
+  removePins(
+    directory,
+    others.map(({ name }) => `${LINK}${name}`),
+  );
+}
+
+/** The links that hold a program at this control group, by hook; where several directories have one, that of the last. */
+function openLinks(directories: readonly string[], cgroupPath: string): ReadonlyMap<string, number> {
   const cgroupId = statSync(cgroupPath, { bigint: true }).ino;
   const links = new Map<string, number>();
-  for (const hook of HOOKS) {
-    const link = openPinned(linkPath(directory, hook));
-    if (link === undefined) continue;
-    const info = linkInfo(link);
-    if (info.cgroupId === cgroupId && info.attachType === hook.attachType) {
-      links.set(hook.name, link);
-      continue;
+  for (const directory of directories) {
+    for (const hook of HOOKS) {
+      const link = openPinned(linkPath(directory, hook));
+      if (link === undefined) continue;
+      const { cgroupId: at, attachType } = linkInfo(link);
+      const isHere = at === cgroupId && attachType === hook.attachType;
+      const other = isHere ? links.get(hook.name) : link;
+      if (other !== undefined) closeSync(other);
+      if (isHere) links.set(hook.name, link);
     }
-    detachLink(link);
-    closeSync(link);
-    unlinkSync(linkPath(directory, hook));
   }
   return links;
 }
