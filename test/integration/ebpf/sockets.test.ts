@@ -95,6 +95,17 @@ describe('eBPF datapath: sockets', () => {
       assert.deepEqual(await asked(), ['sendto ok', 'recv 3 from 10.200.0.9:53']);
     });
 
+    it('is left to it by whoever sets the whole table, without having been told before', async () => {
+      for (const [addresses, byte] of [
+        [[ip('10.200.0.9')], 9],
+        [[], 3],
+      ] as const) {
+        facts = { ...facts, addresses: new Set(addresses) };
+        await datapath.replace(local);
+        assert.deepEqual(await asked(), ['sendto ok', `recv ${byte} from 10.200.0.9:53`]);
+      }
+    });
+
     it('is not that of an external address, which may well be one of the node', async () => {
       facts = { ...facts, addresses: new Set([ip('10.200.0.9')]) };
       await datapath.refresh();

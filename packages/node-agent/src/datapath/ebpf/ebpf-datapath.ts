@@ -77,6 +77,7 @@ export class EbpfDatapath implements Datapath {
       const { attachment } = this.#parts;
       if (attachment.verify() !== undefined) attachment.repair();
       await this.#readAgain();
+      this.#node = this.#parts.node();
       this.#left.clear();
       const changes = new Map<string, FrontendRoute | undefined>(routes);
       for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
