@@ -61,8 +61,8 @@ struct affinity {
 	__u32 pad;
 };
 
-/* For large sets of services with affinity, or for datagrams: present when the backend is in this generation. The value is one byte,
- * unused. */
+/* For large sets of services with affinity, or for datagrams: present when the backend is in this generation. The value
+ * is one byte, unused. */
 struct affinity_ok_key {
 	__u32 service;
 	__u32 generation;

@@ -44,10 +44,11 @@ export class NodeView {
 
   /** Looks at the interfaces of this network namespace until the signal aborts. */
   async watchInterfaces(log: Logger, signal: AbortSignal, clock: Clock = systemClock): Promise<void> {
-    const addresses = new InterfaceAddresses();
+    let addresses: InterfaceAddresses | undefined;
     let isBlind = false;
     while (!signal.aborted) {
       try {
+        addresses ??= new InterfaceAddresses();
         const [found, ipvs] = await Promise.all([addresses.read(), indexOfIpvs()]);
         this.#interfaces = found.filter(({ index }) => index !== ipvs);
         this.#update();
@@ -58,7 +59,7 @@ export class NodeView {
       }
       await sleep(clock, LOOK_MS, signal);
     }
-    await addresses.close();
+    await addresses?.close();
   }
 
   #update(): void {

@@ -4,7 +4,7 @@
  * from outside the node is known by the interface, too, since a pod's address may not be known yet when it first speaks.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Cidr, cidr, cidrContains, compareIps, familyOf, type IpAddress } from '@tombolo/shared/model/ip.ts';
+import { type Cidr, cidr, compareIps, hostCidr, type IpAddress, prefixMatcher } from '@tombolo/shared/model/ip.ts';
 import type { InterfaceAddress } from './netlink/addresses.ts';
 
 /** Immutable; another object whenever something is different. */
@@ -37,11 +37,12 @@ export interface NodeSources {
 /** Pure; the same object as `before` if that says the same. */
 export function nodeFacts(sources: NodeSources, before: NodeFacts = NO_NODE_FACTS): NodeFacts {
   const { addresses, podCidrs, pods, interfaces, nodePortAddresses } = sources;
-  const others = pods.filter((pod) => !podCidrs.some((prefix) => cidrContains(prefix, pod))).toSorted(compareIps);
+  const prefixOf = prefixMatcher(podCidrs);
+  const others = pods.filter((pod) => !prefixOf(pod)).toSorted(compareIps);
   const known = new Set(addresses);
   const uplinks = interfaces.filter(({ address }) => known.has(address)).map(({ index }) => index);
   const facts: NodeFacts = {
-    pods: [...podCidrs, ...others.map(alone)],
+    pods: [...podCidrs, ...others.map(hostCidr)],
     nodePorts: nodePortsOf(nodePortAddresses, addresses),
     addresses: new Set(interfaces.map(({ address }) => address).toSorted(compareIps)),
     uplinks: [...new Set(uplinks)].toSorted((a, b) => a - b),
@@ -51,7 +52,5 @@ export function nodeFacts(sources: NodeSources, before: NodeFacts = NO_NODE_FACT
 
 function nodePortsOf(where: NodePortAddresses, primary: readonly IpAddress[]): readonly Cidr[] {
   if (where === 'all') return EVERYWHERE;
-  return where === 'primary' ? primary.map(alone) : where;
+  return where === 'primary' ? primary.map(hostCidr) : where;
 }
-
-const alone = (address: IpAddress): Cidr => ({ address, length: familyOf(address) === 4 ? 32 : 128 });

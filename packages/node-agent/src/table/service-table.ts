@@ -14,7 +14,7 @@ import type { MergeContext, ServiceScope } from '@tombolo/shared/merge/context.t
 import { explainService } from '@tombolo/shared/merge/explain-service.ts';
 import { isProgrammed, mergeRoutes } from '@tombolo/shared/merge/merge-service.ts';
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
-import { type Cidr, familyOf, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
+import { type Cidr, hostCidr, parseCidr, prefixMatcher } from '@tombolo/shared/model/ip.ts';
 import { type FrontendRoute, isSameRoute, type RouteChanges, type Routes } from '@tombolo/shared/model/routes.ts';
 import {
   type ClusterView,
@@ -94,8 +94,12 @@ export class ServiceTable {
       const parsed = parseCidr(text);
       return parsed.ok ? [parsed.value] : [];
     });
-    const hosts = addresses.map((address) => ({ address, length: familyOf(address) === 4 ? 32 : 128 }));
-    this.#context = { ...this.#context, node: name, zone, ownRanges: prefixMatcher([...this.#podCidrs, ...hosts]) };
+    this.#context = {
+      ...this.#context,
+      node: name,
+      zone,
+      ownRanges: prefixMatcher([...this.#podCidrs, ...addresses.map(hostCidr)]),
+    };
     this.#touchLocal();
   }
 

@@ -73,6 +73,9 @@ export function cidr(text: string): Cidr {
 
 export const formatCidr = (prefix: Cidr): string => `${prefix.address}/${prefix.length}`;
 
+/** The prefix that holds this address alone. */
+export const hostCidr = (address: IpAddress): Cidr => ({ address, length: familyOf(address) === 4 ? 32 : 128 });
+
 export const cidrContains = (prefix: Cidr, address: IpAddress): boolean =>
   prefixMatcher([prefix])(address) !== undefined;
 

@@ -1,7 +1,7 @@
 /**
- * A netlink socket, of netfilter unless something else is asked for, through the C library. It stays in the network namespace where it was opened. One call
- * at a time. The kernel has answered a request when `send` returns, and goes on with a dump as the answers are taken, so
- * nothing here waits for anything: an answer that is not there was lost.
+ * A netlink socket, of netfilter unless something else is asked for, through the C library. It stays in the network
+ * namespace where it was opened. One call at a time. The kernel has answered a request when `send` returns, and goes on
+ * with a dump as the answers are taken, so nothing here waits for anything: an answer that is not there was lost.
  *
  * A dump that the kernel marks as interrupted is taken as it is: any change of any table does that, and whether our own
  * tables were read completely is seen from what they hold.

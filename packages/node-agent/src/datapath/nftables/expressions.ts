@@ -27,9 +27,6 @@ const wordsOf = (bytes: number): number => (bytes + 3) >> 2;
 const expression = (name: string, ...attributes: readonly Buffer[]): Buffer =>
   nested(1, attribute(1, name), nested(2, ...attributes));
 
-/** The type of such an object. */
-export const CT_TIMEOUT = 7;
-
 const dataOf = (bytes: Buffer): Buffer => attribute(1, bytes);
 const u8 = (value: number): Buffer => Buffer.from([value]);
 
@@ -194,6 +191,8 @@ export const translateByMap = (family: Family, map: string, ...key: readonly Val
 /** To a random port of an address of this host. */
 export const masquerade = (): Statement => [expression('masq', attribute(1, 0x10))];
 
+/** NFT_OBJECT_CT_TIMEOUT. */
+export const CT_TIMEOUT = 7;
 /** Another timeout for the connection than the machine has: an object of this name. */
 export const timeout = (name: string): Statement => [
   expression('objref', attribute(1, CT_TIMEOUT), attribute(2, name)),

@@ -100,6 +100,8 @@ export class KernelTables {
   readonly #families: readonly Family[];
   readonly #marks: ReadonlyMap<Family, string>;
   readonly #node = new Map<Family, NodeElements>();
+  /** Of which `#node` is made; undefined while it is what somebody else wrote. */
+  #facts: NodeFacts | undefined;
 
   constructor(socket: NetlinkSocket, table: string, support: FamilySupport) {
     this.#socket = socket;
@@ -112,10 +114,6 @@ export class KernelTables {
   /** Why this family cannot be served, or undefined. */
   refuses(family: Family): string | undefined {
     return this.#support.get(family)?.refusal;
-  }
-
-  #abilities(family: Family): Abilities {
-    return this.#support.get(family) ?? NOTHING_MORE;
   }
 
   async list(): Promise<TableContents> {
@@ -160,7 +158,7 @@ export class KernelTables {
 
   async #verifyElements(family: Family, served: readonly Placed[]): Promise<string | undefined> {
     const node = await this.#readNodeSets(family);
-    const changed = NODE_SETS.find((set) => !sameBytes(this.#node.get(family)?.[set], node[set]));
+    const changed = NODE_SETS.find((set) => !hasSame(set, node, this.#node.get(family)));
     if (changed !== undefined) return `other elements in set ${changed}`;
     const found = await this.#readElements(family);
     const byId = new Map(found.served.map((one) => [servedId(one), one]));
@@ -183,16 +181,16 @@ export class KernelTables {
 
   /** One transaction. */
   async run(operations: readonly TableOperation[], facts: NodeFacts): Promise<void> {
-    const node = this.#encode(facts);
+    const node = facts === this.#facts ? this.#node : this.#encode(facts);
     const messages = [...node].flatMap(([family, elements]) =>
-      NODE_SETS.filter((set) => !sameBytes(this.#node.get(family)?.[set], elements[set])).flatMap((set) => [
+      NODE_SETS.filter((set) => !hasSame(set, elements, this.#node.get(family))).flatMap((set) => [
         this.#request(DELETE_ELEMENT, 0, family, attribute(2, set)),
         ...this.#addElements(family, set, elements[set]),
       ]),
     );
     for (const one of this.#messages(operations)) messages.push(one);
     if (messages.length > 0) await transact(this.#socket, messages);
-    for (const [family, elements] of node) this.#node.set(family, elements);
+    this.#wrote(facts, node);
   }
 
   /** Deletes the tables and writes them anew, in one transaction. */
@@ -205,7 +203,7 @@ export class KernelTables {
     ]);
     for await (const operations of parts) for (const one of this.#messages(operations)) messages.push(one);
     await transact(this.#socket, messages);
-    for (const [family, elements] of node) this.#node.set(family, elements);
+    this.#wrote(facts, node);
   }
 
   async remove(): Promise<void> {
@@ -220,6 +218,7 @@ export class KernelTables {
   }
 
   async #listFamily(family: Family): Promise<TableContents> {
+    this.#facts = undefined;
     this.#node.set(family, await this.#readNodeSets(family));
     const contents = await this.#readElements(family);
     return { ...contents, intact: contents.intact && (await this.#exists(family)) };
@@ -314,6 +313,15 @@ export class KernelTables {
     });
   }
 
+  #abilities(family: Family): Abilities {
+    return this.#support.get(family) ?? NOTHING_MORE;
+  }
+
+  #wrote(facts: NodeFacts, node: ReadonlyMap<Family, NodeElements>): void {
+    for (const [family, elements] of node) this.#node.set(family, elements);
+    this.#facts = facts;
+  }
+
   #encode(facts: NodeFacts): ReadonlyMap<Family, NodeElements> {
     return new Map(this.#families.map((family) => [family, encodeNodeSets(family, facts)]));
   }
@@ -323,6 +331,9 @@ export class KernelTables {
     return elementMessages(NEW_ELEMENT, CREATE, family, this.#table, set, listed);
   }
 }
+
+const hasSame = (set: NodeSet, a: NodeElements, b: NodeElements | undefined): boolean =>
+  a === b || sameBytes(a[set], b?.[set]);
 
 const sameBytes = (a: readonly Buffer[] = [], b: readonly Buffer[] = []): boolean =>
   a.length === b.length && Buffer.concat(a.toSorted(Buffer.compare)).equals(Buffer.concat(b.toSorted(Buffer.compare)));

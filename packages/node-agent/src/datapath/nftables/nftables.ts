@@ -53,7 +53,6 @@ export class NftablesDatapath implements Datapath {
   readonly #flows: FlowCleaner;
   readonly #log: Logger;
   readonly #node: () => NodeFacts;
-  #written: NodeFacts | undefined;
   #served = new ServedTable();
   #verifiedAt = performance.now();
   /** `unread` before the first listing; `damaged` when the tables must be written anew. */
@@ -106,7 +105,7 @@ export class NftablesDatapath implements Datapath {
   }
 
   async refresh(): Promise<boolean> {
-    if (this.#state === 'intact' && this.#node() !== this.#written) await this.#run([]);
+    if (this.#state === 'intact') await this.#kernel.run([], this.#node());
     return false;
   }
 
@@ -188,7 +187,7 @@ export class NftablesDatapath implements Datapath {
   async #update(changes: ServedChanges, rebuilt = false): Promise<readonly Failure[]> {
     const plan = this.#served.plan(changes);
     try {
-      await this.#run(plan.first);
+      await this.#kernel.run(plan.first, this.#node());
     } catch (error) {
       this.#log.warn({ error, frontends: changes.size }, 'nftables refused a transaction');
       if (!rebuilt && !(await this.#kernel.exist())) {
@@ -206,7 +205,7 @@ export class NftablesDatapath implements Datapath {
     this.#flows.note(this.#served.frontends, changes);
     this.#served.commit(plan);
     try {
-      await this.#run(plan.second);
+      await this.#kernel.run(plan.second, this.#node());
     } catch (error) {
       // What is in force is right, but something unused was left behind.
       this.#log.warn({ error }, 'nftables could not remove what is not used any more');
@@ -215,19 +214,11 @@ export class NftablesDatapath implements Datapath {
     return [];
   }
 
-  async #run(operations: readonly TableOperation[]): Promise<void> {
-    const node = this.#node();
-    await this.#kernel.run(operations, node);
-    this.#written = node;
-  }
-
   /** Writes the tables anew as they were. Clients lose their affinity; connections do not notice. The error, if any. */
   async #rebuild(): Promise<unknown> {
     const frontends = this.#served.frontends.size;
     try {
-      const node = this.#node();
-      await this.#kernel.rebuild(this.#everything(), node);
-      this.#written = node;
+      await this.#kernel.rebuild(this.#everything(), this.#node());
     } catch (error) {
       this.#log.error({ error, frontends }, 'nftables refused the whole table');
       this.#state = 'damaged';
