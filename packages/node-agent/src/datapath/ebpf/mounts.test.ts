@@ -31,6 +31,12 @@ describe('findCgroupRoot()', () => {
     assert.deepEqual(findCgroupRoot(parseMountinfo(text)), { ok: true, value: '/b' });
   });
 
+  it('finds the one of the host among those that begin at a container', () => {
+    const text = '1 2 0:1 / /a rw - cgroup2 c rw\n2 2 0:1 /../.. /host rw - cgroup2 c rw\n';
+    const isWhole = (directory: string): boolean => directory === '/host';
+    assert.deepEqual(findCgroupRoot(parseMountinfo(text), isWhole), { ok: true, value: '/host' });
+  });
+
   it('says so when there is none', () => {
     assert.deepEqual(findCgroupRoot([]), { ok: false, error: 'no cgroup2 file system is mounted' });
   });

@@ -1,5 +1,5 @@
 /** What is mounted where: /proc/self/mountinfo, parsed; and from it the cgroup2 hierarchy. */
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 
 export interface Mount {
@@ -27,12 +27,18 @@ const unescaped = (text: string): string =>
 
 const readMounts = (): readonly Mount[] => parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 
-/** Where the cgroup2 hierarchy is mounted; on hosts that also have version 1 it is not at /sys/fs/cgroup. */
-export function findCgroupRoot(mounts: readonly Mount[] = readMounts()): Result<string> {
+/** Where the cgroup2 hierarchy is mounted, the whole one if that is; on hosts that have version 1 it is not at /sys/fs/cgroup. */
+export function findCgroupRoot(
+  mounts: readonly Mount[] = readMounts(),
+  isWhole: (directory: string) => boolean = isWholeHierarchy,
+): Result<string> {
   const found = mounts.filter(({ type }) => type === 'cgroup2');
-  const whole = found.find(({ root }) => root === '/') ?? found[0];
-  return whole ? ok(whole.directory) : fail('no cgroup2 file system is mounted');
+  const best = found.find(({ directory }) => isWhole(directory)) ?? found.find(({ root }) => root === '/') ?? found[0];
+  return best ? ok(best.directory) : fail('no cgroup2 file system is mounted');
 }
+
+/** In a container with a control group namespace of its own, what is mounted there begins at the container. */
+export const isWholeHierarchy = (directory: string): boolean => existsSync(directory) && statSync(directory).ino === 1;
 
 /**
  * `directory` itself when it is in a cgroup2 hierarchy. On hosts that have both versions what people name, and what a pod

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { queryHook } from './bpf-calls.ts';
 import { hasSocketPrograms, requireLibbpf } from './libbpf.ts';
-import { cgroupRootIn, findCgroupRoot } from './mounts.ts';
+import { cgroupRootIn, findCgroupRoot, isWholeHierarchy } from './mounts.ts';
 import { HOOKS } from './programs.ts';
 import { errnoName } from './syscall.ts';
 
@@ -37,6 +37,11 @@ export function probeEbpf({ cgroupRoot, objectPath = BUILT_OBJECT }: ProbeOption
   }
   const root = cgroupRoot === undefined ? findCgroupRoot() : ok(cgroupRootIn(cgroupRoot));
   if (!root.ok) return root;
+  if (cgroupRoot === undefined && !isWholeHierarchy(root.value)) {
+    return fail(
+      `control group ${root.value} is the root of a namespace, not of the machine: expected the host's hierarchy to be mounted, or --cgroup-root to name the part that is meant`,
+    );
+  }
   const library = faultOfLibrary();
   if (library !== undefined) return fail(library);
   const kernel = faultOfKernel(root.value);
