@@ -19,8 +19,14 @@
 #include "maps.h"
 #include "remember.h"
 
-/* Set by the loader: whether this kernel has bpf_set_retval. The verifier then drops the call where it has not. */
-const volatile __u8 can_set_errno = 1;
+/* Set by the loader before the verifier sees them, which drops what they rule out. */
+const volatile struct {
+	/* The cookie of the one network namespace whose sockets are served; 0: all. */
+	__u64 only_netns;
+	/* Whether this kernel has bpf_set_retval. */
+	__u8 can_set_errno;
+	__u8 pad[7];
+} settings = {.can_set_errno = 1};
 
 /* The kernel asks under which licence it runs this: of the two offered, it is the GPL. */
 char kernel_license[] SEC("license") = "GPL";
@@ -34,9 +40,14 @@ enum verdict { UNTOUCHED = 0, TRANSLATED = 1 };
 
 static __always_inline int refuse(int error)
 {
-	if (can_set_errno)
+	if (settings.can_set_errno)
 		bpf_set_retval(error);
 	return REFUSE;
+}
+
+static __always_inline int is_client(struct bpf_sock_addr *ctx)
+{
+	return !settings.only_netns || bpf_get_netns_cookie(ctx) == settings.only_netns;
 }
 
 /* The socket goes to the very address that it asked for. */
@@ -117,6 +128,8 @@ static __always_inline void rewrite(struct bpf_sock_addr *ctx, int family, const
 
 static __always_inline int outward(struct bpf_sock_addr *ctx, enum hook hook, int family)
 {
+	if (!is_client(ctx))
+		return PROCEED;
 	struct service_key key = key_of(ctx, family);
 	int verdict = to_backend(ctx, hook, &key);
 
@@ -129,6 +142,8 @@ static __always_inline int outward(struct bpf_sock_addr *ctx, enum hook hook, in
 
 static __always_inline int inward(struct bpf_sock_addr *ctx, int sent_first, int family)
 {
+	if (!is_client(ctx))
+		return PROCEED;
 	struct service_key from = key_of(ctx, family), service = {};
 
 	if (find_service(ctx, sent_first, &from, &service))

@@ -82,9 +82,12 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const saved = await readStateFile(config.stateFile, authorOf(config), log);
   const applied = (half: string, revision: number): void => proxy.applied(half, revision, Date.now());
   const core = new AgentCore({ config, saved, log, health, applied });
-  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir } = config;
+  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, mapSizes, socketClients } = config;
   const node = new NodeView(config.nodePortAddresses, () => core.nodeChanged());
-  const datapath = await openDatapath({ choice, cgroupRoot, pinDir, node: () => node.facts, log });
+  const datapath = await openDatapath({
+    ...{ choice, cgroupRoot, pinDir, mapSizes, socketClients, log },
+    node: () => node.facts,
+  });
   const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
   core.table.onChange(() => proxy.published(core.table.revision));
   return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node };
@@ -130,11 +133,11 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
 
 /** The mesh, the API and the health servers: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
-  const { config, log, health, core } = parts;
+  const { config, log, health, datapath, core } = parts;
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core, datapath.halves));
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;

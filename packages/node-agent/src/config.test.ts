@@ -24,6 +24,8 @@ describe('parseCommand()', () => {
           remotePerCluster: 65_536,
           cgroupRoot: undefined,
           bpfDirectory: '/sys/fs/bpf/tombolo',
+          mapSizes: {},
+          socketClients: 'all',
           stateFile: '/run/tombolo/agent.state',
           apiAddress: 'unix:///run/tombolo/agent.sock',
           healthHost: '127.0.0.1',
@@ -43,6 +45,7 @@ describe('parseCommand()', () => {
       '--datapath=ipvs',
       '--services=some',
       '--nodeport-addresses=10.0.0.0/8,eth0',
+      '--bpf-map-sizes=services=5,slot=1',
       '--api=agent.sock',
       '--health-port=x',
       '--remote-backends-per-frontend=32768',
@@ -58,6 +61,7 @@ describe('parseCommand()', () => {
       '--services must be global or all: current value is "some"',
       '--nodeport-addresses: expected all, primary or prefixes: current value is "eth0": expected a prefix such as 10.1.0.0/16: current value is "eth0"',
       '--remote-backends-per-frontend must be 1-32767: current value is "32768"',
+      '--bpf-map-sizes: expected services, slots, backends, affinity_ok, affinity, each with = and 1-16777216: current value is "slot=1"',
       '--api: expected unix:///path or host:port: current value is "agent.sock"',
       '--health-port must be 0-65535: current value is "x"',
       '--log-level must be info or debug or warn or error: current value is "loud"',
@@ -86,6 +90,16 @@ describe('parseCommand()', () => {
       ok: true,
       value: { kind: 'uninstall', bpfDirectory: '/b', logLevel: 'info' },
     });
+  });
+
+  it('takes the sizes of maps', () => {
+    const parsed = parseCommand([...NEEDED, '--bpf-map-sizes=services=10,affinity=70000'], {});
+    assert(parsed !== 'help' && parsed.ok && parsed.value.kind === 'run');
+    assert.deepEqual(parsed.value.config.mapSizes, { services: 10, affinity: 70_000 });
+    for (const wrong of ['services', 'services=0', 'services=1e3', 'services=16777217', 'services=1;slots=2']) {
+      const refused = parseCommand([...NEEDED, `--bpf-map-sizes=${wrong}`], {});
+      assert.ok(refused !== 'help' && !refused.ok, wrong);
+    }
   });
 
   it('keeps the state beside the socket, or where it is told to', () => {

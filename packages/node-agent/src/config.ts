@@ -9,7 +9,9 @@ import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { MOST_BACKENDS } from '@tombolo/shared/model/routes.ts';
 import { type Environment, type Flags, readCluster, readFlags } from '@tombolo/shared/process/flags.ts';
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
+import { type MapSizes, SIZED_MAPS } from './datapath/ebpf/layout.ts';
 import type { NodePortAddresses } from './datapath/node-facts.ts';
+import type { SocketClients } from './datapath/open.ts';
 
 /** Valid by construction. */
 export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
@@ -43,6 +45,11 @@ The second form takes out of the kernel what an agent that has stopped left ther
                                  of one other cluster, in use on this node, 1-262144; default: 65536
   --cgroup-root DIR              in a cgroup2 hierarchy, or above where one is mounted; default: where one is mounted
   --bpf-dir DIR                  bpffs directory for pinned maps and links; default: /sys/fs/bpf/tombolo
+  --bpf-map-sizes NAME=ENTRIES,…
+                                 of the maps services, slots, backends, affinity_ok and affinity, where not the
+                                 default; what was programmed is kept
+  --socket-clients all|host      whose sockets eBPF balances; host: only those of the node itself, while the packets
+                                 of pods are balanced by nftables (service meshes need it); default: all
   --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --api-without-tls true|false   whether --api may be an address that is not loopback: everybody who reaches it reads
@@ -73,6 +80,8 @@ const DEFAULTS = {
   'remote-backends-per-cluster': '65536',
   'cgroup-root': undefined,
   'bpf-dir': '/sys/fs/bpf/tombolo',
+  'bpf-map-sizes': '',
+  'socket-clients': 'all',
   'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
@@ -116,6 +125,8 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   /** Undefined: the root of the cgroup2 hierarchy, wherever it is mounted. */
   cgroupRoot: flags.given('cgroup-root'),
   bpfDirectory: flags.text('bpf-dir'),
+  mapSizes: flags.take(mapSizes(flags.text('bpf-map-sizes')), {}),
+  socketClients: flags.oneOf<SocketClients>('socket-clients', ['all', 'host']),
   /** What the next agent should know beside what the kernel keeps. */
   stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
   apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),
@@ -140,6 +151,25 @@ function nodePortAddresses(text: string): Result<NodePortAddresses> {
     prefixes.push(prefix.value);
   }
   return ok(prefixes);
+}
+
+/** As many as a hash map takes on every kernel. */
+const MOST_ENTRIES = 2 ** 24;
+
+function mapSizes(text: string): Result<Partial<MapSizes>> {
+  const sizes: Partial<Record<keyof MapSizes, number>> = {};
+  for (const part of text.split(',').filter((each) => each !== '')) {
+    const [name, entries] = part.split('=');
+    const map = SIZED_MAPS.find((each) => each === name);
+    const count = /^[1-9]\d*$/.test(entries ?? '') ? Number(entries) : 0;
+    if (map === undefined || count < 1 || count > MOST_ENTRIES) {
+      return fail(
+        `--bpf-map-sizes: expected ${SIZED_MAPS.join(', ')}, each with = and 1-${MOST_ENTRIES}: current value is ${JSON.stringify(part)}`,
+      );
+    }
+    sizes[map] = count;
+  }
+  return ok(sizes);
 }
 
 /** `/run/tombolo/agent.sock` → `/run/tombolo/agent.state`. */

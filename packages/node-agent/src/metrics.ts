@@ -3,6 +3,7 @@ import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ApiSource } from './api/source.ts';
 import type { AgentCore } from './core.ts';
+import type { Datapath } from './datapath/datapath.ts';
 
 /** Values with their label. */
 type Values = Iterable<readonly [label: string, value: number]>;
@@ -11,6 +12,7 @@ type Values = Iterable<readonly [label: string, value: number]>;
 export function agentMetrics(
   source: Pick<ApiSource, 'table' | 'clusters'>,
   { applied, repairs }: Pick<AgentCore, 'applied' | 'repairs'>,
+  halves: readonly Pick<Datapath, 'fill'>[],
 ): Registry {
   const { table } = source;
   const registry = new Registry();
@@ -41,6 +43,9 @@ export function agentMetrics(
 
   gauge('service_table_revision', 'Revision of the service table', () => table.revision);
   gauges('datapath_applied_revision', 'Revision of the service table that the kernel has', 'datapath', () => applied);
+  gauges('bpf_map_pressure', 'Share of the entries of a BPF map that is taken; 1: full', 'map_name', () =>
+    halves.flatMap(({ fill }) => [...(fill ?? [])]),
+  );
   new Counter({
     name: 'tombolo_datapath_repairs_total',
     help: 'How often others changed what was programmed, and it was set right',

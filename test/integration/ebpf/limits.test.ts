@@ -1,5 +1,6 @@
 /** Many services, too many services, and what the kernel's maps must look like afterwards. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
@@ -79,6 +80,44 @@ describe('eBPF datapath: limits', () => {
     assert.equal(changed, 1);
     const { replies } = await rig.connect(['-n', '30', '10.96.0.1:80', '10.96.0.2:80', '10.96.0.3:80']);
     assert.deepEqual(replies, { 1: 10, 2: 20 });
+  });
+
+  it('grows and shrinks by setting, under traffic, and knows what it served', async () => {
+    const sizes = { services: 3, slots: 16, backends: 12, affinity_ok: 8, affinity: 64 };
+    datapath = await rig.open({ sizes });
+    const one = route('10.96.0.1:80', ['10.200.0.1:8080']);
+    const two = route('10.96.0.2:80', ['10.200.0.2:8080']);
+    await datapath.replace(only(one, two));
+    const load = rig.connectOn(['10.96.0.1:80', '10.96.0.2:80']);
+    for (const services of [1000, 2]) {
+      await datapath.close();
+      datapath = await rig.open({ sizes: { ...sizes, services } });
+      assert.deepEqual(only(...(await datapath.read())), only(one, two));
+      assert.equal(datapath.fill?.get('services'), 0);
+      assert.deepEqual(await datapath.replace(only(one, two)), { changed: 2, failures: [] });
+      assert.equal(datapath.fill?.get('services'), 2 / services);
+      assert.equal(await datapath.verify(), undefined);
+      assert.deepEqual(readdirSync(rig.pinDir).filter((name) => name.startsWith('v')).length, 1);
+    }
+    const { connections, failures } = await load.finish();
+    assert.ok(connections > 10 && failures === 0, `${failures} of ${connections}`);
+  });
+
+  it('knows what it served when it was killed before it had filled maps of other sizes', async () => {
+    datapath = await rig.open({ sizes: { services: 3 } });
+    const one = route('10.96.0.1:80', ['10.200.0.1:8080']);
+    await datapath.replace(only(one));
+    for (const services of [4, 4, 5]) {
+      await datapath.close();
+      datapath = await rig.open({ sizes: { services } });
+      assert.deepEqual(await datapath.read(), [one]);
+      assert.deepEqual((await rig.connect(['-n', '10', '10.96.0.1:80'])).replies, { 1: 10 });
+    }
+    const two = route('10.96.0.1:80', ['10.200.0.2:8080']);
+    await datapath.replace(only(two));
+    assert.deepEqual(await datapath.read(), [two]);
+    assert.deepEqual((await rig.connect(['-n', '10', '10.96.0.1:80'])).replies, { 2: 10 });
+    assert.deepEqual(readdirSync(rig.pinDir).filter((name) => name.startsWith('v')).length, 1);
   });
 
   it('makes room by sweeping what an earlier change left', async () => {

@@ -129,6 +129,15 @@ export class Rig {
     };
   }
 
+  /** By which programs know the network namespace of `connect` and `script`. */
+  async networkCookie(): Promise<bigint> {
+    const module = fileURLToPath(import.meta.resolve('@tombolo/node-agent/datapath/ebpf/syscall.ts'));
+    const script = `import { networkCookie } from '${module}'; console.log(String(networkCookie()));`;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const { stdout } = await run('nsenter', [`--net=/run/netns/${this.#namespaces[0]}`, ...node]);
+    return BigInt(stdout.trim());
+  }
+
   async connect(args: readonly string[], cgroup: string | undefined = this.cgroup): Promise<ConnectResult> {
     const { stdout } = await run('sh', this.#command(this.#namespaces[0], cgroup, 'connect', args));
     return JSON.parse(stdout);

@@ -19,6 +19,8 @@ export interface ApplyReport {
 
 export interface Datapath {
   readonly name: string;
+  /** The share that is taken of each table that has a limit, by its name. */
+  readonly fill?: ReadonlyMap<string, number>;
   /**
    * What the kernel serves now, from its own tables: for adoption after a restart, and for tests. `kind` is `ClusterIP`
    * where the kernel's tables do not tell.

@@ -9,10 +9,13 @@ import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
+import type { MapSizes } from './ebpf/layout.ts';
 import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
+import { networkCookie } from './ebpf/syscall.ts';
+import { joinRoutes } from './join-routes.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
 import type { NodeFacts } from './node-facts.ts';
-import { joinRoutes, SupersedingDatapath } from './superseding.ts';
+import { SupersedingDatapath } from './superseding.ts';
 
 export interface OpenDatapathOptions {
   readonly choice: 'auto' | 'ebpf' | 'nftables';
@@ -20,6 +23,10 @@ export interface OpenDatapathOptions {
   readonly cgroupRoot?: string | undefined;
   /** The bpffs directory for pinned maps and links. */
   readonly pinDir: string;
+  /** Entries of BPF maps, where not the default. */
+  readonly mapSizes?: Partial<MapSizes> | undefined;
+  /** Whose sockets are balanced; `host`: those in this process' network namespace. Packets of the others are. */
+  readonly socketClients?: SocketClients | undefined;
   readonly nftTable?: string | undefined;
   /** Asked for at each change, and now and then. */
   readonly node?: (() => NodeFacts) | undefined;
@@ -34,6 +41,8 @@ export interface OpenedDatapath {
   /** Sockets first. */
   readonly halves: readonly [Datapath, ...Datapath[]];
 }
+
+export type SocketClients = 'all' | 'host';
 
 /** How each half is opened; tests give their own. */
 export interface Openers {
@@ -94,14 +103,16 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
 /** From the socket hooks of an earlier agent, if it left any. */
 function takeOver(packets: Datapath, { pinDir, log }: OpenDatapathOptions): Datapath {
   if (!hasEbpfDatapath(pinDir)) return packets;
-  const read = async () => (await readPinnedRoutes(pinDir)) ?? [];
+  const read = () => readPinnedRoutes(pinDir);
   return new SupersedingDatapath(packets, { name: 'ebpf', read, remove: () => removeEbpfDatapath(pinDir) }, log);
 }
 
 const KERNEL_OPENERS: Openers = {
-  sockets: async ({ cgroupRoot, pinDir, node, log }) => {
+  sockets: async ({ cgroupRoot, pinDir, mapSizes: sizes, socketClients, node, log }) => {
     try {
-      return ok(await openEbpfDatapath({ cgroupRoot, pinDir, node, log: log.child({ datapath: 'ebpf' }) }));
+      const onlyNetwork = socketClients === 'host' ? networkCookie() : undefined;
+      const options = { cgroupRoot, pinDir, sizes, onlyNetwork, node };
+      return ok(await openEbpfDatapath({ ...options, log: log.child({ datapath: 'ebpf' }) }));
     } catch (error) {
       return fail(withoutPrefix(error instanceof Error ? error.message : String(error)));
     }

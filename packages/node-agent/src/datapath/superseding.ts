@@ -5,9 +5,9 @@
  * must not keep the others on stale hooks.
  */
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
-import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from './datapath.ts';
+import { joinRoutes } from './join-routes.ts';
 
 export interface Leftover {
   readonly name: string;
@@ -69,13 +69,4 @@ export class SupersedingDatapath implements Datapath {
     this.#removeLeftover();
     await this.#datapath.destroy();
   }
-}
-
-/** What the first serves, and what only the others do. */
-export function joinRoutes(
-  first: readonly FrontendRoute[],
-  others: readonly FrontendRoute[],
-): readonly FrontendRoute[] {
-  const served = new Set(first.map(({ frontend }) => frontendId(frontend)));
-  return [...first, ...others.filter(({ frontend }) => !served.has(frontendId(frontend)))];
 }

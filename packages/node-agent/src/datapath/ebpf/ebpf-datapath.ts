@@ -10,6 +10,7 @@ import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/
 import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
+import { joinRoutes } from '../join-routes.ts';
 import type { NodeFacts } from '../node-facts.ts';
 import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
@@ -29,6 +30,8 @@ export interface EbpfParts {
   readonly node: () => NodeFacts;
   readonly log: Logger;
   readonly sweepDelayMs: number;
+  /** What serves until `takeOver`, as far as it can be read. */
+  readonly readFormer: () => Promise<readonly FrontendRoute[]>;
   /** Ends what other agents left at the hooks; called once the maps are whole. */
   readonly takeOver: () => void;
   /** Lets go of what is not in the kernel's keeping. */
@@ -63,7 +66,8 @@ export class EbpfDatapath implements Datapath {
   read(): Promise<readonly FrontendRoute[]> {
     return this.#exclusive(async () => {
       await this.#readAgain();
-      return routesOf(this.#tables);
+      const routes = routesOf(this.#tables);
+      return this.#isWhole ? routes : joinRoutes(routes, await this.#parts.readFormer());
     });
   }
 
@@ -105,6 +109,10 @@ export class EbpfDatapath implements Datapath {
     const isMoved = (address: IpAddress): boolean => now.addresses.has(address) !== before.addresses.has(address);
     const served = [...this.#tables.services.values()].flatMap(({ frontend }) => frontend?.address ?? []);
     return [...this.#left, ...served].some(isMoved);
+  }
+
+  get fill(): ReadonlyMap<string, number> {
+    return this.#tables.fill;
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,10 @@ export type TableName = keyof typeof TABLES;
 export type TableSizes = Readonly<Record<TableName, number>>;
 export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
+/** The maps whose size can be set. */
+export const SIZED_MAPS = [...TABLE_NAMES, 'affinity'] as const;
+export type MapSizes = Readonly<Record<(typeof SIZED_MAPS)[number], number>>;
+
 /** Maps that only the programs use; those after the first have no size that could be set. */
 export const PROGRAM_MAPS = ['affinity', 'datagram_peers', 'peers', 'recent_peers'] as const;
 

@@ -1,8 +1,10 @@
 /**
  * The directories of pins: one for each layout of the maps, below the one that is asked for. An agent of another version
- * leaves another layout behind, whose programs go on until ours know everything; then its directory goes.
+ * leaves another layout behind, whose programs go on until ours know everything; then its directory goes. So it is with
+ * maps of other sizes than are asked for: what an agent left is set aside, under the name of its layout and a number.
  */
-import { closeSync, constants, existsSync, openSync, readdirSync, rmdirSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { mapInfo, openPinned } from './bpf-calls.ts';
 import { LAYOUT_VERSION } from './layout.ts';
 import { removePins } from './programs.ts';
 import { lockFile } from './syscall.ts';
@@ -14,9 +16,36 @@ export const layoutDirectory = (pinDir: string, layout = LAYOUT_VERSION): string
 export const layoutDirectories = (pinDir: string): readonly string[] =>
   existsSync(pinDir)
     ? readdirSync(pinDir)
-        .filter((name) => /^v\d+$/.test(name))
+        .filter((name) => /^v\d+(-\d+)?$/.test(name))
         .map((name) => `${pinDir}/${name}`)
     : [];
+
+/** Those of this layout, with those that were set aside. */
+export const directoriesOfLayout = (pinDir: string, layout = LAYOUT_VERSION): readonly string[] => {
+  const own = layoutDirectory(pinDir, layout);
+  return layoutDirectories(pinDir).filter((directory) => directory === own || directory.startsWith(`${own}-`));
+};
+
+/** Makes way for maps of these sizes, by name, where those that are pinned have others. Returns what their sizes are. */
+export function setAside(
+  directory: string,
+  wanted: ReadonlyMap<string, number>,
+): Readonly<Record<string, number>> | undefined {
+  const found = [...wanted.keys()].flatMap((name) => entriesAt(directory, name));
+  if (found.every(([name, entries]) => wanted.get(name) === entries)) return undefined;
+  let number = 1;
+  while (existsSync(`${directory}-${number}`)) number += 1;
+  renameSync(directory, `${directory}-${number}`);
+  return Object.fromEntries(found);
+}
+
+function entriesAt(directory: string, name: string): [name: string, entries: number][] {
+  const fd = openPinned(`${directory}/${name}`);
+  if (fd === undefined) return [];
+  const { maxEntries } = mapInfo(fd);
+  closeSync(fd);
+  return [[name, maxEntries]];
+}
 
 /** Two agents that write the same maps would undo each other's work. Throws while another process has it. */
 export function lockDirectory(directory: string): number {

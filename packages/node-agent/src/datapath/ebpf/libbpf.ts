@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import koffi from 'koffi';
-import { MAP_TYPES, type MapInfo, mapInfo } from './bpf-calls.ts';
+import { type MapInfo, mapInfo } from './bpf-calls.ts';
 import { errnoName, withoutSignals } from './syscall.ts';
 
 export interface ObjectOptions {
@@ -107,13 +107,12 @@ export function loadObject({
   });
 }
 
-/** The size of an array is known to the programs. */
 function hasShapeOf(lib: ReturnType<typeof loadLibrary>, map: Pointer, info: MapInfo): boolean {
   return (
     lib.typeOf(map) === info.type &&
     lib.keySize(map) === info.keySize &&
     lib.valueSize(map) === info.valueSize &&
-    (info.type !== MAP_TYPES.array || lib.maxEntries(map) === info.maxEntries)
+    lib.maxEntries(map) === info.maxEntries
   );
 }
 

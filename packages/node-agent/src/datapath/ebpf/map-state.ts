@@ -12,7 +12,7 @@
 import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { BackendTable } from './backend-table.ts';
-import { hasMembers, INLINE_BACKENDS, type TableSizes } from './layout.ts';
+import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableSizes } from './layout.ts';
 import type { MapOperation, OperationOf, SetKey, SortedBackends } from './operation.ts';
 
 /** The backends of one service in one generation. */
@@ -70,6 +70,17 @@ export class MapState {
   get hasGarbage(): boolean {
     const { sets, backends } = this.#retiring;
     return sets.size + backends.length + this.removable.size + this.backends.unreferenced.size > 0;
+  }
+
+  /** The share of the entries of each table that is taken, by name. */
+  get fill(): ReadonlyMap<string, number> {
+    const taken: TableSizes = {
+      services: this.services.size,
+      slots: this.slotCount,
+      backends: this.backends.size,
+      affinity_ok: this.memberCount,
+    };
+    return new Map(TABLE_NAMES.map((name) => [name, taken[name] / this.limits[name]]));
   }
 
   /** What a set leads to. A slot that leads nowhere is left out; what is in two of them, as in mid-change, counts once. */

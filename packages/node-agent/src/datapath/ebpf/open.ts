@@ -5,16 +5,25 @@
 import { closeSync, fstatSync, type Stats, statSync } from 'node:fs';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
+import { joinRoutes } from '../join-routes.ts';
 import { NO_NODE_FACTS, type NodeFacts } from '../node-facts.ts';
 import { Attachment } from './attachment.ts';
 import { prepareBpffs, releaseBpffs } from './bpffs.ts';
 import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
-import { layoutDirectories, layoutDirectory, lockDirectory, removeLayout } from './layouts.ts';
+import type { MapSizes } from './layout.ts';
+import {
+  directoriesOfLayout,
+  layoutDirectories,
+  layoutDirectory,
+  lockDirectory,
+  removeLayout,
+  setAside,
+} from './layouts.ts';
 import { detachFormer, programsBefore } from './other-programs.ts';
 import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
 import { probeEbpf } from './probe.ts';
-import { ensurePrograms, type MapSizes, type ProgramOptions } from './programs.ts';
+import { ensurePrograms, entriesOf, type ProgramOptions } from './programs.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 
 /** For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. */
@@ -35,8 +44,9 @@ export interface EbpfOptions {
   readonly objectPath?: string | undefined;
   /** Undefined: that of this version. */
   readonly layout?: number;
-  /** Only for maps that do not exist yet. */
-  readonly sizes?: Partial<MapSizes>;
+  readonly sizes?: Partial<MapSizes> | undefined;
+  /** The cookie of the network namespace whose sockets alone are served; undefined: all. */
+  readonly onlyNetwork?: bigint | undefined;
   /** Asked for at each change, and now and then. */
   readonly node?: (() => NodeFacts) | undefined;
   readonly log?: Logger;
@@ -45,14 +55,29 @@ export interface EbpfOptions {
 }
 
 export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapath> {
-  const { pinDir, sizes = {}, node = () => NO_NODE_FACTS, log = silentLogger, sweepDelayMs = 200 } = options;
+  const {
+    pinDir,
+    sizes = {},
+    onlyNetwork,
+    node = () => NO_NODE_FACTS,
+    log = silentLogger,
+    sweepDelayMs = 200,
+  } = options;
   const probe = probeEbpf(options);
   if (!probe.ok) throw new Error(`Cannot open the eBPF datapath: ${probe.error}`);
   const { cgroupRoot, objectPath } = probe.value;
   const directory = layoutDirectory(pinDir, options.layout);
-  const former = layoutDirectories(pinDir).filter((other) => other !== directory);
+  const wanted = { ...DEFAULT_SIZES, ...sizes };
   prepareBpffs(directory, pinDir);
   let lock = lockDirectory(directory);
+  const before = setAside(directory, entriesOf(wanted));
+  if (before) {
+    log.info({ before, wanted }, 'The pinned BPF maps have other sizes; they serve until new ones are filled');
+    closeSync(lock);
+    prepareBpffs(directory, pinDir);
+    lock = lockDirectory(directory);
+  }
+  const former = layoutDirectories(pinDir).filter((other) => other !== directory);
   let maps: PinnedMaps | undefined;
   let grace: GracePeriod | undefined;
   let attachment: Attachment | undefined;
@@ -63,8 +88,8 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
     closeSync(lock);
   };
   try {
-    const wanted = { ...DEFAULT_SIZES, ...sizes };
-    const programs: ProgramOptions = { directory, former, objectPath, cgroupPath: cgroupRoot, sizes: wanted };
+    const places = { directory, former, objectPath, cgroupPath: cgroupRoot };
+    const programs: ProgramOptions = { ...places, sizes: wanted, onlyNetwork };
     const outcome = ensurePrograms(programs);
     if (outcome !== 'waiting') attachment = new Attachment(programs);
     const takeOver = (): void => {
@@ -74,9 +99,9 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       const links = detachFormer(cgroupRoot, attached.programIds);
       if (links > 0) log.info({ links }, 'Detached programs that an agent left with other pins');
       for (const other of former) removeFormer(other, attached.programIds, log);
-      const before = programsBefore(cgroupRoot, attached.programIds);
-      if (before.length > 0)
-        log.warn({ before }, 'Others run before us at socket hooks: what they translate is theirs');
+      const others = programsBefore(cgroupRoot, attached.programIds);
+      if (others.length > 0)
+        log.warn({ before: others }, 'Others run before us at socket hooks: what they translate is theirs');
     };
     maps = openPinnedMaps(directory);
     if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
@@ -87,9 +112,6 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       { outcome, cgroupRoot, directory, services: tables.services.size },
       'Socket-level load balancing is attached',
     );
-    if (maps.limits.services !== wanted.services || maps.limits.slots !== wanted.slots) {
-      log.warn({ inForce: maps.limits, configured: wanted }, 'The pinned BPF maps have other sizes and are kept');
-    }
     const repair = (): void => {
       prepareBpffs(directory, pinDir);
       if (!isSameFile(statSync(directory), fstatSync(lock))) {
@@ -99,7 +121,8 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       attachment?.repair();
     };
     const remove = (): void => removeEbpfDatapath(pinDir);
-    const parts = { maps, grace, node, log, sweepDelayMs, takeOver, release, remove };
+    const readFormer = () => readRoutes(directoriesOfLayout(pinDir, options.layout).filter((d) => d !== directory));
+    const parts = { maps, grace, node, log, sweepDelayMs, readFormer, takeOver, release, remove };
     return new EbpfDatapath({ ...parts, attachment: { verify: () => attachment?.verify(), repair } }, tables);
   } catch (error) {
     release();
@@ -107,15 +130,23 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   }
 }
 
-/** What is pinned below `pinDir`, for people who only look; undefined when nothing is. Changes nothing. */
-export async function readPinnedRoutes(pinDir: string): Promise<readonly FrontendRoute[] | undefined> {
-  const maps = openPinnedMaps(layoutDirectory(pinDir));
-  if (!maps) return undefined;
-  try {
-    return routesOf(await recoverTables(maps));
-  } finally {
-    maps.close();
+/** What is pinned below `pinDir`, as far as it is of this layout. Changes nothing. */
+export const readPinnedRoutes = (pinDir: string): Promise<readonly FrontendRoute[]> =>
+  readRoutes(directoriesOfLayout(pinDir));
+
+/** What the first serves, and what only the others do. */
+async function readRoutes(directories: readonly string[]): Promise<readonly FrontendRoute[]> {
+  let routes: readonly FrontendRoute[] = [];
+  for (const directory of directories) {
+    const maps = openPinnedMaps(directory);
+    if (!maps) continue;
+    try {
+      routes = joinRoutes(routes, routesOf(await recoverTables(maps)));
+    } finally {
+      maps.close();
+    }
   }
+  return routes;
 }
 
 /** Whether an earlier agent left its pins; perhaps of a layout that this one does not read. */

@@ -16,11 +16,8 @@ import {
   updateBatch,
   updateLink,
 } from './bpf-calls.ts';
-import { PROGRAM_MAPS, TABLE_NAMES, type TableSizes } from './layout.ts';
+import { type MapSizes, PROGRAM_MAPS, TABLE_NAMES } from './layout.ts';
 import { hasSetRetval, type LoadedObject, loadObject } from './libbpf.ts';
-
-/** Of the maps whose size can be set, by name. */
-export type MapSizes = TableSizes & { readonly affinity: number };
 
 export interface ProgramOptions {
   /** Where maps and links are pinned; exists. */
@@ -30,6 +27,8 @@ export interface ProgramOptions {
   readonly objectPath: string;
   readonly cgroupPath: string;
   readonly sizes: MapSizes;
+  /** The cookie of the network namespace whose sockets alone are served; undefined: all. */
+  readonly onlyNetwork?: bigint | undefined;
 }
 
 /** In the order of attaching: answers can be translated before questions are. */
@@ -45,7 +44,7 @@ export const HOOKS = [
 ] as const;
 export type Hook = (typeof HOOKS)[number];
 
-/** The pinned digest of the object whose programs are attached. */
+/** The pinned digest of the object whose programs are attached, and of their settings. */
 const DIGEST = 'object_digest';
 /** What the names of pinned links begin with. */
 export const LINK = 'link_';
@@ -63,14 +62,15 @@ export type ProgramOutcome = 'adopted' | 'replaced' | 'attached' | 'waiting';
  */
 export function ensurePrograms(options: ProgramOptions, takeOver = false): ProgramOutcome {
   const { directory, former, cgroupPath } = options;
-  const digest = createHash('sha256').update(readFileSync(options.objectPath)).digest();
+  const settings = settingsOf(options);
+  const digest = createHash('sha256').update(readFileSync(options.objectPath)).update(settings).digest();
   const own = openLinks([directory], cgroupPath);
   const present = openLinks([...former, directory], cgroupPath);
   try {
     endLinksBut(own, directory);
     const isCurrent = readDigest(directory)?.equals(digest) === true;
     if (isCurrent && HOOKS.every((hook) => own.has(hook.name)) && allMapsPinned(directory)) return 'adopted';
-    const object = load(options);
+    const object = load(options, settings);
     try {
       if (present.size > 0 && own.size === 0 && !takeOver) return 'waiting';
       const cgroup = openSync(cgroupPath, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -166,11 +166,19 @@ function attach(
   }
 }
 
+/** `settings` of bpf/socket-lb.bpf.c. */
+function settingsOf({ onlyNetwork = 0n }: ProgramOptions): Buffer {
+  const settings = Buffer.alloc(16);
+  settings.writeBigUInt64LE(onlyNetwork, 0);
+  settings[8] = Number(hasSetRetval());
+  return settings;
+}
+
 const allMapsPinned = (directory: string): boolean =>
   [...TABLE_NAMES, ...PROGRAM_MAPS].every((name) => existsSync(`${directory}/${name}`));
 
 /** Loads the object on the pinned maps; those that are missing are created and pinned. */
-function load({ directory, former, objectPath, sizes }: ProgramOptions): LoadedObject {
+function load({ directory, former, objectPath, sizes }: ProgramOptions, settings: Buffer): LoadedObject {
   const existing = new Map<string, number>();
   const inherited = new Map<string, number>();
   const names = [...TABLE_NAMES, ...PROGRAM_MAPS];
@@ -183,8 +191,7 @@ function load({ directory, former, objectPath, sizes }: ProgramOptions): LoadedO
       const fd = firstOf(former, (other) => openPinned(`${other}/${name}`));
       if (fd !== undefined) inherited.set(name, fd);
     }
-    const constants = Buffer.from([hasSetRetval() ? 1 : 0]);
-    const object = loadObject({ path: objectPath, sizes: entriesOf(sizes), existing, inherited, constants });
+    const object = loadObject({ path: objectPath, sizes: entriesOf(sizes), existing, inherited, constants: settings });
     for (const name of names) {
       const fd = object.map(name);
       if (fd === undefined) throw new Error(`Cannot use BPF object ${objectPath}: it has no map "${name}"`);
@@ -204,8 +211,8 @@ function firstOf<T, U>(items: readonly T[], find: (item: T) => U | undefined): U
   return undefined;
 }
 
-/** 0 is no id of a backend: that entry stays empty. */
-const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
+/** By name of the map. 0 is no id of a backend: that entry stays empty. */
+export const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
   new Map(Object.entries({ ...sizes, backends: sizes.backends + 1 }));
 
 function readDigest(directory: string): Buffer | undefined {

@@ -2,6 +2,7 @@
  * System calls through the C library that Node itself runs on. `bpf()` is the one that matters; the rest is what Node has
  * no function for. Calls answer with an errno, never throw for one: what it means is the caller's to say.
  */
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
 
@@ -105,4 +106,23 @@ export function lockFile(fd: number): CallResult {
   const flock = libc().func('int flock(int fd, int operation)');
   const value: number = flock(fd, 2 | 4);
   return { value, errno: value < 0 ? koffi.errno() : 0 };
+}
+
+const [AF_UNIX, SOCK_DGRAM, SOL_SOCKET, SO_NETNS_COOKIE] = [1, 2, 1, 71];
+
+/** By which programs know the network namespace that this process is in (Linux 5.14). Throws where there is none. */
+export function networkCookie(): bigint {
+  const socket = libc().func('int socket(int family, int type, int protocol)');
+  const getOption = libc().func(
+    'int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)',
+  );
+  const fd: number = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (fd < 0) throw new Error(`Cannot open a socket: ${errnoName(koffi.errno())}`);
+  try {
+    const cookie = Buffer.alloc(8);
+    if (getOption(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, [cookie.length]) === 0) return cookie.readBigUInt64LE();
+    throw new Error(`Cannot tell this network namespace from others (Linux 5.14): ${errnoName(koffi.errno())}`);
+  } finally {
+    closeSync(fd);
+  }
 }
