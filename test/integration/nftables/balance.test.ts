@@ -72,6 +72,44 @@ describe('nftables: connections', () => {
     assert.equal(await rig.udp('pod', '10.96.0.1', 53, 40_000), 'ECONNREFUSED');
   });
 
+  it('to a port that no Service has are refused at a cluster IP, while it is one, and nowhere else', async () => {
+    const of = (kind: 'ClusterIP' | 'LoadBalancer', address: string, affinity = 0) =>
+      route(frontend(`TCP ${address}:80`, kind), four(), affinity);
+    const six = route(frontend('TCP [fd96::1]:80'), ['[fd02::11]:8080']);
+    const sticky = of('ClusterIP', '10.97.0.2', 60);
+    await serve(
+      of('ClusterIP', '10.97.0.1'),
+      of('ClusterIP', '10.96.0.1'),
+      of('LoadBalancer', '10.96.0.2'),
+      six,
+      sticky,
+    );
+    const asked = async (place: 'pod' | 'node', target: string) =>
+      (await rig.connect(place, ['-n', '3', target])).errors;
+    for (const port of ['81', '8080']) {
+      assert.deepEqual(await asked('pod', `10.96.0.1:${port}`), { ECONNREFUSED: 3 });
+      assert.deepEqual(await asked('pod', `[fd96::1]:${port}`), { ECONNREFUSED: 3 });
+      assert.deepEqual(await asked('node', `10.97.0.1:${port}`), { ECONNREFUSED: 3 });
+      assert.deepEqual(await asked('pod', `10.97.0.2:${port}`), { ECONNREFUSED: 3 });
+    }
+    assert.equal(await rig.udp('pod', '10.96.0.1', 80, 40_001), 'ECONNREFUSED');
+    assert.deepEqual(await asked('pod', '10.96.0.1:80'), {});
+    assert.equal(await rig.udp('pod', '10.96.0.2', 81, 40_002), 'silence');
+    await serve(of('ClusterIP', '10.97.0.1'));
+    assert.equal(await rig.udp('pod', '10.96.0.1', 81, 40_003), 'silence');
+  });
+
+  it('to a cluster IP that the node has itself are the node’s where no Service is', async () => {
+    await serve(route(web, four()));
+    await rig.run('node', ['ip', 'address', 'add', '10.96.0.1/32', 'dev', 'lo']);
+    try {
+      await rig.serve('node', ['10.96.0.1:8080=7']);
+      assert.deepEqual((await rig.connect('pod', ['-n', '5', '10.96.0.1:8080'])).replies, { 7: 5 });
+    } finally {
+      await rig.run('node', ['ip', 'address', 'delete', '10.96.0.1/32', 'dev', 'lo']);
+    }
+  });
+
   for (const affinity of [0, 60]) {
     it(`may go on for an hour when one side has closed${affinity > 0 ? ', with affinity, too' : ''}`, async () => {
       await serve(

@@ -117,7 +117,7 @@ describe('eBPF datapath: what others do to it', () => {
   it('replaced: a program by one of somebody else', async () => {
     const none = new Map<string, number>();
     const sizes = new Map(['services', 'slots', 'backends', 'affinity_ok', 'affinity'].map((n) => [n, 8]));
-    const other = loadObject({ path: OBJECT, sizes, existing: none, constants: Buffer.from([1]) });
+    const other = loadObject({ path: OBJECT, sizes, existing: none, constants: Buffer.alloc(16) });
     const damage = (): void =>
       withPin('link_connect4', (link) => updateLink(link, other.program('tbl_connect4') ?? -1));
     assert.ok((await costs(WEB, damage, /^another program is attached at connect4$/)) > 0);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { FrontendKind } from '@tombolo/shared/model/service-table.ts';
-import { backendElement, headElements, isPointer, isSamePlaced, limitOf, sameServed } from './elements.ts';
+import { headElements, isClusterIp, isPointer, isSamePlaced, limitOf, sameServed } from './elements.ts';
 import { ServedTable } from './plan.ts';
 import { SETS } from './sets.ts';
 import { place, type Served, servedId } from './slots.ts';
@@ -138,10 +138,12 @@ describe('isSamePlaced()', () => {
   });
 });
 
-describe('backendElement()', () => {
-  it('knows backends of all, and those that clients outside are led to', () => {
-    const sets = (['all', 'outside'] as const).map((clients) => backendElement('10.1.0.1', clients).set);
-    assert.deepEqual(sets, ['backends', 'outside-backends']);
+describe('isClusterIp()', () => {
+  it('is true of cluster IPs, once', () => {
+    const of = (kind: FrontendKind, clients: Served['clients']): boolean =>
+      isClusterIp({ ...some, frontend: { ...some.frontend, kind }, clients });
+    assert.ok(of('ClusterIP', 'all'));
+    assert.ok(!of('ClusterIP', 'outside') && !of('NodePort', 'all') && !of('LoadBalancer', 'all'));
   });
 });
 

@@ -130,8 +130,15 @@ export const choiceElement = (choice: Choice): Element => ({
   comment: '',
 });
 
-/** The element that says "this address is a backend of ours", of clients outside or of all; frontends share it. */
-export const backendElement = (address: string, clients: Served['clients']): Element =>
-  member(clients === 'outside' ? 'outside-backends' : 'backends', [address, address]);
+/** Sets that say what an address is to us: a backend, one that clients outside are led to, a cluster IP. */
+export type AddressSet = 'backends' | 'outside-backends' | 'cluster-ips';
+
+/** What says so of one address; frontends share it. */
+export const addressElement = (set: AddressSet, address: string): Element =>
+  set === 'cluster-ips' ? { set, key: [address], value: [0], comment: '' } : member(set, [address, address]);
+
+/** Whether all ports of the address are ours to answer for. */
+export const isClusterIp = ({ frontend, clients }: Served): boolean =>
+  clients === 'all' && frontend.kind === 'ClusterIP';
 
 const member = (set: SetName, key: readonly FieldValue[]): Element => ({ set, key, value: [], comment: '' });

@@ -8,11 +8,12 @@
 import { type Choice, choiceChain } from './choices.ts';
 import type { Element } from './element-codec.ts';
 import {
-  backendElement,
+  addressElement,
   choiceElement,
   choiceOf,
   familyOfFrontend,
   headElements,
+  isClusterIp,
   isPointer,
   sameBackend,
   slotElements,
@@ -35,7 +36,7 @@ export interface TablePlan {
 
 export class ServedTable {
   readonly frontends = new Map<string, Placed>();
-  /** How many slots or frontends need a backend's address, or a chain that chooses. */
+  /** How many slots or frontends need an address, or a chain that chooses. */
   readonly #uses = new Map<string, number>();
 
   /** Notes what is in the kernel already; or, with `operations`, what it takes to write it into tables without it. */
@@ -87,8 +88,17 @@ export class ServedTable {
   }
 }
 
-/** Before the address of a backend that clients outside are led to. */
-const OUTSIDE = 'outside ';
+/** Before an address that is something else than a backend. */
+const PREFIXES = [
+  ['outside ', 'outside-backends'],
+  ['cluster ', 'cluster-ips'],
+] as const;
+const [[OUTSIDE], [CLUSTER]] = PREFIXES;
+
+function addressUse(id: string): Element {
+  const [prefix, set] = PREFIXES.find(([each]) => id.startsWith(each)) ?? ['', 'backends'];
+  return addressElement(set, id.slice(prefix.length));
+}
 
 const chainId = (family: Family, choice: Choice): string => `${family} ${choiceChain(choice)}`;
 
@@ -113,9 +123,7 @@ class Uses {
       const [verb, into] = uses > 0 ? (['add', first] as const) : (['delete', second] as const);
       const choice = this.#choices.get(id);
       if (choice === undefined) {
-        const address = id.startsWith(OUTSIDE) ? id.slice(OUTSIDE.length) : id;
-        const clients = id.startsWith(OUTSIDE) ? 'outside' : 'all';
-        into.element(verb, address.includes(':') ? 'ip6' : 'ip', backendElement(address, clients));
+        into.element(verb, id.includes(':') ? 'ip6' : 'ip', addressUse(id));
       } else choiceParts(verb, id.startsWith('ip6') ? 'ip6' : 'ip', choice, into);
     }
   }
@@ -127,6 +135,7 @@ class Uses {
       this.#choices.set(id, choice);
       this.#add(id, step);
     }
+    if (isClusterIp(placed)) this.#add(`${CLUSTER}${placed.frontend.address}`, step);
     for (const slot of slots) {
       const address = placed.slots[slot]?.address;
       if (address === undefined) continue;

@@ -7,7 +7,7 @@
  *   nat                       `guarded` are frontends that only some clients outside the cluster may ask, `allowed`
  *                             which; `outside` are frontends that lead clients outside the cluster elsewhere, or nowhere; else
  *                             `services` says what kind of choice it is, `choices` which chain picks a slot (at random; datagrams by their sender),
- *                             `slots-tcp` which backend that is
+ *                             `slots-tcp` which backend that is; other ports of `cluster-ips` answer as `refuse` does
  *   patient                   a connection that one side has closed may go on for an hour, as under kube-proxy
  *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
  *   source                    masquerades what would otherwise not be answered through this node: `local-pods` are
@@ -226,6 +226,9 @@ function constantChains(family: Family, { timeouts }: Abilities): readonly Chain
   const isServed: Rule = [priorityFromMap('services', ...key), clearPriority(), verdict('return')];
   const toOthers = verdict('goto', 'masquerade-unless-local');
   const balance: Rule = [verdict('jump', 'balance')];
+  // A map and no set, since of a table that is being replaced the kernel forgets all maps at once, and sets later. NodeLocal
+  // DNSCache has such an address itself.
+  const unserved: Rule = [priorityFromMap('cluster-ips', daddr), isNotThisHost('daddr'), verdict('goto', 'unserved')];
   return [
     {
       name: 'patient',
@@ -248,6 +251,21 @@ function constantChains(family: Family, { timeouts }: Abilities): readonly Chain
       rules: [
         [priorityFromMap('services', ...key), goByMap('choices', l4proto, priority)],
         [...onThisNode, priorityFromMap('services', ...nodePortKey), goByMap('nodeport-choices', l4proto, priority)],
+      ],
+    },
+    // Where just the frontend is missing, the first backend will do (the priority is 0).
+    {
+      name: 'unserved',
+      rules: [
+        ...PROTOCOLS.map((protocol): Rule => [verdict('jump', slotChain(protocol, false))]),
+        [priorityFromMap('sticky-slots', ...key, random(1, 0))],
+        ...PROTOCOLS.map(
+          (protocol): Rule => [
+            isProtocol(PROTOCOL_NUMBERS[protocol]),
+            translateByMap(family, `targets-${protocol.toLowerCase()}`, daddr, port, priority),
+          ],
+        ),
+        [verdict('goto', 'answer')],
       ],
     },
     // Asked again at the end, since a transaction may come between two look-ups: then it is for all again.
@@ -308,8 +326,9 @@ function constantChains(family: Family, { timeouts }: Abilities): readonly Chain
       [isNotIn('local-pods', saddr), verdict('jump', 'from-outside')],
       balance,
       balance,
+      unserved,
     )('prerouting'),
-    hooked('nat', 'nat', BEFORE_NAT, balance, balance)('output'),
+    hooked('nat', 'nat', BEFORE_NAT, balance, balance, unserved)('output'),
     ...inAndOut(hooked('forget', 'filter', AFTER_NAT, [isNew(), isTranslated(), verdict('jump', 'forget')])),
     hooked('invalid', 'filter', AT_FILTER, [
       isProtocol(PROTOCOL_NUMBERS.TCP),

@@ -43,6 +43,7 @@ const SHAPES = {
   external: { key: FRONTEND, plain: true },
   backends: { key: ['address', 'address'], plain: true },
   'outside-backends': { key: ['address', 'address'], plain: true },
+  'cluster-ips': { key: ['address'], value: ['mark'] },
   'sticky-slots': { key: [...FRONTEND, 'slot'], value: ['mark'] },
   'sticky-members': { key: [...FRONTEND, 'mark'] },
   'outside-members': { key: [...FRONTEND, 'mark'] },

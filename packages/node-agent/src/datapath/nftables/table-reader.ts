@@ -10,7 +10,16 @@ import { inTurns } from '../turns.ts';
 import { type Choice, choiceChain, firstSlot, isChoiceChain, isOutsideSlot, parseChoiceNumber } from './choices.ts';
 import { Digest } from './digest.ts';
 import { addressIn, decodeElement, type Element, encodeElement, type FieldValue } from './element-codec.ts';
-import { backendElement, choiceElement, choiceOf, elementsOf, isEveryAddress, isPointer } from './elements.ts';
+import {
+  type AddressSet,
+  addressElement,
+  choiceElement,
+  choiceOf,
+  elementsOf,
+  isClusterIp,
+  isEveryAddress,
+  isPointer,
+} from './elements.ts';
 import type { Family } from './family.ts';
 import type { SetName } from './sets.ts';
 import type { Placed } from './slots.ts';
@@ -58,8 +67,11 @@ export class TableReader {
   async finish(chains: ReadonlySet<string>): Promise<TableContents> {
     const served: Placed[] = [];
     const choices = new Map<string, Choice>();
-    const backends = new Set<string>();
-    const ofOutside = new Set<string>();
+    const addresses: Record<AddressSet, Set<string>> = {
+      backends: new Set(),
+      'outside-backends': new Set(),
+      'cluster-ips': new Set(),
+    };
     const expected = new Digest();
     const expect = (element: Element): void =>
       expected.add(element.set, encodeElement(this.#family, element).subarray(4));
@@ -67,17 +79,20 @@ export class TableReader {
       for (const one of piece.map(placedOf)) {
         const choice = choiceOf(one);
         if (choice !== undefined) choices.set(choiceChain(choice), choice);
+        if (isClusterIp(one)) addresses['cluster-ips'].add(one.frontend.address);
         for (const { address } of one.slots) {
-          backends.add(address);
-          if (one.clients === 'outside') ofOutside.add(address);
+          addresses.backends.add(address);
+          if (one.clients === 'outside') addresses['outside-backends'].add(address);
         }
         for (const element of elementsOf(one)) expect(element);
         served.push(one);
       }
     }
     for (const choice of choices.values()) expect(choiceElement(choice));
-    for await (const piece of inTurns(backends)) for (const address of piece) expect(backendElement(address, 'all'));
-    for (const address of ofOutside) expect(backendElement(address, 'outside'));
+    for (const set of Object.keys(addresses) as AddressSet[]) {
+      for await (const piece of inTurns(addresses[set]))
+        for (const address of piece) expect(addressElement(set, address));
+    }
     const choiceChains = [...chains].filter(isChoiceChain);
     const intact =
       expected.equals(this.#digest) &&
