@@ -45,7 +45,12 @@ export function parsePorts(text: string | undefined): readonly BackendPort[] {
 }
 
 /** `10.1.0.1`, `10.1.0.1/unready`, `10.1.0.1/terminating@east-2`; `10.1.0.1*40` for it and the 39 after it. */
-export function parseEndpoints(word: string, ports: readonly BackendPort[], hints: readonly string[]): LocalEndpoint[] {
+export function parseEndpoints(
+  word: string,
+  ports: readonly BackendPort[],
+  hints: readonly string[],
+  zone = '',
+): LocalEndpoint[] {
   const [place, node] = splitOnce(word, '@');
   const [range, state] = splitOnce(place, '/');
   const [first, count] = splitOnce(range, '*');
@@ -57,7 +62,7 @@ export function parseEndpoints(word: string, ports: readonly BackendPort[], hint
     serving: state !== 'unready',
     terminating: state === 'terminating',
     node: node || 'east-1',
-    zone: '',
+    zone,
     zoneHints: hints,
     nodeHints: [],
     hostname: '',

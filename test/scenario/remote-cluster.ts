@@ -65,7 +65,7 @@ export class RemoteCluster {
       clusterIps: options.has('at') ? addresses('10.97.0.1') : [],
       ports: parsePorts(options.get('at')).map((port) => ({ ...port, nodePort: 0 })),
     });
-    const endpoints = words.flatMap((word) => parseEndpoints(word, ports, []));
+    const endpoints = words.flatMap((word) => parseEndpoints(word, ports, [], options.get('zone')));
     const entry = wireService({ name: this.#writer.cluster.name, id: this.#id }, service, endpoints);
     this.etcd.put(this.#writer.serviceKey(key), encodeService({ ...entry, shared: options.get('shared') !== 'false' }));
   }

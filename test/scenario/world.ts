@@ -356,6 +356,7 @@ const serviceOf = ({ first, flags, options }: Arguments): LocalService => ({
   sessionAffinitySeconds: 0,
   internalTrafficPolicy: options.get('policy') === 'Local' ? 'Local' : 'Cluster',
   externalTrafficPolicy: options.get('outside-policy') === 'Local' ? 'Local' : 'Cluster',
+  staysClose: flags.has('close'),
   healthCheckNodePort: 0,
   labels: {},
   selector: {},

@@ -177,6 +177,7 @@ export function sampleEntry(name: string, groups: readonly FrontendGroup[], fiel
     ports: groups.map(({ port }) => port),
     sessionAffinitySeconds: 0,
     internalTrafficPolicy: 'Cluster',
+    staysClose: false,
     externalTrafficPolicy: 'Cluster',
     healthCheckNodePort: 0,
     labels: {},

@@ -40,6 +40,7 @@ export const convertService = converter<LocalService>((object, warn, at) => {
     sessionAffinitySeconds: sessionAffinity(spec),
     internalTrafficPolicy: policy(spec, 'internalTrafficPolicy'),
     externalTrafficPolicy: policy(spec, 'externalTrafficPolicy'),
+    staysClose: /^Prefer(Close|SameZone|SameNode)$/.test(spec.text('trafficDistribution')),
     healthCheckNodePort: healthCheckNodePort(spec, warn),
     labels,
     selector: spec.texts('selector'),

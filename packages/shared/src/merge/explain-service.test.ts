@@ -122,6 +122,15 @@ const CASES: readonly (readonly [Partial<ServiceFacts>, verdict: Verdict, detail
     'hints: meant for others than this node and zone',
   ],
   [
+    {
+      service: own({ staysClose: true }),
+      endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['a'] })],
+      remotes: [west(['10.2.0.1'])],
+    },
+    'topology',
+    'trafficDistribution: not in this zone, and closer backends are',
+  ],
+  [
     { remotes: [west(['10.2.0.1', '10.2.0.2', '10.2.0.3'])] },
     'quota',
     'cluster west may have 2 for one frontend, and others come first',

@@ -101,7 +101,9 @@ function detailOf(
     case 'terminating':
       return 'terminating, and others are active';
     case 'topology':
-      return 'hints: meant for others than this node and zone';
+      return offer.local
+        ? 'hints: meant for others than this node and zone'
+        : 'trafficDistribution: not in this zone, and closer backends are';
     case 'quota':
       return quotaDetail(candidate, context);
     case 'address-family':

@@ -34,6 +34,11 @@ const facts = (fields: Partial<ServiceFacts> = {}): ServiceFacts => ({
   ...fields,
 });
 
+const inZone = (zone: string, address: string): RemoteContribution =>
+  west([address], {
+    backends: [{ address: ip(address), ports: [{ name: 'http', protocol: 'TCP', port: 9090 }], zone }],
+  });
+
 const west = (
   addresses: readonly string[],
   fields: Partial<RemoteContribution['service']> = {},
@@ -281,6 +286,42 @@ const CASES: readonly Case[] = [
       sampleEndpoint('10.1.0.2', { zoneHints: ['b'], nodeHints: ['node-1'] }),
     ],
     expected: ['east 10.1.0.1 8080: topology', 'east 10.1.0.2 8080: selected'],
+  },
+  {
+    name: 'counts backends of other clusters as close as their zone is, when the Service stays close',
+    service: service({ staysClose: true }),
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['a'] }), sampleEndpoint('10.1.0.2', { zoneHints: ['b'] })],
+    remotes: [inZone('a', '10.2.0.1'), { ...inZone('b', '10.3.0.1'), cluster: { name: clusterName('north'), id: 3 } }],
+    expected: [
+      'east 10.1.0.1 8080: selected',
+      'east 10.1.0.2 8080: topology',
+      'north 10.3.0.1 9090: topology',
+      'west 10.2.0.1 9090: selected',
+    ],
+  },
+  {
+    name: 'goes to another cluster in this zone before its own in another, when the Service stays close',
+    service: service({ staysClose: true }),
+    endpoints: [sampleEndpoint('10.1.0.1', { zoneHints: ['b'] })],
+    remotes: [inZone('a', '10.2.0.1')],
+    expected: ['east 10.1.0.1 8080: topology', 'west 10.2.0.1 9090: selected'],
+  },
+  {
+    name: 'goes everywhere when the Service stays close and nobody is, or a ready endpoint has no hint',
+    service: service({ staysClose: true }),
+    endpoints: [sampleEndpoint('10.1.0.1')],
+    remotes: [inZone('a', '10.2.0.1'), { ...inZone('', '10.3.0.1'), cluster: { name: clusterName('north'), id: 3 } }],
+    expected: ['east 10.1.0.1 8080: selected', 'north 10.3.0.1 9090: selected', 'west 10.2.0.1 9090: selected'],
+  },
+  {
+    name: 'stays on the node when the Service stays close and the hints name it',
+    service: service({ staysClose: true }),
+    endpoints: [
+      sampleEndpoint('10.1.0.1', { nodeHints: ['node-1'], zoneHints: ['a'] }),
+      sampleEndpoint('10.1.0.2', { nodeHints: ['node-2'], zoneHints: ['a'] }),
+    ],
+    remotes: [inZone('a', '10.2.0.1')],
+    expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: topology', 'west 10.2.0.1 9090: topology'],
   },
   {
     name: 'follows no hints that a ready endpoint lacks',

@@ -17,6 +17,8 @@ interface Place {
   /** Terminating, and still serving. */
   readonly draining: boolean;
   readonly node: string;
+  /** Of other clusters' alone. */
+  readonly zone?: string;
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
 }
@@ -79,7 +81,7 @@ function remotePlaces({ remotes, ownRange }: World, port: ServicePort): readonly
       !(ownRange !== undefined && cidrContains(cidr(ownRange), address));
     return service.backends
       .filter(({ address }) => allowed(address))
-      .flatMap(({ address, ports }) => {
+      .flatMap(({ address, ports, zone }) => {
         const numbers = ports.filter((each) => each.protocol === port.protocol && meets(each.name));
         return [...new Set(numbers.map((each) => each.port))].map((number) => ({
           address,
@@ -88,6 +90,7 @@ function remotePlaces({ remotes, ownRange }: World, port: ServicePort): readonly
           ready: !service.terminating,
           draining: service.terminating,
           node: '',
+          zone,
           zoneHints: [],
           nodeHints: [],
         }));
@@ -127,18 +130,26 @@ function choose(
   if (affinity === 'remote' && anyReady(remote)) pool = remote;
   let chosen: readonly Place[] = pool.filter(({ ready }) => ready);
   if (chosen.length === 0) chosen = pool.filter(({ draining }) => draining);
-  else if (policy === 'Cluster') chosen = hinted(chosen, here);
+  else if (policy === 'Cluster') chosen = hinted(chosen, here, service.staysClose);
   return inQuota(chosen, remotePerFrontend);
 }
 
-/** kube-proxy's topologyModeFromHints, over the ready endpoints of this cluster. */
-function hinted(ready: readonly Place[], { node, zone }: World['here']): readonly Place[] {
+/**
+ * kube-proxy's topologyModeFromHints, over the ready endpoints of this cluster. With a trafficDistribution what other
+ * clusters have counts as well: as close as this zone, or not close.
+ */
+function hinted(ready: readonly Place[], { node, zone }: World['here'], staysClose: boolean): readonly Place[] {
   const local = ready.filter(({ cluster }) => cluster === 0);
-  const narrow = (hints: 'nodeHints' | 'zoneHints', name: string): readonly Place[] | undefined =>
-    local.length > 0 && local.every((it) => it[hints].length > 0) && local.some((it) => it[hints].includes(name))
-      ? ready.filter((it) => it.cluster !== 0 || it[hints].includes(name))
-      : undefined;
-  return narrow('nodeHints', node) ?? narrow('zoneHints', zone) ?? ready;
+  const remote = ready.filter(({ cluster }) => cluster !== 0);
+  const withHints = (hints: 'nodeHints' | 'zoneHints', name: string): readonly Place[] =>
+    local.every((it) => it[hints].length > 0) ? local.filter((it) => it[hints].includes(name)) : [];
+  const onNode = withHints('nodeHints', node);
+  if (onNode.length > 0) return staysClose ? onNode : [...onNode, ...remote];
+  const inZone = withHints('zoneHints', zone);
+  if (!staysClose) return inZone.length > 0 ? [...inZone, ...remote] : ready;
+  if (local.some((it) => it.zoneHints.length === 0)) return ready;
+  const close = [...inZone, ...remote.filter((it) => it.zone !== '' && it.zone === zone)];
+  return close.length > 0 ? close : ready;
 }
 
 function inQuota(places: readonly Place[], limit: number): readonly Place[] {

@@ -4,9 +4,10 @@
  * Affinity follows Cilium's selectbackends.go (1.20): "local" uses remotes only while no local backend is active,
  * "remote" uses locals only while no remote one is. Terminating backends that still serve are used only while nothing
  * else is left (KEP-1669). Hints keep local traffic where the EndpointSlice controller wants it (KEP-2433, KEP-3015), as
- * kube-proxy reads them; they say nothing about other clusters.
+ * kube-proxy reads them. They say nothing about other clusters, unless the Service has a `trafficDistribution`: then
+ * backends of other clusters are as close as their zone is.
  */
-import type { LocalEndpoint, TrafficPolicy } from '../model/service.ts';
+import type { LocalEndpoint, RemoteBackend, TrafficPolicy } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, isSamePlace, sorted } from './candidates.ts';
 import type { MergeContext } from './context.ts';
@@ -30,7 +31,7 @@ export function select(
     else if (candidate.state === 'unready') candidate.verdict = 'unready';
   }
   prefer(candidates, facts);
-  if (policy === 'Cluster') followHints(candidates, context);
+  if (policy === 'Cluster') followHints(candidates, facts, context);
   allowances.limit(candidates);
   return byAddress;
 }
@@ -85,30 +86,26 @@ function prefer(candidates: readonly Candidate[], facts: ServiceFacts): void {
 export const affinityOf = ({ service, takesPart }: ServiceFacts) =>
   service?.global && takesPart ? service.affinity : 'none';
 
-/** Hints count when every ready endpoint has them and one is meant for here: node before zone. */
-function followHints(candidates: readonly Candidate[], { node, zone }: MergeContext): void {
-  const ready = candidates.filter(
-    ({ offer, state, verdict }) => offer.local && state === 'active' && verdict === 'selected',
-  );
-  const isMeant = hintRule(
-    ready.map(({ source }) => source as LocalEndpoint),
-    node,
-    zone,
-  );
-  if (!isMeant) return;
-  for (const candidate of ready) if (!isMeant(candidate.source as LocalEndpoint)) candidate.verdict = 'topology';
-}
-
-type HintRule = (endpoint: LocalEndpoint) => boolean;
-
-function hintRule(ready: readonly LocalEndpoint[], node: string, zone: string): HintRule | undefined {
-  const rules: readonly (readonly [keyof LocalEndpoint & ('nodeHints' | 'zoneHints'), string])[] = [
-    ['nodeHints', node],
-    ['zoneHints', zone],
-  ];
-  for (const [hints, here] of rules) {
-    const isMeant: HintRule = (endpoint) => endpoint[hints].includes(here);
-    if (ready.every((endpoint) => endpoint[hints].length > 0) && ready.some(isMeant)) return isMeant;
+/**
+ * Hints count when every ready endpoint has them and somebody is meant for here: node before zone. No other cluster's
+ * backend is on this node.
+ */
+function followHints(candidates: readonly Candidate[], { service }: ServiceFacts, { node, zone }: MergeContext): void {
+  const active = candidates.filter(({ state, verdict }) => state === 'active' && verdict === 'selected');
+  const staysClose = service?.staysClose === true;
+  const rules = [
+    { hints: 'nodeHints', here: node, isClose: () => false },
+    { hints: 'zoneHints', here: zone, isClose: (backend: RemoteBackend) => zone !== '' && backend.zone === zone },
+  ] as const;
+  for (const { hints, here, isClose } of rules) {
+    const hasHints = ({ source }: Candidate): boolean => (source as LocalEndpoint)[hints].length > 0;
+    if (!active.every((candidate) => !candidate.offer.local || hasHints(candidate))) continue;
+    const isMeant = ({ offer, source }: Candidate): boolean =>
+      offer.local ? (source as LocalEndpoint)[hints].includes(here) : staysClose && isClose(source as RemoteBackend);
+    if (!active.some(isMeant)) continue;
+    for (const candidate of active) {
+      if (!isMeant(candidate) && (candidate.offer.local || staysClose)) candidate.verdict = 'topology';
+    }
+    return;
   }
-  return undefined;
 }

@@ -82,6 +82,7 @@ export const anyService: fc.Arbitrary<LocalService> = fc.record({
   sessionAffinitySeconds: fc.constant(0),
   internalTrafficPolicy: policy,
   externalTrafficPolicy: policy,
+  staysClose: fc.boolean(),
   healthCheckNodePort: fc.constant(0),
   labels: fc.constant({}),
   selector: fc.constant({}),
@@ -113,7 +114,7 @@ export const anySlice: fc.Arbitrary<LocalEndpointSlice> = fc.record({
 const remoteBackend: fc.Arbitrary<RemoteBackend> = fc.record({
   address,
   ports: backendPorts,
-  zone: fc.constant(''),
+  zone: fc.constantFrom('', 'a', 'b'),
 });
 
 export const anyRemote = (cluster: ClusterIdentity): fc.Arbitrary<RemoteContribution> =>

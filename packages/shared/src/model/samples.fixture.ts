@@ -29,6 +29,7 @@ export const sampleService = (
   ports: [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 0 }],
   sessionAffinitySeconds: 0,
   internalTrafficPolicy: 'Cluster',
+  staysClose: false,
   externalTrafficPolicy: 'Cluster',
   healthCheckNodePort: 0,
   labels: {},

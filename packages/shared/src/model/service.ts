@@ -58,6 +58,8 @@ export interface LocalService {
   readonly sessionAffinitySeconds: number;
   readonly internalTrafficPolicy: TrafficPolicy;
   readonly externalTrafficPolicy: TrafficPolicy;
+  /** It has a `trafficDistribution`: backends of this node's zone before those of others, in other clusters, too. */
+  readonly staysClose: boolean;
   /** Where load balancers ask each node whether it has endpoints; 0 unless they need to, which is with policy Local. */
   readonly healthCheckNodePort: number;
   readonly labels: Readonly<Record<string, string>>;
