@@ -51,6 +51,43 @@ for (const datapath of ['ebpf', 'nftables'] as const) {
       }
     });
 
+    it('gives each cluster its weight, and all to the other while one has nothing, without a failure', async () => {
+      const east = mesh.cluster('east');
+      const west = mesh.cluster('west');
+      const weigh = (weights: string) =>
+        east.apply([webService({ 'service.cilium.io/global': 'true', 'service.tombolo.io/cluster-weights': weights })]);
+      const share = (shared: string) =>
+        west.apply([webService({ 'service.cilium.io/global': 'true', 'service.cilium.io/shared': shared })]);
+      const partOfWest = async (): Promise<number> => {
+        const stream = await client.sendRequests(url, { count: CONNECTIONS / 2, workers: 4, intervalMs: 0 });
+        const counts = await stream.finished();
+        assertNoneFailed(counts);
+        return (byCluster(counts)['west'] ?? 0) / counts.answered;
+      };
+      const settles = (reasons: Readonly<Record<string, string>>) =>
+        waitUntil(`the reasons ${JSON.stringify(reasons)}`, async () => {
+          const backends = await backendsOf(east.node(1));
+          return (
+            backends.length === 4 && backends.every(({ cluster, reason }) => reason.includes(`${reasons[cluster]}`))
+          );
+        });
+      const stream = await client.sendRequests(url);
+      await weigh('east=9,west=1');
+      await settles({ east: '9 of 10', west: '1 of 10' });
+      const part = await partOfWest();
+      assert.ok(part > 0.05 && part < 0.15, `${part}`);
+      await share('false');
+      await uses(east.node(1), all.slice(0, 2));
+      assert.equal(await partOfWest(), 0);
+      await share('true');
+      await weigh('east=0,west=1');
+      await settles({ east: 'east has weight 0', west: 'in use' });
+      assert.equal(await partOfWest(), 1);
+      await weigh('');
+      await uses(east.node(1), all);
+      assertNoneFailed(await stream.stop());
+    });
+
     it('loses no request while a backend is removed gracefully', async () => {
       const west = mesh.cluster('west');
       const gone = await west.pod('web-west-2');

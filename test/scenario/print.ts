@@ -31,7 +31,9 @@ function printDecision({ backend, verdict, detail }: Decision): string {
 
 export function printKernel(kernel: MemoryKernel): readonly string[] {
   const list = (backends: readonly RouteBackend[]): string =>
-    backends.map(({ address, port, clusterId }) => `${address}:${port} (${clusterId})`).join(', ');
+    [...Map.groupBy(backends, ({ address, port, clusterId }) => `${address}:${port} (${clusterId})`)]
+      .map(([backend, { length }]) => (length === 1 ? backend : `${backend} x${length}`))
+      .join(', ');
   const lines = [...kernel.routes.values()].map(({ frontend, backends, outside, sourceRanges }) => {
     const limits = [
       ...(outside ? [`; from outside ${list(outside) || 'no answer'}`] : []),

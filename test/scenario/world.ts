@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { CoreOptions } from '@tombolo/node-agent/core.ts';
 import { MemoryKernel } from '@tombolo/node-agent/datapath/memory.fixture.ts';
 import { settle } from '@tombolo/node-agent/mesh/mesh.fixture.ts';
-import { parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
+import { type ClusterName, parseClusterIdentity } from '@tombolo/shared/model/cluster.ts';
 import type {
   Affinity,
   LocalEndpointSlice,
@@ -341,6 +341,13 @@ function configOf(before: CoreOptions['config'], options: Arguments['options']):
 /** Commands after which the local Kubernetes API has something else. */
 const LOCAL: ReadonlySet<string> = new Set(['service', 'slice', 'delete', 'namespace', 'node', 'service-ranges']);
 
+/** `east:90,west:10`. */
+function weightsIn(text: string | undefined): LocalService['clusterWeights'] {
+  if (text === undefined) return undefined;
+  const pairs = text.split(',').map((pair) => pair.split(':'));
+  return new Map(pairs.map(([name, weight]) => [name as ClusterName, Number(weight)]));
+}
+
 const serviceOf = ({ first, flags, options }: Arguments): LocalService => ({
   key: first as ServiceKey,
   uid: options.get('uid') ?? `uid of ${first}`,
@@ -348,6 +355,7 @@ const serviceOf = ({ first, flags, options }: Arguments): LocalService => ({
   global: flags.has('global'),
   shared: options.get('shared') !== 'false',
   affinity: (options.get('affinity') ?? 'none') as Affinity,
+  clusterWeights: weightsIn(options.get('weights')),
   clusterIps: addresses(options.get('ip')),
   externalIps: addresses(options.get('external')),
   loadBalancerIps: addresses(options.get('balancer')),

@@ -62,6 +62,31 @@ describe('eBPF datapath: balance', () => {
     for (const byte of [1, 2, 3, 4]) assert.ok(Math.abs((replies[byte] ?? 0) - 1000) <= 200, JSON.stringify(replies));
   });
 
+  for (const [what, many] of [
+    ['a small set', 1],
+    ['a large one', 4],
+  ] as const) {
+    it(`gives a backend of three shares three times as much as one of one, in ${what}, also after the weights changed`, async () => {
+      const shares = (...numbers: readonly number[]): FrontendRoute =>
+        route(
+          '10.96.0.1:80',
+          numbers.flatMap((count, i) => Array.from({ length: count * many }, () => FOUR[i] ?? '')),
+        );
+      for (const [first, second] of [
+        [3, 1],
+        [1, 3],
+      ] as const) {
+        await datapath?.replace(only(shares(first, second)));
+        assert.deepEqual(await datapath?.read(), [shares(first, second)]);
+        assert.deepEqual(await datapath?.replace(only(shares(first, second))), { changed: 0, failures: [] });
+        assert.equal(await datapath?.verify(), undefined);
+        const { failures, replies } = await rig.connect(['-n', '4000', '10.96.0.1:80']);
+        assert.deepEqual([failures, Object.keys(replies)], [0, ['1', '2']]);
+        assert.ok(Math.abs((replies[1] ?? 0) - first * 1000) < 200, JSON.stringify(replies));
+      }
+    });
+  }
+
   it('keeps a UDP socket at one backend, and sockets spread', async () => {
     await set(route('10.96.0.1:53', FOUR, { protocol: 'UDP' }));
     const seen = new Set<string>();

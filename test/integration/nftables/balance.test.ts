@@ -38,6 +38,42 @@ describe('nftables: connections', () => {
     assertQuarters(replies);
   });
 
+  it('reach a backend of three shares three times as often as one of one, also after the weights changed', async () => {
+    const shares = (...numbers: readonly number[]): FrontendRoute =>
+      route(
+        web,
+        numbers.flatMap((count, i) => Array.from({ length: count }, () => four()[i] ?? '')),
+      );
+    for (const [first, second] of [
+      [3, 1],
+      [1, 3],
+    ] as const) {
+      await serve(shares(first, second));
+      assert.deepEqual(await datapath.read(), [shares(first, second)]);
+      assert.equal(await datapath.verify(), undefined);
+      const { failures, replies } = await rig.connect('pod', ['-n', '4000', '10.96.0.1:80']);
+      assert.deepEqual([failures, Object.keys(replies)], [0, ['1', '2']]);
+      assert.ok(Math.abs((replies[1] ?? 0) - first * 1000) < 200, JSON.stringify(replies));
+    }
+  });
+
+  it('under affinity stay with their backend when the weights change', async () => {
+    const taken = async (...numbers: readonly number[]): Promise<readonly string[]> => {
+      const shares = numbers.flatMap((count, i) => Array.from({ length: count }, () => four()[i] ?? ''));
+      await serve(route(web, shares, 600));
+      return Object.keys((await rig.connect('pod', ['-n', '20', '10.96.0.1:80'])).replies);
+    };
+    const first = await taken(2, 2, 2);
+    assert.equal(first.length, 1);
+    for (const weights of [
+      [1, 3, 1],
+      [5, 1, 1],
+      [1, 1, 5],
+      [2, 2, 2],
+    ])
+      assert.deepEqual(await taken(...weights), first);
+  });
+
   it('from the node itself are balanced too', async () => {
     await serve(route(frontend('TCP 10.97.0.1:80'), four()));
     const { failures, replies } = await rig.connect('node', ['-n', '4000', '10.97.0.1:80']);

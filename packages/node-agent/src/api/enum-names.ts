@@ -61,6 +61,7 @@ export const VERDICTS: Names<Decision['verdict'], api.Verdict> = {
   affinity: 'VERDICT_AFFINITY',
   terminating: 'VERDICT_TERMINATING',
   topology: 'VERDICT_TOPOLOGY',
+  weight: 'VERDICT_WEIGHT',
   quota: 'VERDICT_QUOTA',
 };
 

@@ -86,6 +86,20 @@ describe('resolveBackend()', () => {
     it(`refuses ${name}`, () => assert.deepEqual(resolveBackend(entry, request(fields), context), want));
   }
 
+  it('follows weights, at random and by client key', () => {
+    const heavy = { ...selected(sampleBackend('10.1.0.1')), weight: 9 };
+    const light = { ...selected(sampleBackend('10.1.0.2')), weight: 1 };
+    const entry = sampleEntry('web', [sampleGroup([heavy, light])]);
+    const shareOfHeavy = (ask: (i: number) => ReturnType<typeof resolveBackend>): number => {
+      const found = Array.from({ length: 1_000 }, (_, i) => ask(i));
+      return found.filter((each) => each.kind === 'found' && each.decision === heavy).length / 1_000;
+    };
+    const byChance = shareOfHeavy((i) => resolveBackend(entry, request(), { ...context, random: () => i / 1_000 }));
+    assert.equal(byChance, 0.9);
+    const byKey = shareOfHeavy((i) => resolveBackend(entry, request({ clientKey: `client ${i}` }), context));
+    assert.ok(Math.abs(byKey - 0.9) < 0.03, String(byKey));
+  });
+
   const addressFor = (entry = dns, fields: object = {}, random = () => 0) => {
     const found = resolveBackend(entry, request(fields), { ...context, random });
     return found.kind === 'found' ? found.decision.backend.address : found.message;

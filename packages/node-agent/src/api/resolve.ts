@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
-import { compareText } from '@tombolo/shared/model/order.ts';
 import type { ServicePort } from '@tombolo/shared/model/service.ts';
 import type { Decision, FrontendGroup, ServiceExplanation } from '@tombolo/shared/model/service-table.ts';
 import { IP_FAMILIES } from './enum-names.ts';
@@ -87,18 +86,26 @@ function preferredGroup(groups: readonly FrontendGroup[]): FrontendGroup | undef
 }
 
 function pickAny(selected: readonly Decision[], random: () => number): Decision | undefined {
-  return selected[Math.floor(random() * selected.length)];
+  const total = selected.reduce((sum, { weight = 1 }) => sum + weight, 0);
+  let left = random() * total;
+  for (const decision of selected) {
+    left -= decision.weight ?? 1;
+    if (left < 0) return decision;
+  }
+  return selected.at(-1);
 }
 
 function pickFor(selected: readonly Decision[], clientKey: string): Decision | undefined {
   const scored = selected.map((decision) => ({ decision, score: scoreOf(clientKey, decision) }));
-  return scored.sort((a, b) => compareText(b.score, a.score))[0]?.decision;
+  return scored.sort((a, b) => b.score - a.score)[0]?.decision;
 }
 
-function scoreOf(clientKey: string, { backend }: Decision): string {
-  return createHash('sha1')
+/** Weighted rendezvous hashing: -weight / ln(h), with h evenly between 0 and 1 (Schindelhauer and Schomaker, 2005). */
+function scoreOf(clientKey: string, { backend, weight = 1 }: Decision): number {
+  const digest = createHash('sha1')
     .update(JSON.stringify([clientKey, backend.address, backend.port]))
-    .digest('hex');
+    .digest();
+  return -weight / Math.log((digest.readUIntBE(0, 6) + 0.5) / 2 ** 48);
 }
 
 function distinctPorts(groups: readonly FrontendGroup[]): readonly ServicePort[] {

@@ -26,8 +26,10 @@ export function faultOfRoute(
     if (familyOf(backend.address) !== family) return `backend ${text} must be of the frontend's family`;
     if (isMapped(backend.address)) return `backend ${text} must not be an IPv4-mapped IPv6 address`;
     if (!isPort(backend.port)) return `backend port must be 1-65535: current value is ${backend.port}`;
-    if (previous !== undefined && compareRouteBackends(previous, backend) >= 0) {
-      return `backends must be sorted without duplicates: ${text} is out of place`;
+    const order = previous === undefined ? -1 : compareRouteBackends(previous, backend);
+    if (order > 0) return `backends must be sorted: ${text} is out of place`;
+    if (order === 0 && previous?.clusterId !== backend.clusterId) {
+      return `backends must be of one cluster each: ${text} is of ${previous?.clusterId} and ${backend.clusterId}`;
     }
     previous = backend;
   }

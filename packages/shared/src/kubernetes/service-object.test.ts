@@ -110,6 +110,37 @@ describe('convertService()', () => {
     });
   });
 
+  it('takes weights of clusters, and none of them if one is wrong', () => {
+    const weigh = (text: string, global = 'true') =>
+      converted({ annotations: { 'service.cilium.io/global': global, 'service.tombolo.io/cluster-weights': text } });
+    const weightsOf = (text: string) => [...(weigh(text).value.clusterWeights ?? [])];
+    assert.deepEqual(weightsOf('east=90,west=10'), [
+      ['east', 90],
+      ['west', 10],
+    ]);
+    assert.deepEqual(weightsOf(' east = 0 , west=1000000'), [
+      ['east', 0],
+      ['west', 1_000_000],
+    ]);
+    for (const wrong of [
+      '',
+      'east',
+      'east=',
+      'east=1.5',
+      'east=-1',
+      'east=1,east=2',
+      'East=1',
+      'a=0,b=0',
+      'a=1000001',
+      'a=1,',
+    ]) {
+      const { value, warnings } = weigh(wrong);
+      assert.deepEqual([value.clusterWeights, warnings.length], [undefined, 1], wrong);
+      assert.match(warnings[0] ?? '', /^service.tombolo.io\/cluster-weights not used: expected .*: current value is "/);
+    }
+    assert.equal(weigh('east=1', 'false').value.clusterWeights, undefined);
+  });
+
   it('has source ranges of a load balancer only, and refuses what would leave them open', () => {
     const metadata = { namespace: 'shop', name: 'cart' };
     const ranges = (spec: object) => {

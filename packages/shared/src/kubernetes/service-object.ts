@@ -2,8 +2,16 @@
  * Kubernetes Services as the model has them. Annotations as Cilium spells and reads them: the current key wins when it
  * is present, else its old alias; a Service that is not global is neither shared nor has an affinity.
  */
+
+import { type ClusterName, parseClusterName } from '../model/cluster.ts';
 import { parseNetwork } from '../model/ip.ts';
-import { type Affinity, type LocalService, type ServicePort, serviceKey } from '../model/service.ts';
+import {
+  type Affinity,
+  type ClusterWeights,
+  type LocalService,
+  type ServicePort,
+  serviceKey,
+} from '../model/service.ts';
 import {
   addressesAmong,
   converter,
@@ -52,7 +60,7 @@ function sharing(
   annotations: Texts,
   external: boolean,
   warn: Warn,
-): { readonly global: boolean; readonly shared: boolean; readonly affinity: Affinity } {
+): Pick<LocalService, 'global' | 'shared' | 'affinity' | 'clusterWeights'> {
   const read = (name: 'global' | 'shared', fallback: boolean): boolean => {
     const value = annotations[`service.cilium.io/${name}`] ?? annotations[`io.cilium/${name}-service`];
     if (value !== undefined && !/^(true|false|)$/i.test(value)) {
@@ -63,7 +71,31 @@ function sharing(
   const global = read('global', false);
   if (global && external) warn('service.cilium.io/global has no effect on a Service of type ExternalName');
   if (!global || external) return { global: false, shared: false, affinity: 'none' };
-  return { global, shared: read('shared', true), affinity: affinityOf(annotations, warn) };
+  const clusterWeights = clusterWeightsOf(annotations, warn);
+  const weighed = clusterWeights && { clusterWeights };
+  return { global, shared: read('shared', true), affinity: affinityOf(annotations, warn), ...weighed };
+}
+
+const CLUSTER_WEIGHTS = 'service.tombolo.io/cluster-weights';
+const MOST_WEIGHT = 1_000_000;
+
+/** `east=90,west=10`. What is wrong in part is not used at all: the rest would get what nobody asked for. */
+function clusterWeightsOf(annotations: Texts, warn: Warn): ClusterWeights | undefined {
+  const text = annotations[CLUSTER_WEIGHTS];
+  if (text === undefined) return undefined;
+  const parts = text.split(',').map((part) => /^\s*([^=\s]+)\s*=\s*(\d{1,7})\s*$/.exec(part));
+  const weights = new Map<ClusterName, number>();
+  for (const [, name = '', digits] of parts.filter((part) => part !== null)) {
+    const cluster = parseClusterName(name);
+    const weight = Number(digits);
+    if (cluster.ok && weight <= MOST_WEIGHT) weights.set(cluster.value, weight);
+  }
+  const isWhole = weights.size === parts.length;
+  if (isWhole && [...weights.values()].some((weight) => weight > 0)) return weights;
+  warn(
+    `${CLUSTER_WEIGHTS} not used: expected each cluster once, as in east=90,west=10, with 0-${MOST_WEIGHT} and not all 0: current value is ${JSON.stringify(text)}`,
+  );
+  return undefined;
 }
 
 function affinityOf(annotations: Texts, warn: Warn): Affinity {

@@ -1,4 +1,5 @@
 /** What was decided about a Service, in words: every backend that any cluster offers, and the rule that decided. */
+import type { ClusterName } from '../model/cluster.ts';
 import { compareIps, familyOf, type IpAddress } from '../model/ip.ts';
 import { assertNever } from '../model/result.ts';
 import {
@@ -14,7 +15,7 @@ import { type Candidate, originOf, stateOf } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { addressRefusal } from './eligibility.ts';
 import { type DecidedGroup, type DecidedService, decideService, isProgrammed } from './merge-service.ts';
-import { affinityOf } from './selection.ts';
+import { affinityOf, weightsOf } from './selection.ts';
 
 export function explainService(context: MergeContext, facts: ServiceFacts): ServiceExplanation {
   const { key, service } = facts;
@@ -36,12 +37,41 @@ function explainGroup({ shape, candidates }: DecidedGroup, facts: ServiceFacts, 
     const reason = facts.refusedFrontends.get(frontendId(frontend));
     return reason === undefined ? [] : [{ frontend, reason }];
   });
+  const weightsInUse = servingWeights(candidates, facts);
   const decisions = inOrder(candidates).map((candidate): Decision => {
     const backend = backendOf(candidate, port.protocol);
     const { verdict } = candidate;
-    return { backend, verdict, detail: detailOf(candidate, backend, candidates, facts, context) };
+    const detail = detailOf(candidate, backend, candidates, facts, context);
+    const weight = verdict === 'selected' ? weightsInUse.get(candidate.offer.cluster.name) : undefined;
+    if (!weight) return { backend, verdict, detail };
+    const said = `${detail}; its cluster gets ${weight.part} of ${weight.all} connections`;
+    return { backend, verdict, detail: said, weight: weight.part / weight.backends };
   });
   return { port, family, clients, frontends: served, refused, decisions };
+}
+
+interface ServingWeight {
+  readonly part: number;
+  readonly all: number;
+  readonly backends: number;
+}
+
+/** Of the clusters that serve, where the Service has weights and several do. */
+function servingWeights(
+  candidates: readonly Candidate[],
+  facts: ServiceFacts,
+): ReadonlyMap<ClusterName, ServingWeight> {
+  const weights = weightsOf(facts);
+  if (!weights) return new Map();
+  const selected = candidates.filter(({ verdict }) => verdict === 'selected');
+  const serving = Map.groupBy(selected, ({ offer }) => offer.cluster.name);
+  const parts = [...serving].flatMap(([name, { length: backends }]) => {
+    const part = weights.get(name) ?? 0;
+    return part > 0 ? [{ name, part, backends }] : [];
+  });
+  if (parts.length < 2) return new Map();
+  const all = parts.reduce((sum, { part }) => sum + part, 0);
+  return new Map(parts.map(({ name, ...weight }) => [name, { ...weight, all }]));
 }
 
 /** Each cluster's by number: 10.0.0.2 before 10.0.0.10. */
@@ -104,6 +134,8 @@ function detailOf(
       return offer.local
         ? 'hints: meant for others than this node and zone'
         : 'trafficDistribution: not in this zone, and closer backends are';
+    case 'weight':
+      return `cluster ${cluster.name} has weight 0, and others have backends`;
     case 'quota':
       return quotaDetail(candidate, context);
     case 'address-family':

@@ -334,6 +334,30 @@ const CASES: readonly Case[] = [
     expected: ['east 10.1.0.1 8080: selected', 'east 10.1.0.2 8080: selected'],
   },
   {
+    name: 'keeps clusters of weight 0, and those that are not named, for when no other can serve',
+    service: service({
+      clusterWeights: new Map([
+        [EAST.name, 90],
+        [WEST.name, 0],
+      ]),
+    }),
+    endpoints: [sampleEndpoint('10.1.0.1')],
+    remotes: [west(['10.2.0.1']), { ...west(['10.3.0.1']), cluster: { name: clusterName('north'), id: 3 } }],
+    expected: ['east 10.1.0.1 8080: selected', 'north 10.3.0.1 9090: weight', 'west 10.2.0.1 9090: weight'],
+  },
+  {
+    name: 'uses them all when no other can serve',
+    service: service({
+      clusterWeights: new Map([
+        [EAST.name, 90],
+        [WEST.name, 0],
+      ]),
+    }),
+    endpoints: [sampleEndpoint('10.1.0.1', { ready: false, serving: false })],
+    remotes: [west(['10.2.0.1'])],
+    expected: ['east 10.1.0.1 8080: unready', 'west 10.2.0.1 9090: selected'],
+  },
+  {
     name: 'takes no more of one cluster than its allowance, the first in order',
     remotes: [{ ...west(['10.2.0.3', '10.2.0.1', '10.2.0.2']), allowance: 2 }],
     expected: ['west 10.2.0.1 9090: selected', 'west 10.2.0.2 9090: selected', 'west 10.2.0.3 9090: quota'],
@@ -375,6 +399,42 @@ const CASES: readonly Case[] = [
     expected: ['east 10.1.0.1 8080: selected', 'west fd00:2::1 9090: selected'],
   },
 ];
+
+describe('mergeRoutes(), with weights', () => {
+  const sharesIn = (given: Parameters<typeof facts>[0]): Readonly<Record<string, number>> => {
+    const [route] = mergeRoutes(CONTEXT, facts(given)).routes;
+    const byAddress = Map.groupBy(route?.backends ?? [], ({ address }) => address);
+    return Object.fromEntries([...byAddress].map(([address, { length }]) => [address, length]));
+  };
+  const clusterWeights = new Map([
+    [EAST.name, 90],
+    [WEST.name, 10],
+  ]);
+  const three = ['10.1.0.1', '10.1.0.2', '10.1.0.3'].map((address) => sampleEndpoint(address));
+
+  it('gives each cluster its part, however many backends it has', () => {
+    const given = { service: service({ clusterWeights }), endpoints: three, remotes: [west(['10.2.0.1', '10.2.0.2'])] };
+    const shares = { '10.1.0.1': 6, '10.1.0.2': 6, '10.1.0.3': 6, '10.2.0.1': 1, '10.2.0.2': 1 };
+    assert.deepEqual(sharesIn(given), shares);
+    const said = explainService(CONTEXT, facts(given)).groups[0]?.decisions.map(({ detail, weight }) => [
+      detail,
+      weight,
+    ]);
+    assert.deepEqual(said?.[0], ['in use; its cluster gets 90 of 100 connections', 30]);
+    assert.deepEqual(said?.at(-1), ['in use; its cluster gets 10 of 100 connections', 5]);
+  });
+
+  it('gives the part of a cluster that has none to the others', () => {
+    const given = { service: service({ clusterWeights }), remotes: [west(['10.2.0.1', '10.2.0.2'])] };
+    assert.deepEqual(sharesIn(given), { '10.2.0.1': 1, '10.2.0.2': 1 });
+  });
+
+  it('weighs nothing in a Service that takes no part in the mesh', () => {
+    const given = facts({ service: service({ global: false, clusterWeights }), endpoints: three });
+    const [route] = mergeRoutes({ ...CONTEXT, scope: 'all' }, given).routes;
+    assert.equal(route?.backends.length, 3);
+  });
+});
 
 describe('explainService()', () => {
   for (const { name, expected, ...given } of CASES) {

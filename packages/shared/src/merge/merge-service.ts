@@ -10,6 +10,7 @@
  */
 import type { ClusterName } from '../model/cluster.ts';
 import { type Cidr, familyOf, type IpFamily } from '../model/ip.ts';
+import { compareText } from '../model/order.ts';
 import {
   compareRouteBackends,
   type FrontendRoute,
@@ -17,13 +18,14 @@ import {
   type RouteBackend,
   type Routes,
 } from '../model/routes.ts';
-import type { LocalService } from '../model/service.ts';
+import type { ClusterWeights, LocalService } from '../model/service.ts';
 import { type Frontend, frontendId, type ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
 import { Allowances } from './quota.ts';
-import { select } from './selection.ts';
+import { select, weightsOf } from './selection.ts';
+import { sharesOf } from './shares.ts';
 
 /** One group of frontends and all that could serve it. */
 export interface DecidedGroup {
@@ -81,9 +83,10 @@ export function mergeRoutes(context: MergeContext, facts: ServiceFacts, known: R
     const [first] = served;
     if (!first || clients === 'outside') return [];
     const before = known.get(frontendId(first));
-    const backends = selectedBackends(group.byAddress, before?.backends ?? []);
+    const weights = weightsOf(facts);
+    const backends = selectedBackends(group.byAddress, before?.backends ?? [], weights);
     const counterpart = clients === 'inside' && groups.find(({ shape }) => isCounterpart(shape, group.shape));
-    const outside = counterpart ? selectedBackends(counterpart.byAddress, before?.outside ?? []) : undefined;
+    const outside = counterpart ? selectedBackends(counterpart.byAddress, before?.outside ?? [], weights) : undefined;
     const { sessionAffinitySeconds } = service;
     return served.map((frontend) => {
       const sourceRanges = sourceRangesOf(frontend, service);
@@ -105,7 +108,12 @@ const isCounterpart = (outside: GroupShape, inside: GroupShape): boolean =>
   outside.clients === 'outside' && outside.frontends === inside.frontends;
 
 /** Both are in the same order, so what is known is found in one pass. */
-function selectedBackends(byAddress: readonly Candidate[], known: readonly RouteBackend[]): readonly RouteBackend[] {
+function selectedBackends(
+  byAddress: readonly Candidate[],
+  known: readonly RouteBackend[],
+  weights: ClusterWeights | undefined,
+): readonly RouteBackend[] {
+  const shares = weights && sharesByCluster(byAddress, weights);
   const backends: RouteBackend[] = [];
   let next = 0;
   for (const { verdict, source, port, offer } of byAddress) {
@@ -113,7 +121,20 @@ function selectedBackends(byAddress: readonly Candidate[], known: readonly Route
     const wanted: RouteBackend = { address: source.address, port, clusterId: offer.cluster.id };
     let old = known[next];
     while (old && compareRouteBackends(old, wanted) < 0) old = known[++next];
-    backends.push(old && isSameBackend(old, wanted) ? old : wanted);
+    const backend = old && isSameBackend(old, wanted) ? old : wanted;
+    for (let left = shares?.get(offer.cluster.name) ?? 1; left > 0; left -= 1) backends.push(backend);
   }
   return backends;
+}
+
+/** Those of one backend of each cluster that has a weight and something selected. */
+function sharesByCluster(candidates: readonly Candidate[], weights: ClusterWeights): ReadonlyMap<ClusterName, number> {
+  const counts = new Map<ClusterName, number>();
+  for (const { verdict, offer } of candidates) {
+    const { name } = offer.cluster;
+    if (verdict === 'selected' && (weights.get(name) ?? 0) > 0) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const names = [...counts.keys()].sort(compareText);
+  const shares = sharesOf(names.map((name) => ({ weight: weights.get(name) ?? 0, backends: counts.get(name) ?? 0 })));
+  return new Map(names.map((name, i) => [name, shares[i] ?? 1]));
 }

@@ -6,7 +6,7 @@
 import { cidr, cidrContains, familyOf, forbiddenAsRemote, type IpAddress } from '../model/ip.ts';
 import type { LocalService, ServicePort, TrafficPolicy } from '../model/service.ts';
 import type { Clients, Frontend } from '../model/service-table.ts';
-import type { World } from './world.fixture.ts';
+import { EAST, REMOTES, type World } from './world.fixture.ts';
 
 interface Place {
   readonly address: IpAddress;
@@ -131,6 +131,7 @@ function choose(
   let chosen: readonly Place[] = pool.filter(({ ready }) => ready);
   if (chosen.length === 0) chosen = pool.filter(({ draining }) => draining);
   else if (policy === 'Cluster') chosen = hinted(chosen, here, service.staysClose);
+  if (inMesh && service.clusterWeights) chosen = weighed(chosen, service.clusterWeights);
   return inQuota(chosen, remotePerFrontend);
 }
 
@@ -150,6 +151,13 @@ function hinted(ready: readonly Place[], { node, zone }: World['here'], staysClo
   if (local.some((it) => it.zoneHints.length === 0)) return ready;
   const close = [...inZone, ...remote.filter((it) => it.zone !== '' && it.zone === zone)];
   return close.length > 0 ? close : ready;
+}
+
+/** Who is not named counts as 0, and 0 only where there is nothing else. */
+function weighed(places: readonly Place[], weights: ReadonlyMap<string, number>): readonly Place[] {
+  const names = new Map([[0, EAST.name], ...REMOTES.map(({ id, name }): [number, string] => [id, name])]);
+  const some = places.filter(({ cluster }) => (weights.get(names.get(cluster) ?? '') ?? 0) > 0);
+  return some.length > 0 ? some : places;
 }
 
 function inQuota(places: readonly Place[], limit: number): readonly Place[] {

@@ -7,7 +7,7 @@
  * kube-proxy reads them. They say nothing about other clusters, unless the Service has a `trafficDistribution`: then
  * backends of other clusters are as close as their zone is.
  */
-import type { LocalEndpoint, RemoteBackend, TrafficPolicy } from '../model/service.ts';
+import type { ClusterWeights, LocalEndpoint, RemoteBackend, TrafficPolicy } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, isSamePlace, sorted } from './candidates.ts';
 import type { MergeContext } from './context.ts';
@@ -32,6 +32,7 @@ export function select(
   }
   prefer(candidates, facts);
   if (policy === 'Cluster') followHints(candidates, facts, context);
+  standBy(candidates, facts);
   allowances.limit(candidates);
   return byAddress;
 }
@@ -85,6 +86,20 @@ function prefer(candidates: readonly Candidate[], facts: ServiceFacts): void {
 /** That of a Service which takes part in the mesh. */
 export const affinityOf = ({ service, takesPart }: ServiceFacts) =>
   service?.global && takesPart ? service.affinity : 'none';
+
+/** Clusters of weight 0 serve while no other can. */
+function standBy(candidates: readonly Candidate[], facts: ServiceFacts): void {
+  const weights = weightsOf(facts);
+  if (!weights) return;
+  const isWeighted = ({ offer }: Candidate): boolean => (weights.get(offer.cluster.name) ?? 0) > 0;
+  const selected = candidates.filter(({ verdict }) => verdict === 'selected');
+  if (!selected.some(isWeighted)) return;
+  for (const candidate of selected) if (!isWeighted(candidate)) candidate.verdict = 'weight';
+}
+
+/** Those of a Service which takes part in the mesh. */
+export const weightsOf = ({ service, takesPart }: ServiceFacts): ClusterWeights | undefined =>
+  service?.global && takesPart ? service.clusterWeights : undefined;
 
 /**
  * Hints count when every ready endpoint has them and somebody is meant for here: node before zone. No other cluster's

@@ -61,6 +61,13 @@ const backendPorts: fc.Arbitrary<BackendPort[]> = fc.array(
 );
 const policy = fc.constantFrom('Cluster' as const, 'Local' as const);
 
+const weights = fc
+  .tuple(
+    ...[EAST, ...REMOTES].map(({ name }) => fc.integer({ min: -1, max: 3 }).map((weight) => [name, weight] as const)),
+  )
+  .map((named) => new Map(named.filter(([, weight]) => weight >= 0)))
+  .filter((named) => [...named.values()].some((weight) => weight > 0));
+
 export const anyService: fc.Arbitrary<LocalService> = fc.record({
   key: fc.constant(KEY),
   uid: fc.constantFrom('one', 'two'),
@@ -83,6 +90,7 @@ export const anyService: fc.Arbitrary<LocalService> = fc.record({
   internalTrafficPolicy: policy,
   externalTrafficPolicy: policy,
   staysClose: fc.boolean(),
+  clusterWeights: fc.option(weights, { nil: undefined }),
   healthCheckNodePort: fc.constant(0),
   labels: fc.constant({}),
   selector: fc.constant({}),

@@ -10,7 +10,7 @@ export interface RouteBackend {
   readonly clusterId: number;
 }
 
-/** The order of `FrontendRoute.backends`: by the text of the address, then port. Two that compare equal are duplicates. */
+/** The order of `FrontendRoute.backends`: by the text of the address, then port. Two that compare equal are the same one. */
 export const compareRouteBackends = (a: RouteBackend, b: RouteBackend): number =>
   compareText(a.address, b.address) || a.port - b.port;
 
@@ -18,8 +18,8 @@ export const compareRouteBackends = (a: RouteBackend, b: RouteBackend): number =
 export interface FrontendRoute {
   readonly frontend: Frontend;
   /**
-   * Of the frontend's family, sorted by `compareRouteBackends`, without duplicates, at most `MOST_BACKENDS`. None:
-   * connections are refused at once. Frontends with the same choice share one array.
+   * Of the frontend's family, sorted by `compareRouteBackends`, at most `MOST_BACKENDS`; one that is there several times
+   * gets so many shares of the connections. None: they are refused at once. Frontends with the same choice share one array.
    */
   readonly backends: readonly RouteBackend[];
   /** Where clients outside the cluster are led, if that is elsewhere; as `backends`, but with none they get no answer. */

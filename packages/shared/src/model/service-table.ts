@@ -48,6 +48,7 @@ export type Exclusion =
   | 'affinity'
   | 'terminating'
   | 'topology'
+  | 'weight'
   | 'quota';
 
 export type Verdict = 'selected' | Exclusion;
@@ -57,6 +58,8 @@ export interface Decision {
   readonly verdict: Verdict;
   /** One sentence for people: what decided. */
   readonly detail: string;
+  /** What it gets of the connections, in proportion to others of its group; undefined: as much as each of them. */
+  readonly weight?: number | undefined;
 }
 
 export type FrontendKind = 'ClusterIP' | 'ExternalIP' | 'LoadBalancer' | 'NodePort';

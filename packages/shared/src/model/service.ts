@@ -2,7 +2,7 @@
  * What clusters say about Services: the local one through its Kubernetes API, the others through their etcd. These are
  * facts as heard; what follows from them is decided in `merge`.
  */
-import type { ClusterIdentity } from './cluster.ts';
+import type { ClusterIdentity, ClusterName } from './cluster.ts';
 import type { Cidr, IpAddress } from './ip.ts';
 
 /** `namespace/name`. */
@@ -18,6 +18,7 @@ export function splitServiceKey(key: ServiceKey): { readonly namespace: string; 
 /** The protocols that the datapath balances. Others are carried on the wire and not served. */
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 export type Affinity = 'none' | 'local' | 'remote';
+export type ClusterWeights = ReadonlyMap<ClusterName, number>;
 export type TrafficPolicy = 'Cluster' | 'Local';
 
 /** Where a fact comes from and how old it is. `at` is in ms since the epoch, by this machine's clock. */
@@ -47,6 +48,11 @@ export interface LocalService {
   readonly global: boolean;
   readonly shared: boolean;
   readonly affinity: Affinity;
+  /**
+   * What part of the connections each cluster gets, in proportion; one that is not named has 0, and serves while no other
+   * can. Undefined: every backend gets the same.
+   */
+  readonly clusterWeights?: ClusterWeights | undefined;
   /** Empty when headless. */
   readonly clusterIps: readonly IpAddress[];
   readonly externalIps: readonly IpAddress[];

@@ -9,7 +9,7 @@
  * G2. A hash map may hand a deleted service's element to another at once, under a reader's eyes. So nothing is added to
  *     `services` after a deletion before a grace period (`needsGrace`).
  */
-import { compareRouteBackends, type RouteBackend } from '@tombolo/shared/model/routes.ts';
+import { compareRouteBackends } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { BackendTable } from './backend-table.ts';
 import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableSizes } from './layout.ts';
@@ -83,13 +83,11 @@ export class MapState {
     return new Map(TABLE_NAMES.map((name) => [name, taken[name] / this.limits[name]]));
   }
 
-  /** What a set leads to. A slot that leads nowhere is left out; what is in two of them, as in mid-change, counts once. */
+  /** What a set leads to. A slot that leads nowhere is left out. */
   backendsOf({ sorted, slots, count }: BackendSet): SortedBackends {
     if (sorted) return sorted;
     const held = slots.slice(0, count).flatMap((id) => this.backends.get(id) ?? []);
-    const isFirst = (backend: RouteBackend, i: number, all: SortedBackends): boolean =>
-      i === 0 || compareRouteBackends(all[i - 1] ?? backend, backend) !== 0;
-    return held.sort(compareRouteBackends).filter(isFirst);
+    return held.sort(compareRouteBackends);
   }
 
   /** The same; undefined where the set's entries contradict each other. */
@@ -97,10 +95,10 @@ export class MapState {
     const { count, slots, members, frontend } = set;
     if (set.sorted) return set.sorted;
     const needsMembers = !set.isInline && frontend !== undefined && hasMembers(frontend.protocol, set.affinitySeconds);
-    const memberCount = needsMembers ? count : 0;
-    const areMembers = memberCount === 0 || slots.slice(0, count).every((id) => members.has(id));
+    const expected = new Set(needsMembers ? slots.slice(0, count) : []);
+    const areMembers = members.size === expected.size && [...expected].every((id) => members.has(id));
     const held = this.backendsOf(set);
-    if (held.length === count && members.size === memberCount && areMembers) set.sorted = held;
+    if (held.length === count && areMembers) set.sorted = held;
     return set.sorted;
   }
 

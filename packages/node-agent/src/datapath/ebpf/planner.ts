@@ -5,7 +5,7 @@
  * by little is changed where it is, slot by slot, before that write tells how many count. A frontend that does not fit
  * is left as it is.
  */
-import type { FrontendRoute, RouteBackend } from '@tombolo/shared/model/routes.ts';
+import { type FrontendRoute, isSameBackend, type RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { faultOfRoute } from '../route-checks.ts';
 import { BackendIds } from './backend-table.ts';
@@ -52,6 +52,10 @@ const inParts = (list: readonly number[], from = 0) =>
     const first = from + i * MOST_ENTRIES;
     return { first, part: list.slice(first, first + MOST_ENTRIES) };
   });
+
+/** Each once. */
+const unique = (sorted: readonly RouteBackend[]): readonly RouteBackend[] =>
+  sorted.filter((backend, i) => !isSameBackend(backend, sorted[i - 1]));
 
 /** All that goes before services are added, and after a grace period before that. */
 const ORDER = ['put-backend', 'put-members', 'put-slots', 'change-slot', 'delete-members', 'put-service'] as const;
@@ -127,7 +131,7 @@ export class PlanDraft {
     const freed = slotsOf(slots, gone);
     if (freed.length !== removed.length) return false;
     const isAsked = hasMembers(wanted.frontend.protocol, wanted.sessionAffinitySeconds);
-    const members = isAsked ? added.length : 0;
+    const members = isAsked ? unique(added).length : 0;
     const taken = this.#take(wanted, added, {
       slots: Math.max(0, added.length - removed.length),
       affinity_ok: members,
@@ -139,7 +143,8 @@ export class PlanDraft {
       else this.#add({ kind: 'put-slots', service, generation, first: slot, backends: [backend] }, change);
     }
     if (isAsked) {
-      this.#addMembers('put-members', { service, generation }, ids, change);
+      const others = [...new Set(ids)].filter((id) => !set.members.has(id));
+      this.#addMembers('put-members', { service, generation }, others, change);
       this.#addMembers('delete-members', { service, generation }, [...gone], change);
     }
     this.#pointTo(wanted, { service, generation }, [], change);
@@ -150,13 +155,14 @@ export class PlanDraft {
   #addSet(wanted: FrontendRoute, present: BackendSet | undefined): void {
     const { backends, sessionAffinitySeconds } = wanted;
     const slots = backends.length <= INLINE_BACKENDS ? 0 : backends.length;
-    const members = hasMembers(wanted.frontend.protocol, sessionAffinitySeconds) ? slots : 0;
+    const isAsked = hasMembers(wanted.frontend.protocol, sessionAffinitySeconds);
+    const members = slots > 0 && isAsked ? unique(backends).length : 0;
     const taken = this.#take(wanted, backends, { services: present ? 0 : 1, slots, affinity_ok: members });
     if (!taken) return;
     const { change, ids } = taken;
     const service = present?.service ?? this.#nextService++;
     const set = { service, generation: present ? this.#tables.nextGeneration(service) : 1 };
-    if (members > 0) this.#addMembers('put-members', set, ids, change);
+    if (members > 0) this.#addMembers('put-members', set, [...new Set(ids)], change);
     if (slots > 0) {
       for (const { first, part } of inParts(ids)) {
         this.#add({ kind: 'put-slots', ...set, first, backends: part }, change);
@@ -180,7 +186,8 @@ export class PlanDraft {
   /** Reserves the room, also for those backends that are not known, and yields the ids; or notes the failure. */
   #take({ frontend }: FrontendRoute, backends: readonly RouteBackend[], entries: Partial<Record<TableName, number>>) {
     const known = backends.map((backend) => this.#tables.backends.idOf(backend) ?? this.#newBackends.get(backend));
-    const needed = { services: 0, slots: 0, ...entries, backends: known.filter((id) => id === undefined).length };
+    const isNew = (_: RouteBackend, at: number): boolean => known[at] === undefined;
+    const needed = { services: 0, slots: 0, ...entries, backends: unique(backends.filter(isNew)).length };
     const short = TABLE_NAMES.find((name) => this.#room[name] < (needed[name] ?? 0));
     if (short !== undefined) {
       const room = `${Math.max(0, this.#room[short])} of ${this.#tables.limits[short]}`;
@@ -190,7 +197,8 @@ export class PlanDraft {
     }
     for (const name of TABLE_NAMES) this.#room[name] -= needed[name] ?? 0;
     const change = this.#changes.push(frontend) - 1;
-    return { change, ids: backends.map((backend, at) => known[at] ?? this.#addBackend(backend)) };
+    const idOf = (backend: RouteBackend): number => this.#newBackends.get(backend) ?? this.#addBackend(backend);
+    return { change, ids: backends.map((backend, at) => known[at] ?? idOf(backend)) };
   }
 
   #addBackend(backend: RouteBackend): number {

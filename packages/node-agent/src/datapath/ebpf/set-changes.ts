@@ -36,8 +36,14 @@ export function differenceOf(before: SortedBackends, after: SortedBackends, most
 
 function isInPlace(list: SortedBackends, at: number): boolean {
   const [previous, here, next] = [list[at - 1], list[at], list[at + 1]];
-  if (here && previous && compareRouteBackends(previous, here) >= 0) return false;
-  return !here || !next || compareRouteBackends(here, next) < 0;
+  if (here && previous && isBehind(previous, here)) return false;
+  return !here || !next || !isBehind(here, next);
+}
+
+/** One of the same address and port may follow, if it is the same. */
+function isBehind(a: RouteBackend, b: RouteBackend): boolean {
+  const order = compareRouteBackends(a, b);
+  return order > 0 || (order === 0 && a.clusterId !== b.clusterId);
 }
 
 /** Nearly all are equal, and many are the same object. */

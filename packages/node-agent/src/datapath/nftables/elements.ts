@@ -81,7 +81,20 @@ export function limitOf({ backends, affinitySeconds }: Served): string | undefin
 /** The elements that belong to this frontend alone. */
 export function* elementsOf(placed: Placed): Generator<Element> {
   yield* headElements(placed);
-  for (let slot = 0; slot < placed.slots.length; slot += 1) yield* slotElements(placed, slot);
+  const all = placed.slots.keys();
+  yield* slotsElements(placed, all, undefined);
+}
+
+/** Those of some slots; but for what every slot of one backend shares and `other` has, too: another state of the same. */
+export function* slotsElements(placed: Placed, slots: Iterable<number>, other: Placed | undefined): Generator<Element> {
+  const present = new Set(placed.affinitySeconds === 0 ? [] : other?.ids);
+  for (const slot of slots) {
+    yield* slotElements(placed, slot);
+    const id = placed.ids[slot];
+    if (id === undefined || present.has(id)) continue;
+    present.add(id);
+    yield* memberElements(placed, slot, id);
+  }
 }
 
 /** Those that are there once, however many backends there are. */
@@ -101,8 +114,7 @@ export function headElements(placed: Placed): readonly Element[] {
   return frontend.kind === 'ClusterIP' ? [service] : [...allowed, ...guard, service, member('external', key)];
 }
 
-/** Those of one slot. */
-export function slotElements(placed: Placed, slot: number): readonly Element[] {
+function slotElements(placed: Placed, slot: number): readonly Element[] {
   const { frontend, affinitySeconds, slots, ids } = placed;
   const number = firstSlot(placed) + slot;
   const backend = slots[slot];
@@ -113,11 +125,18 @@ export function slotElements(placed: Placed, slot: number): readonly Element[] {
   if (affinitySeconds === 0) {
     return [{ set: `slots-${nameOf(protocol)}`, key: [address, port, number], value, comment }];
   }
-  const key = frontendKey(frontend);
-  const id = ids[slot] ?? 0;
+  return [{ set: 'sticky-slots', key: [...frontendKey(frontend), number], value: [ids[slot] ?? 0], comment: '' }];
+}
+
+/** By which clients come back to the backend in a slot. */
+function memberElements(placed: Placed, slot: number, id: number): readonly Element[] {
+  const { address, port, protocol } = placed.frontend;
+  const backend = placed.slots[slot];
+  if (backend === undefined) return [];
+  const comment = String(backend.clusterId);
+  const value = [backend.address, backend.port];
   return [
-    { set: 'sticky-slots', key: [...key, number], value: [id], comment: '' },
-    member(membersOf(placed), [...key, id]),
+    member(membersOf(placed), [...frontendKey(placed.frontend), id]),
     { set: `targets-${nameOf(protocol)}`, key: [address, port, id], value, comment },
   ];
 }

@@ -47,10 +47,15 @@ const state = ({ frontend, clients }: Place): fc.Arbitrary<Served | undefined> =
         .chain((chosen) =>
           fc.tuple(
             ...chosen.map((a) =>
-              fc.record({ address: fc.constant(a), port: fc.constantFrom(80, 81), clusterId: fc.constantFrom(1, 2) }),
+              fc.tuple(
+                fc.record({ address: fc.constant(a), port: fc.constantFrom(80, 81), clusterId: fc.constantFrom(1, 2) }),
+                fc.constantFrom(1, 1, 1, 2, 3),
+              ),
             ),
           ),
-        ),
+        )
+        // Several shares of one backend stand in so many slots.
+        .map((chosen) => chosen.flatMap(([backend, shares]) => Array.from({ length: shares }, () => backend))),
     }),
     { nil: undefined },
   );

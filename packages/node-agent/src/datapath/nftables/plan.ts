@@ -16,7 +16,7 @@ import {
   isClusterIp,
   isPointer,
   sameBackend,
-  slotElements,
+  slotsElements,
 } from './elements.ts';
 import type { Family } from './family.ts';
 import { Operations, type TableOperation } from './operations.ts';
@@ -176,8 +176,8 @@ function diffElements(
   if (frontend === undefined) return;
   const family = familyOfFrontend(frontend);
   const old = new Map<string, Element>();
-  if (before !== undefined) for (const element of elements(before, slots)) old.set(identityOf(element), element);
-  for (const element of after === undefined ? [] : elements(after, slots)) {
+  if (before !== undefined) for (const element of elements(before, slots, after)) old.set(identityOf(element), element);
+  for (const element of after === undefined ? [] : elements(after, slots, before)) {
     const present = old.size === 0 ? undefined : old.get(identityOf(element));
     if (present !== undefined) {
       old.delete(identityOf(element));
@@ -193,9 +193,9 @@ function diffElements(
   }
 }
 
-function* elements(placed: Placed, slots: readonly number[]): Generator<Element> {
+function* elements(placed: Placed, slots: readonly number[], other: Placed | undefined): Generator<Element> {
   yield* headElements(placed);
-  for (const slot of slots) yield* slotElements(placed, slot);
+  yield* slotsElements(placed, slots, other);
 }
 
 const identityOf = ({ set, key }: Element): string => `${set} ${key.join(' ')}`;

@@ -41,7 +41,11 @@ function slotsFor(before: Placed | undefined, backends: readonly RouteBackend[])
   const slots = [...before.slots];
   const free: number[] = [];
   slots.forEach(({ address, port }, slot) => {
-    if (gone.get(address)?.has(port)) free.push(slot);
+    const ports = gone.get(address);
+    const left = ports?.get(port) ?? 0;
+    if (left === 0) return;
+    ports?.set(port, left - 1);
+    free.push(slot);
   });
   come.forEach((backend, i) => {
     slots[free[i] ?? slots.length] = backend;
@@ -55,7 +59,8 @@ function slotsFor(before: Placed | undefined, backends: readonly RouteBackend[])
 
 /** What changed between two sorted lists. A backend whose cluster changed has gone and come. */
 function difference(before: readonly RouteBackend[], after: readonly RouteBackend[]) {
-  const gone = new Map<string, Set<number>>();
+  /** How often, by address and port. */
+  const gone = new Map<string, Map<number, number>>();
   const come: RouteBackend[] = [];
   for (let [i, j] = [0, 0]; i < before.length || j < after.length; ) {
     const [old, next] = [before[i], after[j]];
@@ -65,8 +70,8 @@ function difference(before: readonly RouteBackend[], after: readonly RouteBacken
     if (order >= 0) j += 1;
     if (order === 0 && old?.clusterId === next?.clusterId) continue;
     if (order <= 0 && old !== undefined) {
-      const ports = gone.get(old.address) ?? new Set();
-      gone.set(old.address, ports.add(old.port));
+      const ports = gone.get(old.address) ?? new Map<number, number>();
+      gone.set(old.address, ports.set(old.port, (ports.get(old.port) ?? 0) + 1));
     }
     if (order >= 0 && next !== undefined) come.push(next);
   }
@@ -74,28 +79,30 @@ function difference(before: readonly RouteBackend[], after: readonly RouteBacken
 }
 
 /**
- * A number for each backend that clients are remembered by. It comes from the backend itself, so it survives restarts
- * and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft. A
+ * A number for each backend that clients are remembered by, by slot. It comes from the backend itself, so it survives
+ * restarts and is not handed to another backend while clients still remember it. 0 and 0xffffffff have names in nft. A
  * frontend's two choices have different numbers for one backend.
  */
 function idsFor(before: Placed | undefined, slots: readonly RouteBackend[], suffix: string): readonly number[] {
-  const isKept = (backend: RouteBackend | undefined, slot: number): boolean => backend === before?.slots[slot];
-  const moved = new Map<RouteBackend, number>();
-  before?.ids.forEach((id, slot) => {
-    const backend = before.slots[slot];
-    if (backend !== undefined && !isKept(slots[slot], slot)) moved.set(backend, id);
-  });
-  let taken: Set<number> | undefined;
+  let known: Map<string, number> | undefined;
+  let taken = new Set<number>();
   return slots.map((backend, slot) => {
-    const kept = isKept(backend, slot) ? before?.ids[slot] : moved.get(backend);
+    const kept = backend === before?.slots[slot] ? before.ids[slot] : undefined;
     if (kept !== undefined) return kept;
-    taken ??= new Set([0, 0xffffffff, ...(before?.ids ?? [])]);
-    let id = hash(`${backend.address} . ${backend.port} ${backend.clusterId}${suffix}`);
-    while (taken.has(id)) id = (id + 1) >>> 0;
+    if (!known) {
+      known = new Map(before?.ids.flatMap((id, at) => (before.slots[at] ? [[nameOf(before.slots[at]), id]] : [])));
+      taken = new Set([0, 0xffffffff, ...known.values()]);
+    }
+    const name = nameOf(backend);
+    let id = known.get(name) ?? hash(`${name}${suffix}`);
+    while (!known.has(name) && taken.has(id)) id = (id + 1) >>> 0;
+    known.set(name, id);
     taken.add(id);
     return id;
   });
 }
+
+const nameOf = ({ address, port, clusterId }: RouteBackend): string => `${address} . ${port} ${clusterId}`;
 
 /** FNV-1a. */
 function hash(text: string): number {
