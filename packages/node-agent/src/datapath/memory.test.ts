@@ -86,10 +86,18 @@ describe('MemoryDatapath', () => {
     assert.equal((await first).changed, 1);
   });
 
+  const fromOutside = (...backends: readonly string[]): Routes =>
+    new Map([[frontendId(vip), { ...route(vip), outside: route(vip, ...backends).backends }]]);
   const shared = route(vip, '10.1.0.1').backends.flatMap((backend) => [backend, { ...backend, clusterId: 2 }]);
   const twoClusters: Routes = new Map([[frontendId(vip), { ...route(vip), backends: shared }]]);
   const rejected: readonly [string, Routes, RegExp][] = [
     ['unsorted backends', one(vip, '10.1.0.9', '10.1.0.10'), /10.1.0.10 port 8080 is out of place/],
+    [
+      'unsorted backends for clients outside',
+      fromOutside('10.1.0.9', '10.1.0.10'),
+      /10.1.0.10 port 8080 is out of place/,
+    ],
+    ['a backend of the other family for them', fromOutside('fd00::1'), /must be of the frontend's family/],
     ['a backend of two clusters', twoClusters, /of one cluster each: 10.1.0.1 port 8080 is of 1 and 2/],
     ['a backend of the other family', one(vip, 'fd00::1'), /must be of the frontend's family/],
     ['a frontend port of 0', one(clusterIp('10.96.0.1', 0)), /must be 1-65535: current value is 0/],
