@@ -15,7 +15,8 @@ import { type Candidate, originOf, stateOf } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { addressRefusal } from './eligibility.ts';
 import { type DecidedGroup, type DecidedService, decideService, isProgrammed } from './merge-service.ts';
-import { affinityOf, weightsOf } from './selection.ts';
+import { affinityOf, weightedClusters, weightsOf } from './selection.ts';
+import type { WeightedCluster } from './shares.ts';
 
 export function explainService(context: MergeContext, facts: ServiceFacts): ServiceExplanation {
   const { key, service } = facts;
@@ -37,41 +38,25 @@ function explainGroup({ shape, candidates }: DecidedGroup, facts: ServiceFacts, 
     const reason = facts.refusedFrontends.get(frontendId(frontend));
     return reason === undefined ? [] : [{ frontend, reason }];
   });
-  const weightsInUse = servingWeights(candidates, facts);
+  const weights = servingWeights(candidates, facts);
   const decisions = inOrder(candidates).map((candidate): Decision => {
     const backend = backendOf(candidate, port.protocol);
     const { verdict } = candidate;
     const detail = detailOf(candidate, backend, candidates, facts, context);
-    const weight = verdict === 'selected' ? weightsInUse.get(candidate.offer.cluster.name) : undefined;
-    if (!weight) return { backend, verdict, detail };
-    const said = `${detail}; its cluster gets ${weight.part} of ${weight.all} connections`;
-    return { backend, verdict, detail: said, weight: weight.part / weight.backends };
+    const cluster = verdict === 'selected' ? weights.of(candidate) : undefined;
+    if (!cluster) return { backend, verdict, detail };
+    const said = `${detail}; its cluster gets ${cluster.weight} of ${weights.total} connections`;
+    return { backend, verdict, detail: said, weight: cluster.weight / cluster.backends };
   });
   return { port, family, clients, frontends: served, refused, decisions };
 }
 
-interface ServingWeight {
-  readonly part: number;
-  readonly all: number;
-  readonly backends: number;
-}
-
 /** Of the clusters that serve, where the Service has weights and several do. */
-function servingWeights(
-  candidates: readonly Candidate[],
-  facts: ServiceFacts,
-): ReadonlyMap<ClusterName, ServingWeight> {
+function servingWeights(candidates: readonly Candidate[], facts: ServiceFacts) {
   const weights = weightsOf(facts);
-  if (!weights) return new Map();
-  const selected = candidates.filter(({ verdict }) => verdict === 'selected');
-  const serving = Map.groupBy(selected, ({ offer }) => offer.cluster.name);
-  const parts = [...serving].flatMap(([name, { length: backends }]) => {
-    const part = weights.get(name) ?? 0;
-    return part > 0 ? [{ name, part, backends }] : [];
-  });
-  if (parts.length < 2) return new Map();
-  const all = parts.reduce((sum, { part }) => sum + part, 0);
-  return new Map(parts.map(({ name, ...weight }) => [name, { ...weight, all }]));
+  const clusters = weights ? weightedClusters(candidates, weights) : new Map<ClusterName, WeightedCluster>();
+  const total = [...clusters.values()].reduce((sum, { weight }) => sum + weight, 0);
+  return { total, of: ({ offer }: Candidate) => (clusters.size > 1 ? clusters.get(offer.cluster.name) : undefined) };
 }
 
 /** Each cluster's by number: 10.0.0.2 before 10.0.0.10. */

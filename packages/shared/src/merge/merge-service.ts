@@ -10,7 +10,6 @@
  */
 import type { ClusterName } from '../model/cluster.ts';
 import { type Cidr, familyOf, type IpFamily } from '../model/ip.ts';
-import { compareText } from '../model/order.ts';
 import {
   compareRouteBackends,
   type FrontendRoute,
@@ -24,7 +23,7 @@ import { type Candidate, candidatesOf, type Offer, offersOf } from './candidates
 import type { MergeContext } from './context.ts';
 import { type GroupShape, groupShapes } from './frontends.ts';
 import { Allowances } from './quota.ts';
-import { select, weightsOf } from './selection.ts';
+import { select, weightedClusters, weightsOf } from './selection.ts';
 import { sharesOf } from './shares.ts';
 
 /** One group of frontends and all that could serve it. */
@@ -129,12 +128,7 @@ function selectedBackends(
 
 /** Those of one backend of each cluster that has a weight and something selected. */
 function sharesByCluster(candidates: readonly Candidate[], weights: ClusterWeights): ReadonlyMap<ClusterName, number> {
-  const counts = new Map<ClusterName, number>();
-  for (const { verdict, offer } of candidates) {
-    const { name } = offer.cluster;
-    if (verdict === 'selected' && (weights.get(name) ?? 0) > 0) counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  const names = [...counts.keys()].sort(compareText);
-  const shares = sharesOf(names.map((name) => ({ weight: weights.get(name) ?? 0, backends: counts.get(name) ?? 0 })));
-  return new Map(names.map((name, i) => [name, shares[i] ?? 1]));
+  const clusters = weightedClusters(candidates, weights);
+  const shares = sharesOf([...clusters.values()]);
+  return new Map([...clusters.keys()].map((name, i) => [name, shares[i] ?? 1]));
 }

@@ -7,12 +7,14 @@
  * kube-proxy reads them. They say nothing about other clusters, unless the Service has a `trafficDistribution`: then
  * backends of other clusters are as close as their zone is.
  */
+import type { ClusterName } from '../model/cluster.ts';
 import type { ClusterWeights, LocalEndpoint, RemoteBackend, TrafficPolicy } from '../model/service.ts';
 import type { ServiceFacts } from '../model/service-table.ts';
 import { type Candidate, isSamePlace, sorted } from './candidates.ts';
 import type { MergeContext } from './context.ts';
 import { addressRefusal, offerRefusal } from './eligibility.ts';
 import type { Allowances } from './quota.ts';
+import type { WeightedCluster } from './shares.ts';
 
 /** Writes a verdict into every candidate; answers with them in the order of their addresses. */
 export function select(
@@ -87,14 +89,30 @@ function prefer(candidates: readonly Candidate[], facts: ServiceFacts): void {
 export const affinityOf = ({ service, takesPart }: ServiceFacts) =>
   service?.global && takesPart ? service.affinity : 'none';
 
+/** The clusters with a weight that have something selected, and how much. */
+export function weightedClusters(
+  candidates: readonly Candidate[],
+  weights: ClusterWeights,
+): ReadonlyMap<ClusterName, WeightedCluster> {
+  const selected = candidates.filter(({ verdict }) => verdict === 'selected');
+  const byName = Map.groupBy(selected, ({ offer }) => offer.cluster.name);
+  return new Map(
+    [...byName].flatMap(([name, { length: backends }]) => {
+      const weight = weights.get(name) ?? 0;
+      return weight > 0 ? [[name, { weight, backends }]] : [];
+    }),
+  );
+}
+
 /** Clusters of weight 0 serve while no other can. */
 function standBy(candidates: readonly Candidate[], facts: ServiceFacts): void {
   const weights = weightsOf(facts);
   if (!weights) return;
-  const isWeighted = ({ offer }: Candidate): boolean => (weights.get(offer.cluster.name) ?? 0) > 0;
-  const selected = candidates.filter(({ verdict }) => verdict === 'selected');
-  if (!selected.some(isWeighted)) return;
-  for (const candidate of selected) if (!isWeighted(candidate)) candidate.verdict = 'weight';
+  const serving = weightedClusters(candidates, weights);
+  if (serving.size === 0) return;
+  for (const candidate of candidates) {
+    if (candidate.verdict === 'selected' && !serving.has(candidate.offer.cluster.name)) candidate.verdict = 'weight';
+  }
 }
 
 /** Those of a Service which takes part in the mesh. */
