@@ -70,13 +70,17 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   const wanted = { ...DEFAULT_SIZES, ...sizes };
   prepareBpffs(directory, pinDir);
   let lock = lockDirectory(directory);
-  const before = setAside(directory, entriesOf(wanted));
-  if (before) {
-    log.info({ before, wanted }, 'The pinned BPF maps have other sizes; they serve until new ones are filled');
-    closeSync(lock);
+  /** It may have been set aside, or taken away by others. */
+  const holdDirectory = (): void => {
     prepareBpffs(directory, pinDir);
+    if (isSameFile(statSync(directory), fstatSync(lock))) return;
+    closeSync(lock);
     lock = lockDirectory(directory);
-  }
+  };
+  const before = setAside(directory, entriesOf(wanted));
+  if (before)
+    log.info({ before, wanted }, 'The pinned BPF maps have other sizes; they serve until new ones are filled');
+  holdDirectory();
   const former = layoutDirectories(pinDir).filter((other) => other !== directory);
   let maps: PinnedMaps | undefined;
   let grace: GracePeriod | undefined;
@@ -113,11 +117,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       'Socket-level load balancing is attached',
     );
     const repair = (): void => {
-      prepareBpffs(directory, pinDir);
-      if (!isSameFile(statSync(directory), fstatSync(lock))) {
-        closeSync(lock);
-        lock = lockDirectory(directory);
-      }
+      holdDirectory();
       attachment?.repair();
     };
     const remove = (): void => removeEbpfDatapath(pinDir);
