@@ -27,7 +27,10 @@ const unescaped = (text: string): string =>
 
 const readMounts = (): readonly Mount[] => parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 
-/** Where the cgroup2 hierarchy is mounted, the whole one if that is; on hosts that have version 1 it is not at /sys/fs/cgroup. */
+/**
+ * Where the cgroup2 hierarchy is mounted, the whole one if that is; on hosts that also have version 1 it is not at
+ * /sys/fs/cgroup.
+ */
 export function findCgroupRoot(
   mounts: readonly Mount[] = readMounts(),
   isWhole: (directory: string) => boolean = isWholeHierarchy,

@@ -6,8 +6,9 @@
  *   refuse (just before NAT)  a frontend without backends answers with a TCP reset or ICMP port unreachable
  *   nat                       `guarded` are frontends that only some clients outside the cluster may ask, `allowed`
  *                             which; `outside` are frontends that lead clients outside the cluster elsewhere, or nowhere; else
- *                             `services` says what kind of choice it is, `choices` which chain picks a slot (at random; datagrams by their sender),
- *                             `slots-tcp` which backend that is; other ports of `cluster-ips` answer as `refuse` does
+ *                             `services` says what kind of choice it is, `choices` which chain picks a slot (at random;
+ *                             datagrams by their sender), `slots-tcp` which backend that is; other ports of
+ *                             `cluster-ips` answer as `refuse` does
  *   patient                   a connection that one side has closed may go on for an hour, as under kube-proxy
  *   forget (just after NAT)   the packet priority, our scratch, is set back to 0; packet marks are never touched
  *   source                    masquerades what would otherwise not be answered through this node: `local-pods` are
@@ -226,8 +227,8 @@ function constantChains(family: Family, { timeouts }: Abilities): readonly Chain
   const isServed: Rule = [priorityFromMap('services', ...key), clearPriority(), verdict('return')];
   const toOthers = verdict('goto', 'masquerade-unless-local');
   const balance: Rule = [verdict('jump', 'balance')];
-  // A map and no set, since of a table that is being replaced the kernel forgets all maps at once, and sets later. NodeLocal
-  // DNSCache has such an address itself.
+  // A map and no set, since of a table that is being replaced the kernel forgets all maps at once, and sets later.
+  // NodeLocal DNSCache has such an address itself.
   const unserved: Rule = [priorityFromMap('cluster-ips', daddr), isNotThisHost('daddr'), verdict('goto', 'unserved')];
   return [
     {
