@@ -121,13 +121,28 @@ export class NetlinkSocket {
 
   /** The answers to a request; throws a NetlinkError when the kernel refuses it. A message is good until the next one. */
   async ask(request: Buffer, answered: (message: Message) => void): Promise<void> {
+    let until = performance.now() + SLICE_MS;
+    for (const _ of this.#answersTo(request, answered)) {
+      if (performance.now() <= until) continue;
+      await nextTurn();
+      until = performance.now() + SLICE_MS;
+    }
+  }
+
+  /** The same where there is little to hear, at once. */
+  askNow(request: Buffer, answered: (message: Message) => void = () => {}): void {
+    for (const _ of this.#answersTo(request, answered));
+  }
+
+  /** Stops after each piece of the answer but the last. */
+  *#answersTo(request: Buffer, answered: (message: Message) => void): Generator<undefined> {
     const sequence = this.#take(1);
     request.writeUInt32LE(sequence, 8);
     if (this.#libc.send(this.#fd, request, request.length, MSG_DONTWAIT) < 0) {
       throw new NetlinkError('ask the kernel', koffi.errno());
     }
     const isDump = (request.readUInt16LE(6) & 0x300) === 0x300;
-    for (let until = performance.now() + SLICE_MS; ; ) {
+    for (;;) {
       const answer = this.#receive();
       if (answer === undefined) throw new Error('Cannot hear the kernel: an answer was lost');
       for (const message of messagesOf(answer)) {
@@ -140,10 +155,7 @@ export class NetlinkSocket {
         answered(message);
         if (!isDump) return;
       }
-      if (performance.now() > until) {
-        await nextTurn();
-        until = performance.now() + SLICE_MS;
-      }
+      yield;
     }
   }
 
