@@ -11,7 +11,7 @@
 #include <linux/in.h>
 
 #include "datagrams.h"
-#include "maps.h"
+#include "socket-maps.h"
 
 #define NANOSECONDS 1000000000ULL
 

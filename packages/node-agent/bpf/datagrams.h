@@ -9,7 +9,7 @@
 #define TOMBOLO_DATAGRAMS_H
 
 #include "address.h"
-#include "maps.h"
+#include "socket-maps.h"
 
 static __always_inline int leads_to(const struct datagram_peer *peer, const __u32 *address, __u16 port)
 {

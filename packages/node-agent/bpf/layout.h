@@ -11,11 +11,16 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
+/* Bits of `scope`: a frontend at every address of the node (its own is 0), and what clients outside the cluster get. */
+#define NODE_PORT 1
+#define OUTSIDE 2
+
 struct service_key {
 	__u32 address[4];
 	__u16 port;
 	__u8 protocol;
-	__u8 pad;
+	/* 0: what every client gets that asks this very address. Sockets look for nothing else. */
+	__u8 scope;
 };
 
 /* A set of at most this many backends is kept with the service: one cache miss less for most of them. */
@@ -101,6 +106,70 @@ struct peer {
 struct recent_peer {
 	__u64 seal;
 	struct peer peer;
+};
+
+/* Where a packet is seen: when it comes in at an interface, or goes out. */
+#define INWARD 0
+#define OUTWARD 1
+
+/* A packet as it arrives at a hook. */
+struct flow_key {
+	__u32 source[4];
+	__u32 destination[4];
+	__u16 source_port;
+	__u16 destination_port;
+	__u8 protocol;
+	__u8 hook;
+	__u16 pad;
+};
+
+/*
+ * What becomes of it there. Every connection has two of them, one for each direction, or four: when the client's address
+ * is replaced, that is done where the packet goes out. `service` is 0 but for a packet that asks one.
+ */
+struct flow {
+	__u32 source[4];
+	__u32 destination[4];
+	__u16 source_port;
+	__u16 destination_port;
+	__u32 service;
+	__u32 generation;
+	__u32 backend;
+	/* In units of 2^30 ns. */
+	__u32 seen;
+	__u8 scope;
+	__u8 state;
+	__u16 pad;
+};
+
+/* The first fragment of a datagram has its ports; the others are known by this. */
+struct fragment_key {
+	__u32 source[4];
+	__u32 destination[4];
+	__u32 id;
+	__u8 protocol;
+	__u8 hook;
+	__u16 pad;
+};
+
+struct fragment_ports {
+	__u16 source_port;
+	__u16 destination_port;
+};
+
+/* As the kernel wants the keys of such a map. The prefix counts from the first of 128 bits, for IPv4 as well. */
+struct prefix_key {
+	__u32 length;
+	__u32 address[4];
+};
+
+struct exit_key {
+	__u32 interface;
+	__u32 family;
+};
+
+struct address {
+	__u32 words[4];
 };
 
 #endif

@@ -11,7 +11,7 @@
 #define TOMBOLO_REMEMBER_H
 
 #include "address.h"
-#include "maps.h"
+#include "socket-maps.h"
 
 #define ESTABLISHED 1
 

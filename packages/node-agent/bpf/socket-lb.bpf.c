@@ -16,7 +16,7 @@
 
 #include "choose.h"
 #include "datagrams.h"
-#include "maps.h"
+#include "socket-maps.h"
 #include "remember.h"
 
 /* Set by the loader before the verifier sees them, which drops what they rule out. */

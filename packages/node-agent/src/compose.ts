@@ -82,10 +82,10 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const saved = await readStateFile(config.stateFile, authorOf(config), log);
   const applied = (half: string, revision: number): void => proxy.applied(half, revision, Date.now());
   const core = new AgentCore({ config, saved, log, health, applied });
-  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, mapSizes, socketClients } = config;
+  const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, mapSizes, socketClients, packets } = config;
   const node = new NodeView(config.nodePortAddresses, () => core.nodeChanged());
   const datapath = await openDatapath({
-    ...{ choice, cgroupRoot, pinDir, mapSizes, socketClients, log },
+    ...{ choice, cgroupRoot, pinDir, mapSizes, socketClients, packets, log },
     node: () => node.facts,
   });
   const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));

@@ -11,7 +11,7 @@ import { type Environment, type Flags, readCluster, readFlags } from '@tombolo/s
 import { LOG_LEVELS, type LogLevel } from '@tombolo/shared/process/logger.ts';
 import { type MapSizes, SIZED_MAPS } from './datapath/ebpf/layout.ts';
 import type { NodePortAddresses } from './datapath/node-facts.ts';
-import type { SocketClients } from './datapath/open.ts';
+import type { PacketChoice, SocketClients } from './datapath/open.ts';
 
 /** Valid by construction. */
 export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
@@ -46,10 +46,12 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --cgroup-root DIR              in a cgroup2 hierarchy, or above where one is mounted; default: where one is mounted
   --bpf-dir DIR                  bpffs directory for pinned maps and links; default: /sys/fs/bpf/tombolo
   --bpf-map-sizes NAME=ENTRIES,…
-                                 of the maps services, slots, backends, affinity_ok and affinity, where not the
+                                 of the maps services, slots, backends, affinity_ok, affinity and flows, where not the
                                  default; what was programmed is kept
   --socket-clients all|host      whose sockets eBPF balances; host: only those of the node itself, while the packets
                                  of pods are balanced by nftables (service meshes need it); default: all
+  --packets auto|ebpf|nftables   what balances packets that come in at network interfaces: eBPF programs there, with
+                                 nftables for what they leave, or nftables alone; default: auto
   --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --api-without-tls true|false   whether --api may be an address that is not loopback: everybody who reaches it reads
@@ -82,6 +84,7 @@ const DEFAULTS = {
   'bpf-dir': '/sys/fs/bpf/tombolo',
   'bpf-map-sizes': '',
   'socket-clients': 'all',
+  packets: 'auto',
   'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
@@ -127,6 +130,7 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   bpfDirectory: flags.text('bpf-dir'),
   mapSizes: flags.take(mapSizes(flags.text('bpf-map-sizes')), {}),
   socketClients: flags.oneOf<SocketClients>('socket-clients', ['all', 'host']),
+  packets: flags.oneOf<PacketChoice>('packets', ['auto', 'ebpf', 'nftables']),
   /** What the next agent should know beside what the kernel keeps. */
   stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
   apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),

@@ -28,7 +28,10 @@ class Node {
     mkdirSync(this.#bpffs);
     execFileSync('mount', ['-t', 'bpf', 'bpf', this.#bpffs]);
     execFileSync('ip', ['netns', 'add', this.#name]);
-    execFileSync('ip', ['-n', this.#name, 'route', 'add', 'blackhole', '10.96.0.0/16']);
+    const ip = (...args: readonly string[]): Buffer => execFileSync('ip', ['-n', this.#name, ...args]);
+    ip('route', 'add', 'blackhole', '10.96.0.0/16');
+    ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'far');
+    ip('address', 'add', '192.0.2.1/24', 'dev', 'uplink');
   }
 
   /** As root with these capabilities only, the way a container runtime starts a program; what it said when it failed. */

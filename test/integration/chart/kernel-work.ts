@@ -3,6 +3,8 @@
  * `kernel-work.ts PIN-DIR CGROUP`. Opens both halves, programs a Service, changes it, adopts it as a second agent would,
  * and takes everything out again.
  */
+import { InterfaceAddresses } from '@tombolo/node-agent/datapath/netlink/addresses.ts';
+import { NO_NODE_FACTS } from '@tombolo/node-agent/datapath/node-facts.ts';
 import { openDatapath } from '@tombolo/node-agent/datapath/open.ts';
 import { uninstall } from '@tombolo/node-agent/uninstall.ts';
 import { silentLogger as log } from '@tombolo/shared/process/logger.ts';
@@ -10,9 +12,13 @@ import { only, route } from '../ebpf/routes.ts';
 
 const [pinDir = '', cgroupRoot = ''] = process.argv.slice(2);
 const SERVICE = '10.96.0.1:80';
+const addresses = new InterfaceAddresses();
+const interfaces = await addresses.read();
+await addresses.close();
+const facts = { ...NO_NODE_FACTS, interfaces, addresses: new Set(interfaces.map(({ address }) => address)) };
 
 async function serve(backends: readonly string[], expected: number): Promise<void> {
-  const opened = await openDatapath({ choice: 'auto', pinDir, cgroupRoot, log });
+  const opened = await openDatapath({ choice: 'auto', packets: 'ebpf', pinDir, cgroupRoot, node: () => facts, log });
   if (opened.name !== 'ebpf+nftables') throw new Error(`Only ${opened.name}: ${opened.reason}`);
   for (const half of opened.halves) {
     const found = await half.read();

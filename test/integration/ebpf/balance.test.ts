@@ -6,6 +6,7 @@ import { appendFileSync, copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
+import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/layouts.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
 import { recoverTables, routesOf } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
 import type { FrontendRoute, RouteChanges } from '@tombolo/shared/model/routes.ts';
@@ -19,7 +20,7 @@ const OBJECT = fileURLToPath(new URL('../../../packages/node-agent/build/socket-
 
 /** Ids and generations of what is served, and what the kernel calls the attached programs. */
 async function fingerprint(rig: Rig): Promise<unknown> {
-  const maps = openPinnedMaps(join(rig.pinDir, 'v1'));
+  const maps = openPinnedMaps(layoutDirectory(rig.pinDir));
   assert.ok(maps);
   const tables = await recoverTables(maps);
   maps.close();
@@ -234,7 +235,7 @@ describe('eBPF datapath: balance', () => {
 
   it('leaves nothing behind when destroyed', async () => {
     await set(route('10.96.0.1:80', FOUR));
-    assert.ok(existsSync(join(rig.pinDir, 'v1', 'link_connect4')));
+    assert.ok(existsSync(join(layoutDirectory(rig.pinDir), 'link_connect4')));
     await datapath?.destroy();
     datapath = undefined;
     assert.equal(existsSync(rig.pinDir), false);

@@ -39,8 +39,10 @@ export interface ConnectResult {
   readonly replies: Readonly<Record<string, number>>;
 }
 
-export type Place = 'pod' | 'node' | 'back' | 'client';
+export type Pod = 'late' | 'left' | 'right';
+export type Place = 'pod' | 'node' | 'back' | 'client' | Pod;
 const PLACES: readonly Place[] = ['pod', 'node', 'back', 'client'];
+const PODS: readonly Pod[] = ['late', 'left', 'right'];
 
 export class Rig {
   readonly directory: string;
@@ -142,6 +144,22 @@ export class Rig {
     };
   }
 
+  /** Another pod of the node, whose end of the link has this address there. */
+  async addPod(name: Pod, near: string, far: string): Promise<Place> {
+    await this.#join(name, far, near, [`address add ${near}/24 dev ${name}`]);
+    return name;
+  }
+
+  /** Pods at a bridge of the node, which has this address. */
+  async addBridge(near: string, pods: readonly (readonly [name: Pod, address: string])[]): Promise<void> {
+    await ipCommand(this.netns('node'), [
+      'link add bridge type bridge',
+      'link set bridge up',
+      `address add ${near}/24 dev bridge`,
+    ]);
+    for (const [name, address] of pods) await this.#join(name, address, near, [`link set ${name} master bridge`]);
+  }
+
   /** Runs until it is stopped, at the latest at the end; once it has said something. */
   async start(place: Place, argv: readonly string[]): Promise<{ stop(): void }> {
     const child = this.#start(place, argv);
@@ -167,7 +185,7 @@ export class Rig {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await removeNetns(PLACES.map((place) => this.netns(place)));
+    await removeNetns([...PLACES, ...PODS].map((place) => this.netns(place)));
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -179,6 +197,19 @@ export class Rig {
     const child = spawn('ip', ['netns', 'exec', this.netns(place), ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.push(child);
     return child;
+  }
+
+  async #join(name: Pod, address: string, router: string, lines: readonly string[]): Promise<void> {
+    const netns = this.netns(name);
+    await createNetns([netns]);
+    const link = `link add ${name} type veth peer name eth0 netns ${netns}`;
+    await ipCommand(this.netns('node'), [link, `link set ${name} up`, ...lines]);
+    await ipCommand(netns, [
+      ...['link set lo up', 'link set eth0 up', `address add ${address}/24 dev eth0`],
+      `route add 10.0.0.0/8 via ${router}`,
+      `route add 192.0.2.0/24 via ${router}`,
+    ]);
+    await ipCommand(this.netns('back'), [`route add ${address}/32 via 10.2.0.1`]);
   }
 
   async #build(): Promise<void> {

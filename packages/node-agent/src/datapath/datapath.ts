@@ -19,6 +19,8 @@ export interface ApplyReport {
 
 export interface Datapath {
   readonly name: string;
+  /** What of it is in use here, in a few words. */
+  readonly about?: string;
   /** The share that is taken of each table that has a limit, by its name. */
   readonly fill?: ReadonlyMap<string, number>;
   /**

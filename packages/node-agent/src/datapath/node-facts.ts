@@ -14,6 +14,10 @@ export interface NodeFacts {
   /** Where NodePorts are answered. */
   readonly nodePorts: readonly Cidr[];
   readonly addresses: ReadonlySet<IpAddress>;
+  /** With the interface that has each, by its index and the address. */
+  readonly interfaces: readonly InterfaceAddress[];
+  /** Addresses that the Node is known by. */
+  readonly known: readonly IpAddress[];
   /** The indices of interfaces with an address that the Node is known by. */
   readonly uplinks: readonly number[];
 }
@@ -22,7 +26,14 @@ export interface NodeFacts {
 export type NodePortAddresses = 'all' | 'primary' | readonly Cidr[];
 
 const EVERYWHERE: readonly Cidr[] = [cidr('0.0.0.0/0'), cidr('::/0')];
-export const NO_NODE_FACTS: NodeFacts = { pods: [], nodePorts: EVERYWHERE, addresses: new Set(), uplinks: [] };
+export const NO_NODE_FACTS: NodeFacts = {
+  pods: [],
+  nodePorts: EVERYWHERE,
+  addresses: new Set(),
+  interfaces: [],
+  known: [],
+  uplinks: [],
+};
 
 export interface NodeSources {
   /** What the Node object says. */
@@ -45,6 +56,8 @@ export function nodeFacts(sources: NodeSources, before: NodeFacts = NO_NODE_FACT
     pods: [...podCidrs, ...others.map(hostCidr)],
     nodePorts: nodePortsOf(nodePortAddresses, addresses),
     addresses: new Set(interfaces.map(({ address }) => address).toSorted(compareIps)),
+    interfaces: interfaces.toSorted((a, b) => a.index - b.index || compareIps(a.address, b.address)),
+    known: addresses,
     uplinks: [...new Set(uplinks)].toSorted((a, b) => a - b),
   };
   return isDeepStrictEqual(facts, before) ? before : facts;

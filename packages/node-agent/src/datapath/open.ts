@@ -10,7 +10,14 @@ import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { Datapath } from './datapath.ts';
 import type { MapSizes } from './ebpf/layout.ts';
-import { hasEbpfDatapath, openEbpfDatapath, readPinnedRoutes, removeEbpfDatapath } from './ebpf/open.ts';
+import {
+  hasEbpfDatapath,
+  openEbpfDatapath,
+  packetDirectoryOf,
+  readPinnedRoutes,
+  removeSocketPrograms,
+} from './ebpf/open.ts';
+import { RetiredPackets } from './ebpf/packets/retired.ts';
 import { networkCookie } from './ebpf/syscall.ts';
 import { joinRoutes } from './join-routes.ts';
 import { openNftablesDatapath } from './nftables/open.ts';
@@ -27,6 +34,8 @@ export interface OpenDatapathOptions {
   readonly mapSizes?: Partial<MapSizes> | undefined;
   /** Whose sockets are balanced; `host`: those in this process' network namespace. Packets of the others are. */
   readonly socketClients?: SocketClients | undefined;
+  /** By what packets are balanced, beside nftables, which has what eBPF leaves. */
+  readonly packets?: PacketChoice | undefined;
   readonly nftTable?: string | undefined;
   /** Asked for at each change, and now and then. */
   readonly node?: (() => NodeFacts) | undefined;
@@ -43,6 +52,8 @@ export interface OpenedDatapath {
 }
 
 export type SocketClients = 'all' | 'host';
+/** `auto`: eBPF where the kernel takes the programs. */
+export type PacketChoice = 'auto' | 'ebpf' | 'nftables';
 
 /** How each half is opened; tests give their own. */
 export interface Openers {
@@ -94,7 +105,8 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
     log.warn({ reason: sockets.error }, 'Socket-level load balancing is not possible here');
     return { halves: [takeOver(packets.value, options)], reason: `eBPF is not possible: ${sockets.error}` };
   }
-  const why = choice === 'ebpf' ? 'eBPF was asked for' : 'eBPF works on this machine';
+  const { about } = sockets.value;
+  const why = `${choice === 'ebpf' ? 'eBPF was asked for' : 'eBPF works on this machine'}${about ? ` (${about})` : ''}`;
   if (packets.ok) return { halves: [sockets.value, packets.value], reason: why };
   log.warn({ reason: packets.error }, 'Only sockets are balanced: NodePorts and packets from outside are not');
   return { halves: [sockets.value], reason: `${why}; nftables is not possible: ${packets.error}` };
@@ -104,14 +116,26 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
 function takeOver(packets: Datapath, { pinDir, log }: OpenDatapathOptions): Datapath {
   if (!hasEbpfDatapath(pinDir)) return packets;
   const read = () => readPinnedRoutes(pinDir);
-  return new SupersedingDatapath(packets, { name: 'ebpf', read, remove: () => removeEbpfDatapath(pinDir) }, log);
+  const retired = new RetiredPackets(packetDirectoryOf(pinDir), log);
+  const remove = () => removeSocketPrograms(pinDir);
+  return new SupersedingDatapath(packets, { name: 'ebpf', read, remove, settle: () => retired.sync() }, log);
 }
 
+const PACKETS_OF = { auto: 'auto', ebpf: 'yes', nftables: 'no' } as const;
+
 const KERNEL_OPENERS: Openers = {
-  sockets: async ({ cgroupRoot, pinDir, mapSizes: sizes, socketClients, node, log }) => {
+  sockets: async ({
+    cgroupRoot,
+    pinDir,
+    mapSizes: sizes,
+    socketClients,
+    packets: packetChoice = 'nftables',
+    node,
+    log,
+  }) => {
     try {
       const onlyNetwork = socketClients === 'host' ? networkCookie() : undefined;
-      const options = { cgroupRoot, pinDir, sizes, onlyNetwork, node };
+      const options = { cgroupRoot, pinDir, sizes, onlyNetwork, packets: PACKETS_OF[packetChoice], node };
       return ok(await openEbpfDatapath({ ...options, log: log.child({ datapath: 'ebpf' }) }));
     } catch (error) {
       return fail(withoutPrefix(error instanceof Error ? error.message : String(error)));

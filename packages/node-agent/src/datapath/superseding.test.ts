@@ -19,7 +19,12 @@ const TABLE: Routes = new Map([
 function takeOver() {
   const removed: string[] = [];
   const memory = new MemoryDatapath();
-  const leftover = { name: 'old', read: async () => [OLD], remove: () => void removed.push('old') };
+  const leftover = {
+    name: 'old',
+    read: async () => [OLD],
+    remove: () => void removed.push('old'),
+    settle: () => void removed.push('what connections needed'),
+  };
   return { memory, removed, datapath: new SupersedingDatapath(memory, leftover, silentLogger) };
 }
 
@@ -52,6 +57,15 @@ describe('SupersedingDatapath', () => {
     memory.fail(FRONTEND, 'full');
     await datapath.replace(TABLE);
     assert.deepEqual(removed, ['old']);
+  });
+
+  it('sees to what connections still need of the old one, once that is removed', async () => {
+    const { datapath, removed } = takeOver();
+    await datapath.refresh();
+    assert.deepEqual(removed, []);
+    await datapath.replace(TABLE);
+    await datapath.refresh();
+    assert.deepEqual(removed, ['old', 'what connections needed']);
   });
 
   it('destroys both', async () => {

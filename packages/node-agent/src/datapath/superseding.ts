@@ -13,16 +13,20 @@ export interface Leftover {
   readonly name: string;
   read(): Promise<readonly FrontendRoute[]>;
   remove(): void;
+  /** Called now and then from then on: what connections still need is not gone yet. */
+  settle(): void;
 }
 
 export class SupersedingDatapath implements Datapath {
   readonly #datapath: Datapath;
   readonly #log: Logger;
+  readonly #settle: () => void;
   #leftover: Leftover | undefined;
 
   constructor(datapath: Datapath, leftover: Leftover, log: Logger) {
     this.#datapath = datapath;
     this.#leftover = leftover;
+    this.#settle = () => leftover.settle();
     this.#log = log;
   }
 
@@ -44,6 +48,7 @@ export class SupersedingDatapath implements Datapath {
   }
 
   refresh(): Promise<boolean> {
+    if (this.#leftover === undefined) this.#settle();
     return this.#datapath.refresh();
   }
 

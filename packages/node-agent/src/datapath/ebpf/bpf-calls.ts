@@ -10,6 +10,8 @@ const COMMANDS = {
   createMap: 0,
   lookup: 1,
   update: 2,
+  delete: 3,
+  nextKey: 4,
   loadProgram: 5,
   pin: 6,
   openPinned: 7,
@@ -27,7 +29,9 @@ const COMMANDS = {
   detachLink: 34,
 } as const;
 
+const BPF_NOEXIST = 1n;
 const BPF_F_LOCK = 4n;
+const BPF_F_BEFORE = 8;
 /** At one hook of one control group: the kernel's own limit. */
 const MOST_PROGRAMS = 64;
 
@@ -96,11 +100,46 @@ export function openPinned(path: string): number | undefined {
 /** Undefined when the key has no value. */
 export function readElement(map: number, key: Buffer, valueSize: number): Buffer | undefined {
   const value = Buffer.alloc(valueSize);
+  return bpf(COMMANDS.lookup, elementAttributes(map, key, value), key, value).errno === 0 ? value : undefined;
+}
+
+/** For maps of few entries, of every kind. Throws when the kernel refuses. */
+export function writeElement(map: number, key: Buffer, value: Buffer): void {
+  demand(bpf(COMMANDS.update, elementAttributes(map, key, value), key, value), 'write to a map');
+}
+
+/** What is there already stays. */
+export function addElement(map: number, key: Buffer, value: Buffer): void {
+  const attributes = elementAttributes(map, key, value);
+  attributes.writeBigUInt64LE(BPF_NOEXIST, 24);
+  const result = bpf(COMMANDS.update, attributes, key, value);
+  if (result.errno !== constants.errno.EEXIST) demand(result, 'add to a map');
+}
+
+/** What is gone already counts as deleted. */
+export function deleteElement(map: number, key: Buffer): void {
+  const result = bpf(COMMANDS.delete, elementAttributes(map, key), key);
+  if (result.errno !== constants.errno.ENOENT) demand(result, 'delete from a map');
+}
+
+/** The keys of a map of few entries; what others write meanwhile may be missed. */
+export function keysOf(map: number, keySize: number): readonly Buffer[] {
+  const keys: Buffer[] = [];
+  for (let last: Buffer | undefined; ; ) {
+    const next = Buffer.alloc(keySize);
+    const attributes = elementAttributes(map, last, next);
+    if (bpf(COMMANDS.nextKey, attributes, ...(last ? [last] : []), next).errno !== 0) return keys;
+    keys.push(next);
+    last = next;
+  }
+}
+
+function elementAttributes(map: number, key: Buffer | undefined, value?: Buffer): Buffer {
   const attributes = Buffer.alloc(32);
   attributes.writeUInt32LE(map, 0);
-  attributes.writeBigUInt64LE(addressOf(key), 8);
-  attributes.writeBigUInt64LE(addressOf(value), 16);
-  return bpf(COMMANDS.lookup, attributes, key, value).errno === 0 ? value : undefined;
+  if (key) attributes.writeBigUInt64LE(addressOf(key), 8);
+  if (value) attributes.writeBigUInt64LE(addressOf(value), 16);
+  return attributes;
 }
 
 function infoOf(fd: number, size: number): Buffer {
@@ -135,6 +174,28 @@ export function linkInfo(fd: number): LinkInfo {
   };
 }
 
+/** Of a link that attaches a program to a network interface (tcx, Linux 6.6). */
+export interface InterfaceLinkInfo {
+  readonly id: number;
+  readonly programId: number;
+  /** 0 when the interface is gone. */
+  readonly index: number;
+  readonly attachType: number;
+}
+
+export function interfaceLinkInfo(fd: number): InterfaceLinkInfo {
+  const info = infoOf(fd, 32);
+  return {
+    id: info.readUInt32LE(4),
+    programId: info.readUInt32LE(8),
+    index: info.readUInt32LE(16),
+    attachType: info.readUInt32LE(20),
+  };
+}
+
+/** The kernel's number for a program. */
+export const programId = (fd: number): number => infoOf(fd, 80).readUInt32LE(4);
+
 /** For a program of a few instructions. `what` completes the sentence that is thrown when the kernel refuses it. */
 export function loadProgram(type: number, instructions: Buffer, what: string): number {
   const license = Buffer.from('Dual BSD/GPL\0');
@@ -147,21 +208,41 @@ export function loadProgram(type: number, instructions: Buffer, what: string): n
   return demand(result, `load a program to ${what}`);
 }
 
-/** Runs a program once, on a packet. */
-export function runProgram(program: number, packet: Buffer): { readonly result: number; readonly errno: number } {
+/** Runs a program once, on a packet; what it makes of that is written to `output`, which may not be shorter. */
+export function runProgram(
+  program: number,
+  packet: Buffer,
+  output = Buffer.alloc(0),
+): { readonly result: number; readonly errno: number } {
   const attributes = Buffer.alloc(72);
   attributes.writeUInt32LE(program, 0);
   attributes.writeUInt32LE(packet.length, 8);
+  attributes.writeUInt32LE(output.length, 12);
   attributes.writeBigUInt64LE(addressOf(packet), 16);
-  const { errno } = bpf(COMMANDS.runProgram, attributes, packet);
+  if (output.length > 0) attributes.writeBigUInt64LE(addressOf(output), 24);
+  const { errno } = bpf(COMMANDS.runProgram, attributes, packet, output);
   return { result: attributes.readUInt32LE(4), errno };
 }
 
 /** In multi mode, as all links: the programs of others stay attached and run too. */
-export function createLink(program: number, cgroup: number, attachType: number): number {
+export const createLink = (program: number, cgroup: number, attachType: number): number =>
+  demand(linkTo(program, cgroup, attachType), 'attach a program to the control group');
+
+/** To a network interface, before what others attached there. */
+export const createInterfaceLink = (program: number, index: number, attachType: number): number =>
+  demand(linkTo(program, index, attachType, BPF_F_BEFORE), `attach a program to network interface ${index}`);
+
+/** 0, or the errno with which the kernel refuses: EINVAL where it does not know such links. */
+export const interfaceLinkErrno = (program: number, index: number, attachType: number): number => {
+  const { errno, value } = linkTo(program, index, attachType);
+  if (errno === 0) closeSync(value);
+  return errno;
+};
+
+function linkTo(program: number, target: number, attachType: number, flags = 0): CallResult {
   const attributes = Buffer.alloc(48);
-  for (const [i, word] of [program, cgroup, attachType, 0].entries()) attributes.writeUInt32LE(word, 4 * i);
-  return demand(bpf(COMMANDS.createLink, attributes), 'attach a program to the control group');
+  for (const [i, word] of [program, target, attachType, flags].entries()) attributes.writeUInt32LE(word, 4 * i);
+  return bpf(COMMANDS.createLink, attributes);
 }
 
 /** Puts another program in the place of a link's, without a gap. */

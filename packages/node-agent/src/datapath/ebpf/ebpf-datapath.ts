@@ -7,7 +7,6 @@
  */
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
 import { joinRoutes } from '../join-routes.ts';
@@ -16,9 +15,12 @@ import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import { areAsKnown } from './map-check.ts';
+import { entryId, frontendOfEntry, type MapFrontend, outsideEntry } from './map-entry.ts';
 import type { MapState, Retiring } from './map-state.ts';
+import type { PacketPath } from './packets/packet-path.ts';
+import type { RetiredPackets } from './packets/retired.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
-import { PlanDraft, planSweep } from './planner.ts';
+import { type MapRoute, PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 import { stateDifference } from './state-difference.ts';
 
@@ -26,6 +28,10 @@ export interface EbpfParts {
   /** Of programs and pins: what is not as it was, in a few words; and puts it back. */
   readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
+  /** Undefined where packets are left to nftables. */
+  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks'> | undefined;
+  /** Packet programs that are not wanted any more. */
+  readonly retired: Pick<RetiredPackets, 'sync'>;
   readonly grace: GracePeriod;
   readonly node: () => NodeFacts;
   readonly log: Logger;
@@ -84,31 +90,45 @@ export class EbpfDatapath implements Datapath {
       this.#node = this.#parts.node();
       this.#left.clear();
       const changes = new Map<string, FrontendRoute | undefined>(routes);
-      for (const id of this.#tables.services.keys()) if (!routes.has(id)) changes.set(id, undefined);
+      for (const entry of this.#tables.services.keys()) {
+        const id = frontendOfEntry(entry);
+        if (!routes.has(id)) changes.set(id, undefined);
+      }
       const report = await this.#program(changes);
       if (!this.#isWhole) this.#parts.takeOver();
       this.#isWhole = true;
+      this.#syncPackets();
       return report;
     });
   }
 
   verify(): Promise<string | undefined> {
     return this.#exclusive(async () => {
-      const { attachment, maps } = this.#parts;
+      const { attachment, maps, packets } = this.#parts;
       const detached = attachment.verify();
-      if (detached !== undefined || (await areAsKnown(this.#tables, maps))) return detached;
-      return stateDifference(this.#tables, await recoverTables(maps));
+      if (detached !== undefined) return detached;
+      if (!(await areAsKnown(this.#tables, maps))) {
+        const difference = stateDifference(this.#tables, await recoverTables(maps));
+        if (difference !== undefined) return difference;
+      }
+      return this.#isWhole ? packets?.verify(this.#node) : undefined;
     });
   }
 
   async refresh(): Promise<boolean> {
     const before = this.#node;
     const now = this.#parts.node();
-    if (now.addresses === before.addresses) return false;
     this.#node = now;
+    if (this.#isWhole) await this.#exclusive(async () => this.#syncPackets());
+    if (now.addresses === before.addresses) return false;
     const isMoved = (address: IpAddress): boolean => now.addresses.has(address) !== before.addresses.has(address);
     const served = [...this.#tables.services.values()].flatMap(({ frontend }) => frontend?.address ?? []);
     return [...this.#left, ...served].some(isMoved);
+  }
+
+  get about(): string {
+    const { packets } = this.#parts;
+    return packets ? `packets as well, at ${packets.hooks}` : 'sockets alone';
   }
 
   get fill(): ReadonlyMap<string, number> {
@@ -117,11 +137,13 @@ export class EbpfDatapath implements Datapath {
 
   async close(): Promise<void> {
     await this.#end();
+    await this.#parts.packets?.close();
     this.#parts.release();
   }
 
   async destroy(): Promise<void> {
     await this.#end();
+    await this.#parts.packets?.close();
     this.#parts.release();
     this.#parts.remove();
   }
@@ -139,9 +161,11 @@ export class EbpfDatapath implements Datapath {
     const draft = new PlanDraft(this.#tables);
     for await (const piece of inTurns(changes)) {
       for (const [id, wanted] of piece) {
-        if (!wanted) draft.remove(id);
-        else if (this.#isOfNode(wanted.frontend)) this.#leave(id, wanted.frontend, draft);
-        else if (isServedHere(wanted.frontend)) draft.set(wanted);
+        if (wanted && this.#isOfNode(wanted.frontend)) this.#left.add(wanted.frontend.address);
+        const entries = this.#entriesOf(wanted);
+        for (const entry of entries) draft.set(entry);
+        const kept = new Set(entries.map(({ frontend }) => entryId(frontend)));
+        for (const entry of [id, outsideEntry(id)]) if (!kept.has(entry)) draft.remove(entry);
       }
     }
     const plan = draft.finish();
@@ -154,14 +178,28 @@ export class EbpfDatapath implements Datapath {
     return { changed: plan.changes.length - failed.size, failures: [...plan.failures, ...failures] };
   }
 
+  /** What stands in the tables for a frontend. */
+  #entriesOf(wanted: FrontendRoute | undefined): readonly MapRoute[] {
+    if (!wanted || this.#isOfNode(wanted.frontend)) return [];
+    const hasPackets = this.#parts.packets !== undefined;
+    const { frontend, outside, sourceRanges = [] } = wanted;
+    // SCTP has no socket hook, and packets of it are nftables' part; so are NodePorts where packets are.
+    if (frontend.protocol === 'SCTP' || (frontend.kind === 'NodePort' && !hasPackets)) return [];
+    const guarded = sourceRanges.length > 0;
+    if (!hasPackets || (outside === undefined && !guarded)) return [wanted];
+    // Whom nobody is told of is left to nftables, which knows who may ask.
+    const backends = guarded || outside === undefined ? [] : outside;
+    return [wanted, { ...wanted, frontend: { ...frontend, clients: 'outside' }, backends }];
+  }
+
   /** NodeLocal DNSCache has the cluster IP of the DNS Service, too, and is nearer. */
-  #isOfNode({ kind, address }: Frontend): boolean {
+  #isOfNode({ kind, address }: MapFrontend): boolean {
     return kind === 'ClusterIP' && this.#node.addresses.has(address);
   }
 
-  #leave(id: string, { address }: Frontend, draft: PlanDraft): void {
-    this.#left.add(address);
-    draft.remove(id);
+  #syncPackets(): void {
+    this.#parts.packets?.sync(this.#node);
+    this.#parts.retired.sync();
   }
 
   async #readAgain(): Promise<void> {
@@ -228,6 +266,3 @@ export class EbpfDatapath implements Datapath {
     return run;
   }
 }
-
-/** NodePorts (the unspecified address) are nftables' part, and SCTP has no such hook. */
-const isServedHere = ({ kind, protocol }: Frontend): boolean => kind !== 'NodePort' && protocol !== 'SCTP';

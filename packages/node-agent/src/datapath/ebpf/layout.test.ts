@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
 import fc from 'fast-check';
 import {
   getAddress,
@@ -17,6 +16,7 @@ import {
   putWords,
   TABLES,
 } from './layout.ts';
+import type { MapFrontend } from './map-entry.ts';
 import type { ServiceValue } from './operation.ts';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -29,14 +29,15 @@ const address = fc.oneof(
     .filter((text) => !text.startsWith('::ffff:')),
 );
 const plain = { noNullPrototype: true };
-const frontend: fc.Arbitrary<Frontend> = fc.record(
+const frontend: fc.Arbitrary<MapFrontend> = fc.record(
   {
-    kind: fc.constant('ClusterIP' as const),
+    kind: fc.constantFrom('ClusterIP' as const, 'NodePort' as const),
+    clients: fc.constant('outside' as const),
     address,
     port,
     protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
   },
-  plain,
+  { ...plain, requiredKeys: ['kind', 'address', 'port', 'protocol'] },
 );
 const backend = fc.record({ address, port, clusterId: fc.nat(511) }, plain);
 
@@ -65,6 +66,11 @@ describe('layout', () => {
     assert.equal(key.toString('hex'), '00000000000000000000ffff0a60000101bb1100');
     putServiceKey(key, 0, { kind: 'ExternalIP', address: ip('fd00::12'), port: 80, protocol: 'TCP' });
     assert.equal(key.toString('hex'), 'fd00000000000000000000000000001200500600');
+    const nodePort = { kind: 'NodePort', address: ip('0.0.0.0'), port: 30_080, protocol: 'TCP' } as const;
+    putServiceKey(key, 0, nodePort);
+    assert.equal(key.toString('hex'), '00000000000000000000ffff0000000075800601');
+    putServiceKey(key, 0, { ...nodePort, clients: 'outside' });
+    assert.equal(key.toString('hex'), '00000000000000000000ffff0000000075800603');
   });
 
   it('keeps as many backends in the service itself as bpf/layout.h', () => {

@@ -5,10 +5,12 @@
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { MapFrontend } from './map-entry.ts';
 import type { ServiceValue, SetKey } from './operation.ts';
 
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
+/** A former one whose tables are read as this one's. */
+export const READABLE_LAYOUT = 1;
 
 /** A set of at most this many backends is kept in the service's own entry. */
 export const INLINE_BACKENDS = 7;
@@ -26,7 +28,7 @@ export type TableSizes = Readonly<Record<TableName, number>>;
 export const TABLE_NAMES: readonly TableName[] = ['services', 'slots', 'backends', 'affinity_ok'];
 
 /** The maps whose size can be set. */
-export const SIZED_MAPS = [...TABLE_NAMES, 'affinity'] as const;
+export const SIZED_MAPS = [...TABLE_NAMES, 'affinity', 'flows'] as const;
 export type MapSizes = Readonly<Record<(typeof SIZED_MAPS)[number], number>>;
 
 /** Maps that only the programs use; those after the first have no size that could be set. */
@@ -35,6 +37,10 @@ export const PROGRAM_MAPS = ['affinity', 'datagram_peers', 'peers', 'recent_peer
 /** Whether it can be asked who is in a large set of a frontend's backends: clients come back to theirs. */
 export const hasMembers = (protocol: Protocol, affinitySeconds: number): boolean =>
   affinitySeconds > 0 || protocol === 'UDP';
+
+/** Bits of a service's scope. */
+const NODE_PORT = 1;
+const OUTSIDE = 2;
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
@@ -67,19 +73,22 @@ export function getAddress(buffer: Buffer, at: number): IpAddress {
   return `${buffer[at + 12]}.${buffer[at + 13]}.${buffer[at + 14]}.${buffer[at + 15]}` as IpAddress;
 }
 
-export function putServiceKey(buffer: Buffer, at: number, { address, port, protocol }: Frontend): void {
+export function putServiceKey(buffer: Buffer, at: number, frontend: MapFrontend): void {
+  const { kind, address, port, protocol, clients } = frontend;
   putAddress(buffer, at, address);
   buffer.writeUInt16BE(port, at + 16);
   buffer[at + 18] = PROTOCOL_NUMBERS[protocol];
-  buffer[at + 19] = 0;
+  buffer[at + 19] = (kind === 'NodePort' ? NODE_PORT : 0) | (clients === 'outside' ? OUTSIDE : 0);
 }
 
-export function getServiceKey(buffer: Buffer, at: number): Frontend {
+export function getServiceKey(buffer: Buffer, at: number): MapFrontend {
+  const scope = buffer[at + 19] ?? 0;
   return {
-    kind: 'ClusterIP',
+    kind: (scope & NODE_PORT) === 0 ? 'ClusterIP' : 'NodePort',
     address: getAddress(buffer, at),
     port: buffer.readUInt16BE(at + 16),
     protocol: buffer[at + 18] === PROTOCOL_NUMBERS.UDP ? 'UDP' : 'TCP',
+    ...((scope & OUTSIDE) !== 0 && { clients: 'outside' as const }),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, existsSync, openSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { mapInfo, openPinned } from './bpf-calls.ts';
-import { LAYOUT_VERSION } from './layout.ts';
+import { LAYOUT_VERSION, READABLE_LAYOUT } from './layout.ts';
 import { removePins } from './programs.ts';
 import { lockFile } from './syscall.ts';
 
@@ -20,10 +20,13 @@ export const layoutDirectories = (pinDir: string): readonly string[] =>
         .map((name) => `${pinDir}/${name}`)
     : [];
 
-/** Those of this layout, with those that were set aside. */
-export const directoriesOfLayout = (pinDir: string, layout = LAYOUT_VERSION): readonly string[] => {
+/** Those whose tables can be read: of this layout, with those that were set aside, then of a former one. */
+export const readableDirectories = (pinDir: string, layout = LAYOUT_VERSION): readonly string[] => {
   const own = layoutDirectory(pinDir, layout);
-  return layoutDirectories(pinDir).filter((directory) => directory === own || directory.startsWith(`${own}-`));
+  const former = layoutDirectory(pinDir, READABLE_LAYOUT);
+  const isOf = (name: string) => (directory: string) => directory === name || directory.startsWith(`${name}-`);
+  const present = layoutDirectories(pinDir);
+  return [...present.filter(isOf(own)), ...(layout === LAYOUT_VERSION ? present.filter(isOf(former)) : [])];
 };
 
 /** Makes way for maps of these sizes, by name, where those that are pinned have others. Returns what their sizes are. */

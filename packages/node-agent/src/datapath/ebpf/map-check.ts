@@ -2,8 +2,8 @@
  * Whether the maps hold what is known of them, entry by entry: done every few seconds, so it makes no second picture of
  * them, and stops for others after each page. What differs, if something does, is for `state-difference.ts`.
  */
-import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import { getServiceKey, putBackend, TABLES } from './layout.ts';
+import { entryId } from './map-entry.ts';
 import type { BackendSet, MapState } from './map-state.ts';
 import type { ReadableMaps } from './recovery.ts';
 
@@ -13,7 +13,7 @@ export async function areAsKnown(state: MapState, maps: ReadableMaps): Promise<b
   let [services, slots, members] = [0, 0, 0];
   await maps.each('services', (keys, key, values, value) => {
     services += 1;
-    const set = state.services.get(frontendId(getServiceKey(keys, key)));
+    const set = state.services.get(entryId(getServiceKey(keys, key)));
     isSound &&= set !== undefined && pointsTo(values, value, set);
   });
   await maps.each('slots', (keys, key, values, value) => {

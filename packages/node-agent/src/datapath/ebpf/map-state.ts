@@ -10,9 +10,9 @@
  *     `services` after a deletion before a grace period (`needsGrace`).
  */
 import { compareRouteBackends } from '@tombolo/shared/model/routes.ts';
-import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { BackendTable } from './backend-table.ts';
 import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableSizes } from './layout.ts';
+import { entryId, type MapFrontend } from './map-entry.ts';
 import type { MapOperation, OperationOf, SetKey, SortedBackends } from './operation.ts';
 
 /** The backends of one service in one generation. */
@@ -24,7 +24,7 @@ export interface BackendSet extends SetKey {
   /** Those with an entry in `affinity_ok`. */
   readonly members: Set<number>;
   /** Whose service points to the set. */
-  frontend: Frontend | undefined;
+  frontend: MapFrontend | undefined;
   affinitySeconds: number;
   /** Slots that a reader who begins now may pick; 0 while no service points to the set. */
   count: number;
@@ -45,7 +45,7 @@ const nothingRetiring = (): Retiring => ({ sets: new Set(), backends: [] });
 
 export class MapState {
   readonly limits: TableSizes;
-  /** The sets that services point to, by `frontendId`. */
+  /** The sets that services point to, by `entryId`. */
   readonly services = new Map<string, BackendSet>();
   readonly backends = new BackendTable();
   /** Sets with slots beyond their count that no reader can reach. */
@@ -131,7 +131,7 @@ export class MapState {
         this.#putService(operation);
         break;
       case 'delete-service':
-        this.#deleteService(frontendId(operation.frontend));
+        this.#deleteService(entryId(operation.frontend));
         break;
       case 'delete-slots':
         this.#deleteSlots(operation);
@@ -233,7 +233,7 @@ export class MapState {
 
   #putService(operation: OperationOf<'put-service'>): void {
     const { frontend, id, generation, count, affinitySeconds, inline, sorted } = operation;
-    const name = frontendId(frontend);
+    const name = entryId(frontend);
     const before = this.services.get(name);
     const set = this.#setFor({ service: id, generation }, count <= INLINE_BACKENDS);
     for (const backend of inline) this.backends.refer(backend);

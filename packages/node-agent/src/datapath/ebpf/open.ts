@@ -2,7 +2,7 @@
  * Opens the socket-level datapath: finds its place, makes sure of bpffs, programs and maps, and takes over what an
  * earlier agent left there. Throws a sentence when it cannot.
  */
-import { closeSync, fstatSync, type Stats, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, type Stats, statSync } from 'node:fs';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { type Logger, silentLogger } from '@tombolo/shared/process/logger.ts';
 import { joinRoutes } from '../join-routes.ts';
@@ -13,27 +13,39 @@ import { EbpfDatapath } from './ebpf-datapath.ts';
 import { GracePeriod } from './grace-period.ts';
 import type { MapSizes } from './layout.ts';
 import {
-  directoriesOfLayout,
   layoutDirectories,
   layoutDirectory,
   lockDirectory,
+  readableDirectories,
   removeLayout,
   setAside,
 } from './layouts.ts';
 import { detachFormer, programsBefore } from './other-programs.ts';
+import type { HookKind } from './packets/hooks.ts';
+import { PACKETS_LAYOUT, PacketPath, removePacketPath } from './packets/packet-path.ts';
+import { RetiredPackets } from './packets/retired.ts';
 import { openPinnedMaps, type PinnedMaps } from './pinned-maps.ts';
-import { probeEbpf } from './probe.ts';
+import { PACKET_OBJECT, probeEbpf } from './probe.ts';
 import { ensurePrograms, entriesOf, type ProgramOptions } from './programs.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 
-/** For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. */
+/**
+ * For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. A connection
+ * takes two flows, or four; 40 MiB more.
+ */
 const DEFAULT_SIZES: MapSizes = {
   services: 131_072,
   slots: 1_048_576,
   backends: 262_144,
   affinity_ok: 262_144,
   affinity: 65_536,
+  flows: 262_144,
 };
+
+/** Where the packet programs are pinned. */
+export const packetDirectoryOf = (pinDir: string): string => `${pinDir}/packets-v${PACKETS_LAYOUT}`;
+
+const NOTHING_RETIRED = { sync: () => {} };
 
 export interface EbpfOptions {
   /** A directory on bpffs; a bpffs is mounted there when there is none. */
@@ -47,6 +59,10 @@ export interface EbpfOptions {
   readonly sizes?: Partial<MapSizes> | undefined;
   /** The cookie of the network namespace whose sockets alone are served; undefined: all. */
   readonly onlyNetwork?: bigint | undefined;
+  /** Whether packets are balanced at network interfaces, too; `auto`: where this kernel takes the programs. */
+  readonly packets?: 'no' | 'auto' | 'yes';
+  /** At which hooks; undefined: the best that this kernel has. */
+  readonly packetHooks?: HookKind | undefined;
   /** Asked for at each change, and now and then. */
   readonly node?: (() => NodeFacts) | undefined;
   readonly log?: Logger;
@@ -121,8 +137,10 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       attachment?.repair();
     };
     const remove = (): void => removeEbpfDatapath(pinDir);
-    const readFormer = () => readRoutes(directoriesOfLayout(pinDir, options.layout).filter((d) => d !== directory));
-    const parts = { maps, grace, node, log, sweepDelayMs, readFormer, takeOver, release, remove };
+    const readFormer = () => readRoutes(readableDirectories(pinDir, options.layout).filter((d) => d !== directory));
+    const packets = openPackets(options, log);
+    const retired = packets ? NOTHING_RETIRED : new RetiredPackets(packetDirectoryOf(pinDir), log);
+    const parts = { maps, packets, retired, grace, node, log, sweepDelayMs, readFormer, takeOver, release, remove };
     return new EbpfDatapath({ ...parts, attachment: { verify: () => attachment?.verify(), repair } }, tables);
   } catch (error) {
     release();
@@ -130,9 +148,41 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   }
 }
 
+function openPackets(options: EbpfOptions, log: Logger): PacketPath | undefined {
+  const { packets = 'no', pinDir, layout, packetHooks, sizes } = options;
+  if (packets === 'no') return undefined;
+  try {
+    return openPacketPath(pinDir, log, { layout, hooks: packetHooks, flows: sizes?.flows });
+  } catch (error) {
+    if (packets === 'yes') throw error;
+    log.warn({ error }, 'Packets cannot be balanced by eBPF here: they are left to nftables');
+    return undefined;
+  }
+}
+
+interface PacketPathChoices {
+  readonly layout?: number | undefined;
+  readonly hooks?: HookKind | undefined;
+  readonly flows?: number | undefined;
+}
+
+/** On the tables that are pinned there. Throws a sentence when this kernel does not take the programs. */
+export function openPacketPath(pinDir: string, log: Logger, choices: PacketPathChoices = {}): PacketPath {
+  const { layout, hooks, flows = DEFAULT_SIZES.flows } = choices;
+  const [directory, tables] = [packetDirectoryOf(pinDir), layoutDirectory(pinDir, layout)];
+  const path = new PacketPath({ directory, tables, objectPath: PACKET_OBJECT, flows, hooks, log });
+  try {
+    path.prepare();
+    return path;
+  } catch (error) {
+    void path.close();
+    throw error;
+  }
+}
+
 /** What is pinned below `pinDir`, as far as it is of this layout. Changes nothing. */
 export const readPinnedRoutes = (pinDir: string): Promise<readonly FrontendRoute[]> =>
-  readRoutes(directoriesOfLayout(pinDir));
+  readRoutes(readableDirectories(pinDir));
 
 /** What the first serves, and what only the others do. */
 async function readRoutes(directories: readonly string[]): Promise<readonly FrontendRoute[]> {
@@ -150,11 +200,18 @@ async function readRoutes(directories: readonly string[]): Promise<readonly Fron
 }
 
 /** Whether an earlier agent left its pins; perhaps of a layout that this one does not read. */
-export const hasEbpfDatapath = (pinDir: string): boolean => layoutDirectories(pinDir).length > 0;
+export const hasEbpfDatapath = (pinDir: string): boolean =>
+  layoutDirectories(pinDir).length > 0 || existsSync(packetDirectoryOf(pinDir));
+
+/** Takes the programs at the socket hooks out of the kernel: what sockets connected to goes on without them. */
+export function removeSocketPrograms(pinDir: string): void {
+  for (const directory of layoutDirectories(pinDir)) removeLayout(directory);
+}
 
 /** For uninstalling without opening: takes every trace out of the kernel. Throws while another process holds it. */
 export function removeEbpfDatapath(pinDir: string): void {
-  for (const directory of layoutDirectories(pinDir)) removeLayout(directory);
+  removePacketPath(packetDirectoryOf(pinDir));
+  removeSocketPrograms(pinDir);
   releaseBpffs(pinDir);
 }
 

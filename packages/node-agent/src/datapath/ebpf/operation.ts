@@ -3,7 +3,7 @@
  * of the tables follows them. bpf/layout.h says what each map is for.
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
-import type { Frontend } from '@tombolo/shared/model/service-table.ts';
+import type { MapFrontend } from './map-entry.ts';
 
 /** The set that entries of `slots` and `affinity_ok` belong to. */
 export interface SetKey {
@@ -30,8 +30,8 @@ export type PlannedOperation =
   /** Entries of `affinity_ok`: these backends are in this set of a service with affinity. */
   | ({ readonly kind: 'put-members'; readonly backends: readonly number[] } & SetKey)
   /** Adds a frontend, or switches it to another set, or to other slots of its set; `sorted` is what those hold then. */
-  | ({ readonly kind: 'put-service'; readonly frontend: Frontend; readonly sorted?: SortedBackends } & ServiceValue)
-  | { readonly kind: 'delete-service'; readonly frontend: Frontend }
+  | ({ readonly kind: 'put-service'; readonly frontend: MapFrontend; readonly sorted?: SortedBackends } & ServiceValue)
+  | { readonly kind: 'delete-service'; readonly frontend: MapFrontend }
   | ({ readonly kind: 'delete-slots'; readonly first: number; readonly count: number } & SetKey)
   | ({ readonly kind: 'delete-members'; readonly backends: readonly number[] } & SetKey)
   | { readonly kind: 'delete-backend'; readonly id: number }

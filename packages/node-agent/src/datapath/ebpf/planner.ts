@@ -6,10 +6,10 @@
  * is left as it is.
  */
 import { type FrontendRoute, isSameBackend, type RouteBackend } from '@tombolo/shared/model/routes.ts';
-import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { faultOfRoute } from '../route-checks.ts';
 import { BackendIds } from './backend-table.ts';
 import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layout.ts';
+import { entryId, type MapFrontend } from './map-entry.ts';
 import type { BackendSet, MapState } from './map-state.ts';
 import type { OperationKind, PlannedOperation, SetKey, Step } from './operation.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
@@ -19,11 +19,16 @@ const LITTLE = 8;
 /** Entries in one operation: about 2 ms of work. */
 const MOST_ENTRIES = 2048;
 
+/** One entry, and where it leads. */
+export interface MapRoute extends Omit<FrontendRoute, 'frontend'> {
+  readonly frontend: MapFrontend;
+}
+
 export interface MapPlan {
   readonly steps: readonly Step[];
   /** The frontends that the steps set or remove; `Step.change` is an index into this. */
-  readonly changes: readonly Frontend[];
-  readonly failures: readonly { readonly frontend: Frontend; readonly reason: string }[];
+  readonly changes: readonly MapFrontend[];
+  readonly failures: readonly { readonly frontend: MapFrontend; readonly reason: string }[];
 }
 
 /**
@@ -57,6 +62,10 @@ const inParts = (list: readonly number[], from = 0) =>
 const unique = (sorted: readonly RouteBackend[]): readonly RouteBackend[] =>
   sorted.filter((backend, i) => !isSameBackend(backend, sorted[i - 1]));
 
+/** Whether one is there several times: packets are given out by how often it stands next to itself. */
+const hasShares = (sorted: readonly RouteBackend[]): boolean =>
+  sorted.some((backend, i) => isSameBackend(backend, sorted[i - 1]));
+
 /** All that goes before services are added, and after a grace period before that. */
 const ORDER = ['put-backend', 'put-members', 'put-slots', 'change-slot', 'delete-members', 'put-service'] as const;
 
@@ -66,7 +75,7 @@ const ORDER = ['put-backend', 'put-members', 'put-slots', 'change-slot', 'delete
  */
 export class PlanDraft {
   readonly #tables: MapState;
-  readonly #changes: Frontend[] = [];
+  readonly #changes: MapFrontend[] = [];
   readonly #failures: MapPlan['failures'][number][] = [];
   readonly #newBackends = new BackendIds();
   readonly #steps = new Map<OperationKind, Step[]>();
@@ -89,9 +98,9 @@ export class PlanDraft {
     };
   }
 
-  set(wanted: FrontendRoute): void {
+  set(wanted: MapRoute): void {
     const { frontend, backends, sessionAffinitySeconds } = wanted;
-    const present = this.#tables.services.get(frontendId(frontend));
+    const present = this.#tables.services.get(entryId(frontend));
     const held = present && this.#tables.contentOf(present);
     const isLarge = backends.length > INLINE_BACKENDS && present?.isInline === false;
     const difference = held && differenceOf(held, backends, isLarge ? Math.floor(held.length / LITTLE) : 0);
@@ -105,11 +114,11 @@ export class PlanDraft {
     const { protocol } = frontend;
     const keepsMembers =
       hasMembers(protocol, present?.affinitySeconds ?? 0) === hasMembers(protocol, sessionAffinitySeconds);
-    const isInPlace = present && difference && isLarge && keepsMembers;
+    const isInPlace = present && difference && isLarge && keepsMembers && !hasShares(backends);
     if (!isInPlace || !this.#changeSet(wanted, present, difference)) this.#addSet(wanted, present);
   }
 
-  /** By `frontendId`. */
+  /** By `entryId`. */
   remove(id: string): void {
     const frontend = this.#tables.services.get(id)?.frontend;
     if (frontend) this.#add({ kind: 'delete-service', frontend }, this.#changes.push(frontend) - 1);
@@ -124,7 +133,7 @@ export class PlanDraft {
   }
 
   /** Where the set is. False when its slots are not what was thought. */
-  #changeSet(wanted: FrontendRoute, set: BackendSet, { added, removed }: Difference): boolean {
+  #changeSet(wanted: MapRoute, set: BackendSet, { added, removed }: Difference): boolean {
     const { service, generation, count } = set;
     const gone = new Set(removed.flatMap((backend) => this.#tables.backends.idOf(backend) ?? []));
     const slots = set.slots.slice(0, count);
@@ -152,7 +161,7 @@ export class PlanDraft {
   }
 
   /** A set of a new generation, or one that goes into the service's entry. */
-  #addSet(wanted: FrontendRoute, present: BackendSet | undefined): void {
+  #addSet(wanted: MapRoute, present: BackendSet | undefined): void {
     const { backends, sessionAffinitySeconds } = wanted;
     const slots = backends.length <= INLINE_BACKENDS ? 0 : backends.length;
     const isAsked = hasMembers(wanted.frontend.protocol, sessionAffinitySeconds);
@@ -175,7 +184,7 @@ export class PlanDraft {
     for (const { part } of inParts(ids)) this.#add({ kind, ...set, backends: part }, change);
   }
 
-  #pointTo(wanted: FrontendRoute, set: SetKey, inline: readonly number[], change: number, isNew = false): void {
+  #pointTo(wanted: MapRoute, set: SetKey, inline: readonly number[], change: number, isNew = false): void {
     const { frontend, backends: sorted, sessionAffinitySeconds: affinitySeconds } = wanted;
     const entry = { id: set.service, generation: set.generation, count: sorted.length, affinitySeconds, inline };
     const operation: PlannedOperation = { kind: 'put-service', frontend, ...entry, sorted };
@@ -184,7 +193,7 @@ export class PlanDraft {
   }
 
   /** Reserves the room, also for those backends that are not known, and yields the ids; or notes the failure. */
-  #take({ frontend }: FrontendRoute, backends: readonly RouteBackend[], entries: Partial<Record<TableName, number>>) {
+  #take({ frontend }: MapRoute, backends: readonly RouteBackend[], entries: Partial<Record<TableName, number>>) {
     const known = backends.map((backend) => this.#tables.backends.idOf(backend) ?? this.#newBackends.get(backend));
     const isNew = (_: RouteBackend, at: number): boolean => known[at] === undefined;
     const needed = { services: 0, slots: 0, ...entries, backends: unique(backends.filter(isNew)).length };

@@ -24,6 +24,7 @@ export interface ProbeAnswer {
 }
 
 const BUILT_OBJECT = fileURLToPath(new URL('../../../build/socket-lb.bpf.o', import.meta.url));
+export const PACKET_OBJECT = fileURLToPath(new URL('../../../build/packet-lb.bpf.o', import.meta.url));
 const CAP_NET_ADMIN = 12n;
 const CAP_SYS_ADMIN = 21n;
 const CAP_PERFMON = 38n;

@@ -45,7 +45,7 @@ export const HOOKS = [
 export type Hook = (typeof HOOKS)[number];
 
 /** The pinned digest of the object whose programs are attached, and of their settings. */
-const DIGEST = 'object_digest';
+export const DIGEST = 'object_digest';
 /** What the names of pinned links begin with. */
 export const LINK = 'link_';
 export const linkPath = (directory: string, hook: Hook): string => `${directory}/${LINK}${hook.name}`;
@@ -211,11 +211,11 @@ function firstOf<T, U>(items: readonly T[], find: (item: T) => U | undefined): U
   return undefined;
 }
 
-/** By name of the map. 0 is no id of a backend: that entry stays empty. */
+/** By name of the map, of those that sockets use. 0 is no id of a backend: that entry stays empty. */
 export const entriesOf = (sizes: MapSizes): ReadonlyMap<string, number> =>
-  new Map(Object.entries({ ...sizes, backends: sizes.backends + 1 }));
+  new Map(Object.entries({ ...sizes, backends: sizes.backends + 1 }).filter(([name]) => name !== 'flows'));
 
-function readDigest(directory: string): Buffer | undefined {
+export function readDigest(directory: string): Buffer | undefined {
   const map = openPinned(`${directory}/${DIGEST}`);
   if (map === undefined) return undefined;
   const digest = readElement(map, Buffer.alloc(4), 32);
@@ -224,7 +224,7 @@ function readDigest(directory: string): Buffer | undefined {
 }
 
 /** Last of all, so that a process that died before does it again. */
-function writeDigest(directory: string, digest: Buffer): void {
+export function writeDigest(directory: string, digest: Buffer): void {
   const path = `${directory}/${DIGEST}`;
   const pinned = openPinned(path);
   const map = pinned ?? createMap({ type: MAP_TYPES.array, keySize: 4, valueSize: 32, maxEntries: 1 });

@@ -49,7 +49,7 @@ export async function recoverTables(maps: ReadableMaps): Promise<MapState> {
 
 export function routesOf(tables: MapState): readonly FrontendRoute[] {
   return [...tables.services.values()].flatMap((set) =>
-    set.frontend
+    set.frontend && set.frontend.clients === undefined
       ? { frontend: set.frontend, backends: tables.backendsOf(set), sessionAffinitySeconds: set.affinitySeconds }
       : [],
   );

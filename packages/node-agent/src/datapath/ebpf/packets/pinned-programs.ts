@@ -1,0 +1,198 @@
+/**
+ * The packet programs and their maps, loaded on the tables of services and pinned: whoever comes next adopts what fits, and
+ * takes over what is known of flows from what does not.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { mapInfo, openPinned, pinObject, programId } from '../bpf-calls.ts';
+import { TABLE_NAMES } from '../layout.ts';
+import { type LoadedObject, loadObject } from '../libbpf.ts';
+import { DIGEST, readDigest, writeDigest } from '../programs.ts';
+import { copyFlows } from './flow-entry.ts';
+import { DIRECTIONS } from './hooks.ts';
+import { NODE_MAPS } from './node-maps.ts';
+
+export interface PinnedProgramsOptions {
+  /** Of the pins; on a bpffs. */
+  readonly directory: string;
+  /** Where the tables of services are pinned. */
+  readonly tables: string;
+  readonly objectPath: string;
+  /** How many flows are known at a time; four of them to a connection at most. */
+  readonly flows: number;
+}
+
+export const LINK_LAYERS = ['ether', 'bare'] as const;
+export type LinkLayer = (typeof LINK_LAYERS)[number];
+
+const PROGRAMS = LINK_LAYERS.flatMap((layer) => DIRECTIONS.map((direction) => `tbl_${layer}_${direction}`));
+const SHARED_TABLES = [...TABLE_NAMES, 'affinity'];
+const FLOWS = 'flows';
+/** Those of an earlier size, while they are taken over. */
+const FORMER_FLOWS = 'flows_former';
+/** The map that says whether flows may begin. */
+export const ACCEPTS = 'accepts';
+const OWN_MAPS: readonly string[] = [FLOWS, 'fragments', ACCEPTS, ...Object.keys(NODE_MAPS)];
+/** Ports that a client's packets may leave with: below those that sockets are given. */
+const FIRST_PORT = 1_024;
+const PORT_RANGE = '/proc/sys/net/ipv4/ip_local_port_range';
+
+interface Held {
+  readonly fd: number;
+  readonly id: number;
+}
+
+export class PinnedPrograms {
+  readonly #options: PinnedProgramsOptions;
+  readonly #programs = new Map<string, Held>();
+  readonly #maps = new Map<string, Held>();
+
+  constructor(options: PinnedProgramsOptions) {
+    this.#options = options;
+  }
+
+  /** Adopts what is pinned if it is this object on these tables, else loads it. What somebody unpinned is put back. */
+  ensure(): void {
+    const { directory } = this.#options;
+    mkdirSync(directory, { recursive: true });
+    const pathOf = (name: string): string => `${directory}/${name}`;
+    for (const [name, { fd }] of this.#maps) pinInstead(fd, pathOf(name), mapId);
+    for (const [name, { fd }] of this.#programs) pinInstead(fd, pathOf(name), programId);
+    if (this.#programs.size > 0 && existsSync(pathOf(DIGEST))) return;
+    const settings = settingsOf();
+    const digest = this.#digest(settings);
+    const isCurrent = readDigest(directory)?.equals(digest) === true && this.#missing() === undefined;
+    if (!isCurrent) this.#load(settings);
+    this.#open();
+    if (!isCurrent) writeDigest(directory, digest);
+  }
+
+  program(name: string): Held {
+    return heldIn(this.#programs, name);
+  }
+
+  map(name: string): number {
+    return heldIn(this.#maps, name).fd;
+  }
+
+  /** What is not pinned as it was, in a few words. */
+  verify(): string | undefined {
+    const missing = this.#missing();
+    return missing === undefined ? undefined : `${this.#options.directory}/${missing} is not pinned`;
+  }
+
+  /** What is known of flows in a map of another size; again once no program writes to that any more. */
+  takeOverFlows(isLast: boolean): void {
+    const path = `${this.#options.directory}/${FORMER_FLOWS}`;
+    const former = openPinned(path);
+    if (former === undefined) return;
+    copyFlows(former, this.map(FLOWS));
+    closeSync(former);
+    if (isLast) unlinkSync(path);
+  }
+
+  close(): void {
+    for (const { fd } of [...this.#programs.values(), ...this.#maps.values()]) closeSync(fd);
+    this.#programs.clear();
+    this.#maps.clear();
+  }
+
+  #missing(): string | undefined {
+    return [...PROGRAMS, ...OWN_MAPS, DIGEST].find((name) => !existsSync(`${this.#options.directory}/${name}`));
+  }
+
+  #load(settings: Buffer): void {
+    const { directory, tables, objectPath, flows } = this.#options;
+    const existing = new Map<string, number>();
+    const inherited = new Map<string, number>();
+    const openInto = (maps: Map<string, number>, path: string, name: string): void => {
+      const fd = openPinned(`${path}/${name}`);
+      if (fd !== undefined) maps.set(name, fd);
+    };
+    try {
+      for (const name of SHARED_TABLES) openInto(existing, tables, name);
+      for (const name of OWN_MAPS) openInto(inherited, directory, name);
+      const sizes = new Map([[FLOWS, flows]]);
+      const object = loadObject({ path: objectPath, sizes, existing, inherited, constants: settings });
+      try {
+        this.#pin(object, inherited.get(FLOWS));
+      } finally {
+        object.close();
+      }
+    } finally {
+      for (const fd of [...existing.values(), ...inherited.values()]) closeSync(fd);
+    }
+  }
+
+  #pin(object: LoadedObject, formerFlows: number | undefined): void {
+    const pathOf = (name: string): string => `${this.#options.directory}/${name}`;
+    const flows = object.map(FLOWS);
+    const isOther = formerFlows !== undefined && flows !== undefined && mapId(formerFlows) !== mapId(flows);
+    if (isOther && !existsSync(pathOf(FORMER_FLOWS))) renameSync(pathOf(FLOWS), pathOf(FORMER_FLOWS));
+    for (const name of OWN_MAPS) pinInstead(object.map(name), pathOf(name), mapId);
+    for (const name of PROGRAMS) pinInstead(object.program(name), pathOf(name), programId);
+  }
+
+  #open(): void {
+    const { directory } = this.#options;
+    this.close();
+    const hold = (held: Map<string, Held>, name: string, idOf: (fd: number) => number): void => {
+      const fd = demandPin(`${directory}/${name}`);
+      held.set(name, { fd, id: idOf(fd) });
+    };
+    for (const name of PROGRAMS) hold(this.#programs, name, programId);
+    for (const name of OWN_MAPS) hold(this.#maps, name, mapId);
+  }
+
+  /** Of the object, its settings and the tables that it is loaded on. */
+  #digest(settings: Buffer): Buffer {
+    const { objectPath, tables, flows } = this.#options;
+    const ids = SHARED_TABLES.map((name) => {
+      const fd = demandPin(`${tables}/${name}`);
+      const id = mapId(fd);
+      closeSync(fd);
+      return id;
+    });
+    return createHash('sha256')
+      .update(readFileSync(objectPath))
+      .update(settings)
+      .update(`${ids.join(' ')} ${flows}`)
+      .digest();
+  }
+}
+
+const mapId = (fd: number): number => mapInfo(fd).id;
+
+function heldIn(all: ReadonlyMap<string, Held>, name: string): Held {
+  const held = all.get(name);
+  if (held === undefined) throw new Error(`Cannot use the packet programs: ${name} is not loaded`);
+  return held;
+}
+
+/** `settings` of bpf/packet-lb.bpf.c. */
+function settingsOf(): Buffer {
+  const settings = Buffer.alloc(16);
+  const first = Number(readFileSync(PORT_RANGE, 'utf8').split('\t')[0]);
+  settings.writeUInt32LE(FIRST_PORT, 8);
+  settings.writeUInt32LE(Math.max(first, 2 * FIRST_PORT) - FIRST_PORT, 12);
+  return settings;
+}
+
+function demandPin(path: string): number {
+  const fd = openPinned(path);
+  if (fd === undefined) throw new Error(`Cannot use the packet programs: ${path} is not pinned`);
+  return fd;
+}
+
+/** What is pinned there already stays. */
+function pinInstead(fd: number | undefined, path: string, idOf: (fd: number) => number): void {
+  if (fd === undefined) throw new Error(`Cannot use the packet programs: the BPF object lacks what ${path} is for`);
+  const present = openPinned(path);
+  if (present !== undefined) {
+    const isSame = idOf(present) === idOf(fd);
+    closeSync(present);
+    if (isSame) return;
+    unlinkSync(path);
+  }
+  pinObject(fd, path);
+}
