@@ -7,7 +7,7 @@ import { parseCommandLine } from './options.ts';
 
 describe('parseCases()', () => {
   it('takes all twelve when none is named', () => {
-    assert.equal(parseCases([]).length, 12);
+    assert.equal(parseCases([]).length, 16);
     assert.equal(parseCases([])[3]?.name, 'ebpf/50000');
   });
 
@@ -17,7 +17,7 @@ describe('parseCases()', () => {
 
   for (const wrong of ['ipvs/1', 'ebpf', 'ebpf/0', 'ebpf/50001', 'ebpf/x']) {
     it(`refuses ${wrong}`, () => {
-      assert.throws(() => parseCases([wrong]), /expected ebpf, nftables or iptables/);
+      assert.throws(() => parseCases([wrong]), /expected ebpf, packets, nftables or iptables/);
     });
   }
 });

@@ -10,8 +10,8 @@ import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.t
 import { SERVER_PORT, SERVERS } from './connect-lab.ts';
 import type { ListedService } from './kube-proxy-rules.ts';
 
-export type Contestant = 'ebpf' | 'nftables' | 'iptables';
-const CONTESTANTS: readonly Contestant[] = ['ebpf', 'nftables', 'iptables'];
+export type Contestant = 'ebpf' | 'packets' | 'nftables' | 'iptables';
+const CONTESTANTS: readonly Contestant[] = ['ebpf', 'packets', 'nftables', 'iptables'];
 const SIZES: readonly number[] = [1, 1000, 10_000, 50_000];
 const MOST_SERVICES = 50_000;
 const SERVICE_PORT = 80;
@@ -32,7 +32,7 @@ export function parseCases(names: readonly string[]): readonly ConnectCase[] {
     const services = /^[1-9]\d*$/.test(size) ? Number(size) : 0;
     if (known === undefined || services < 1 || services > MOST_SERVICES) {
       throw new Error(
-        `Cannot measure case ${JSON.stringify(name)}: expected ebpf, nftables or iptables, '/' and 1-${MOST_SERVICES}`,
+        `Cannot measure case ${JSON.stringify(name)}: expected ebpf, packets, nftables or iptables, '/' and 1-${MOST_SERVICES}`,
       );
     }
     return { name, contestant: known, services };

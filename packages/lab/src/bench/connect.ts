@@ -5,8 +5,10 @@
 
 import { command } from '@tombolo/machine/command.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
-import { openEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { openEbpfDatapath, openPacketPath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
+import { NO_NODE_FACTS } from '@tombolo/node-agent/datapath/node-facts.ts';
+import { cidr } from '@tombolo/shared/model/ip.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { type ConnectCase, listServices, parseCases, routesOf, targetAddress } from './connect-cases.ts';
 import { ConnectLab, POD_CIDR, type Row, SERVER_PORT, SERVERS } from './connect-lab.ts';
@@ -87,6 +89,8 @@ function install(lab: ConnectLab, one: ConnectCase, signal: AbortSignal): Promis
         row: 'bare',
         cgroup: lab.cgroup,
       });
+    case 'packets':
+      return installPackets(lab, one);
     case 'nftables':
       return installDatapath(one, openNftables(lab), { row: 'tables', cgroup: undefined });
     case 'iptables':
@@ -115,6 +119,20 @@ async function installDatapath(
   throw new Error(`Cannot program ${failures.length} frontends: ${failure.reason}`);
 }
 
+/** The tables are filled as for sockets; no client's socket meets the hooks. */
+async function installPackets(lab: ConnectLab, one: ConnectCase): Promise<Installed> {
+  const opening = openEbpfDatapath({ pinDir: lab.pinDir, cgroupRoot: lab.cgroup, log: silentLogger });
+  const tables = await installDatapath(one, opening, { row: 'tables', cgroup: undefined });
+  const packets = enterNetns(lab.netns('tables', 'node'), () => openPacketPath(lab.pinDir, silentLogger));
+  enterNetns(lab.netns('tables', 'node'), () => packets.sync({ ...NO_NODE_FACTS, pods: [cidr(POD_CIDR)] }));
+  const remove = async (): Promise<void> => {
+    enterNetns(lab.netns('tables', 'node'), () => packets.remove());
+    await packets.close();
+    await tables.remove();
+  };
+  return { ...tables, remove };
+}
+
 async function installIptables(lab: ConnectLab, one: ConnectCase, signal: AbortSignal): Promise<Installed> {
   const netns = lab.netns('tables', 'node');
   const input = kubeProxyRules(listServices(one.services), POD_CIDR);
@@ -132,7 +150,7 @@ async function notes(runs: number): Promise<readonly string[]> {
     `one connection after another: connect, one byte each way, reset, all on one CPU; medians of ${runs} pairs of ${SECONDS} s each`,
     'baseline: straight to a backend through a node that only routes; ratio: value to baseline, above 1 is better',
     'N Services of 3 backends each; the one connected to is in the middle of the list, which matters to iptables only',
-    'ebpf: at the client’s socket, in its control group; nftables, iptables: in the node, for packets from a pod',
+    'ebpf: at the client’s socket, in its control group; the others: in the node, for packets from a pod (packets: by eBPF)',
     `iptables: rules laid out as by kube-proxy, loaded by this machine’s ${iptables.trim()}`,
   ];
 }

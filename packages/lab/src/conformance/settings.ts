@@ -28,6 +28,16 @@ export const SETTINGS: readonly Setting[] = [
     agent: { services: 'all', datapath: 'ebpf' },
   },
   {
+    name: 'packets',
+    title: 'Tombolo, eBPF for packets',
+    shows: 'the same with `--socket-clients host`: what pods ask is balanced packet by packet, in eBPF',
+    proxy: undefined,
+    agent: {
+      ...{ services: 'all', datapath: 'ebpf' },
+      more: () => ['--socket-clients', 'host', '--packets', 'ebpf'],
+    },
+  },
+  {
     name: 'nftables',
     title: 'Tombolo, nftables',
     shows: 'Tombolo with `--services all` in its place, nftables only: the same without eBPF',
