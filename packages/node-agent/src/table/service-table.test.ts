@@ -202,6 +202,21 @@ describe('ServiceTable', () => {
     assert.equal(table.refusedFrontends.size, 0);
   });
 
+  it('moves it also when the one that gains it is looked at before the one that is gone', () => {
+    const table = newTable();
+    table.open();
+    const shared = { clusterIps: [ip('10.96.0.1')] };
+    table.local.setService(KEY, sampleService(KEY, { ...shared, createdAt: '2026-01' }));
+    table.local.setService(TILL, sampleService(TILL, { ...shared, createdAt: '2026-02' }));
+    table.settle();
+    // Both wait to be merged, this one first.
+    table.local.setService(TILL, sampleService(TILL, { ...shared, createdAt: '2026-03' }));
+    table.local.setService(KEY, undefined);
+    table.settle();
+    assert.deepEqual([...table.routes.keys()], ['10.96.0.1:80/TCP']);
+    assert.equal(table.refusedFrontends.size, 0);
+  });
+
   it('holds a cluster to its quota, the first Services by name, and says so', () => {
     const table = newTable({ remotePerCluster: 2 });
     table.open();

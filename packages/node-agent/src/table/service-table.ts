@@ -194,13 +194,14 @@ export class ServiceTable {
 
   /** With those that gain or lose a frontend by it: then one moves from one Service to the other in a single change. */
   #merge(key: ServiceKey): void {
+    // The others may have to be merged for what they ask for themselves.
+    for (const keys of Object.values(this.#dirty)) keys.delete(key);
     const service = this.local.services.get(key);
     const moved = [key, ...this.#ledger.set(key, service)].map((each) => {
       const facts = this.#factsOf(each);
       const { routes, wanted } = facts
         ? mergeRoutes(this.#context, facts, this.#routes.values)
         : { routes: [], wanted: new Map() };
-      for (const keys of Object.values(this.#dirty)) keys.delete(each);
       this.#quota.set(each, wanted);
       this.#note(each, facts);
       return { key: each, ids: routes.map(({ frontend }) => frontendId(frontend)), routes };
