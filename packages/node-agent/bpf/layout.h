@@ -142,6 +142,12 @@ struct flow {
 	__u16 pad;
 };
 
+/* A stream that may be forgotten after that time, if nobody took it up again. */
+struct ended {
+	struct flow_key key;
+	__u32 after;
+};
+
 /* The first fragment of a datagram has its ports; the others are known by this. */
 struct fragment_key {
 	__u32 source[4];

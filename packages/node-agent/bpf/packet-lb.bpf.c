@@ -21,7 +21,7 @@
 const volatile struct {
 	/* What bpf_l4_csum_replace has to be told of an IPv6 address, on kernels that know it. */
 	__u64 pseudo_ipv6;
-	/* The first of the source ports that a client may be given, and how many there are; then the others. */
+	/* The first of the source ports that a client may be given, and how many there are: up to those that sockets get. */
 	__u32 first_port;
 	__u32 ports;
 } settings = {.first_port = 1024, .ports = 31744};
@@ -103,11 +103,19 @@ static __always_inline struct service *find_service(const struct flow_key *packe
 	/* The unspecified address of the same family. */
 	key->address[0] = 0;
 	key->address[1] = 0;
-	if (key->address[2] != bpf_htonl(0xffff) || packet->destination[0] || packet->destination[1])
+	if (!is_mapped(packet->destination))
 		key->address[2] = 0;
 	key->address[3] = 0;
 	key->scope = NODE_PORT;
 	return find_scope(key, is_outside);
+}
+
+/* The id of a backend that is gone may be another's by now. */
+static __always_inline int leads_to(const struct flow *flow, __u32 id)
+{
+	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	return backend && is_same_place(backend->address, backend->port, flow->destination, flow->destination_port);
 }
 
 /* Whether the backend of a flow is one of the service's still, so that the flow goes on to it. */
@@ -130,17 +138,17 @@ static __always_inline int keeps_backend(struct flow *flow, const struct packet 
 	struct service *service = bpf_map_lookup_elem(&services, &key);
 	if (!service || service->id != flow->service)
 		return 0;
-	/* Small sets are never changed where they are. */
-	if (service->count <= INLINE_BACKENDS && service->generation == flow->generation)
+	__u32 id = flow->backend, generation = service->generation;
+	if (service->count > INLINE_BACKENDS) {
+		struct affinity_ok_key member = {.service = flow->service, .generation = generation, .backend = id};
+		return bpf_map_lookup_elem(&affinity_ok, &member) && leads_to(flow, id);
+	}
+	/* A small set is never changed where it is. */
+	if (generation == flow->generation)
 		return 1;
 	copy_set(service, &set);
-	__u32 id = flow->backend;
-	struct backend *backend = bpf_map_lookup_elem(&backends, &id);
-	if (!backend || backend->port != flow->destination_port || !is_member(flow->service, &set, id))
+	if (!is_member(flow->service, &set, id) || !leads_to(flow, id))
 		return 0;
-	for (int i = 0; i < 4; i++)
-		if (backend->address[i] != flow->destination[i])
-			return 0;
 	flow->generation = set.generation;
 	return 1;
 }
@@ -176,31 +184,25 @@ static __always_inline int is_opening(const struct packet *packet)
 	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static __always_inline int is_same_place(const __u32 *address, __u16 port, const __u32 *other, __u16 other_port)
-{
-	return port == other_port &&
-	       !((address[0] ^ other[0]) | (address[1] ^ other[1]) | (address[2] ^ other[2]) | (address[3] ^ other[3]));
-}
-
 /*
  * The place for what becomes of the answers. False when it is taken by a flow that goes on: two services that one client
  * asks from one port may have led to one backend.
  */
 static __always_inline int take(const struct flow_key *key, const struct flow *flow)
 {
-	struct flow *present = bpf_map_lookup_elem(&flows, key);
+	struct flow *present = lookup_flow(key);
 
 	if (!present)
-		return !bpf_map_update_elem(&flows, key, flow, BPF_NOEXIST);
+		return !put_flow(key, flow, BPF_NOEXIST);
 	if (!is_same_place(present->source, present->source_port, flow->source, flow->source_port) ||
 	    !is_same_place(present->destination, present->destination_port, flow->destination, flow->destination_port)) {
 		if (!is_over(present, key->protocol))
 			return 0;
 		/* Of two who see that at once, one may put in its own. */
-		bpf_map_delete_elem(&flows, key);
-		return !bpf_map_update_elem(&flows, key, flow, BPF_NOEXIST);
+		delete_flow(key);
+		return !put_flow(key, flow, BPF_NOEXIST);
 	}
-	return !bpf_map_update_elem(&flows, key, flow, BPF_ANY);
+	return !put_flow(key, flow, BPF_ANY);
 }
 
 /* The address that stands for the client at the interface where its packet will go out; undefined where there is none. */
@@ -235,9 +237,26 @@ static __always_inline __u16 port_from(__u32 draw)
 	return bpf_htons(settings.first_port + (__u32)((__u64)draw * settings.ports >> 32));
 }
 
-/* The entry for the answers; the client's port changes where its own is taken. */
+/* For a client and what it asked: through another service the backend must not take it for an old stream of the first. */
+static __always_inline __u32 draw_for_port(const struct work *work)
+{
+	const struct flow *forth = &work->forth, *back = &work->back;
+
+	return mix(hash_address(forth->source, forth->source_port) ^ hash_address(forth->destination, 1) ^
+		   hash_address(back->source, back->source_port));
+}
+
+/*
+ * The entry for the answers. A port that the client's socket was just given becomes one that no socket is given: from its
+ * own it may be connected to the backend's address itself, or connect to it any time, and those answers are not ours. It is
+ * found again by the same draw if it was forgotten.
+ */
 static __always_inline int place_answer(__u8 protocol, struct work *work)
 {
+	struct flow *forth = &work->forth;
+
+	if (bpf_ntohs(forth->source_port) >= settings.first_port + settings.ports)
+		forth->source_port = port_from(draw_for_port(work));
 #pragma unroll
 	for (int i = 0; i < TRIES; i++) {
 		answer_to(&work->forth, protocol, OUTWARD, &work->key);
@@ -254,8 +273,7 @@ static __always_inline int replace_client(__u8 protocol, struct work *work, cons
 	const struct flow *forth = &work->forth;
 	struct flow *out = &work->out, *in = &work->in;
 	struct flow_key *key = &work->key;
-	/* Found again by this if it was forgotten. */
-	__u32 draw = mix(hash_address(forth->source, forth->source_port) ^ hash_address(forth->destination, 1));
+	__u32 draw = draw_for_port(work);
 
 	*out = *forth;
 	out->service = 0;
@@ -274,7 +292,11 @@ static __always_inline int replace_client(__u8 protocol, struct work *work, cons
 			key->source_port = forth->source_port;
 			key->destination_port = forth->destination_port;
 			key->hook = OUTWARD;
-			return !bpf_map_update_elem(&flows, key, out, BPF_ANY);
+			if (!put_flow(key, out, BPF_ANY))
+				return 1;
+			answer_to(out, protocol, INWARD, key);
+			delete_flow(key);
+			return 0;
 		}
 		draw = bpf_get_prandom_u32();
 	}
@@ -288,6 +310,10 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 	__u32 zero = 0;
 	struct work *work = bpf_map_lookup_elem(&work_space, &zero);
 
+	if (key->protocol == IPPROTO_TCP) {
+		forget_ended(&reset_streams);
+		forget_ended(&closed_streams);
+	}
 	__u32 *accepts_flows = bpf_map_lookup_elem(&accepts, &zero);
 	if (!work || !accepts_flows || !*accepts_flows)
 		return 0;
@@ -331,11 +357,14 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 	back->source_port = key->destination_port;
 	back->destination_port = key->source_port;
 	back->seen = forth->seen;
-	if (!place_answer(key->protocol, work) || (stand_in && !replace_client(key->protocol, work, stand_in)))
+	if (!place_answer(key->protocol, work))
 		return 0;
-	if (bpf_map_update_elem(&flows, key, forth, BPF_ANY))
+	if ((stand_in && !replace_client(key->protocol, work, stand_in)) || put_flow(key, forth, BPF_ANY)) {
+		answer_to(forth, key->protocol, OUTWARD, &work->key);
+		delete_flow(&work->key);
 		return 0;
-	return bpf_map_lookup_elem(&flows, key);
+	}
+	return lookup_flow(key);
 }
 
 /* What is known of a packet that comes in; whatever is new is worked out. */
@@ -353,6 +382,54 @@ static __always_inline struct flow *flow_inward(struct __sk_buff *skb, const str
 	return begin(skb, packet);
 }
 
+/*
+ * Others give ports of the node to clients, too (masquerading does), and may give one that a client of ours has towards the
+ * same backend. As its answers would be taken for ours, it gets another port on the way out, and its own back on the way in.
+ */
+static __always_inline struct flow *step_aside(const struct packet *packet)
+{
+	const struct flow_key *key = &packet->key;
+	__u32 zero = 0;
+	struct work *work = bpf_map_lookup_elem(&work_space, &zero);
+
+	if (!work)
+		return 0;
+	struct flow *forth = &work->forth, *back = &work->back;
+	__builtin_memset(forth, 0, sizeof(*forth));
+	__builtin_memcpy(forth->source, key->source, 32);
+	forth->source_port = key->source_port;
+	forth->destination_port = key->destination_port;
+	answer_to(forth, key->protocol, INWARD, &work->key);
+	struct flow *ours = lookup_flow(&work->key);
+	if (!ours || ours->service || is_over(ours, key->protocol))
+		return 0;
+	forth->seen = now();
+	__builtin_memset(back, 0, sizeof(*back));
+	__builtin_memcpy(back->source, key->destination, 16);
+	__builtin_memcpy(back->destination, key->source, 16);
+	back->source_port = key->destination_port;
+	back->destination_port = key->source_port;
+	back->seen = forth->seen;
+#pragma unroll
+	for (int i = 0; i < TRIES; i++) {
+		forth->source_port = port_from(bpf_get_prandom_u32());
+		answer_to(forth, key->protocol, INWARD, &work->key);
+		if (take(&work->key, back)) {
+			put_flow(key, forth, BPF_ANY);
+			return lookup_flow(key);
+		}
+	}
+	return 0;
+}
+
+static __always_inline struct flow *flow_outward(const struct packet *packet)
+{
+	struct flow *flow = find_flow(&packet->key);
+	int may_begin = !packet->is_rest && (packet->key.protocol == IPPROTO_UDP || is_opening(packet));
+
+	return flow || !may_begin ? flow : step_aside(packet);
+}
+
 static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
 {
 	struct packet packet = {.key.hook = hook};
@@ -367,7 +444,7 @@ static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
 				       : translate_error4(skb, &packet))
 			       ? DROP
 			       : NEXT;
-	struct flow *flow = hook == INWARD ? flow_inward(skb, &packet) : find_flow(&packet.key);
+	struct flow *flow = hook == INWARD ? flow_inward(skb, &packet) : flow_outward(&packet);
 	if (!flow)
 		return NEXT;
 	note_packet(flow, &packet);

@@ -43,12 +43,34 @@ struct {
 	__type(value, struct address);
 } exits SEC(".maps");
 
+/* Of TCP. None is pushed out by others: where there is no room, a new one is left to nftables. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+} streams SEC(".maps");
+
+/* Of UDP. Those that were silent the longest make room: whoever speaks again is led to the same backend. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
 	__type(key, struct flow_key);
 	__type(value, struct flow);
-} flows SEC(".maps");
+} datagrams SEC(".maps");
+
+/* Streams that ended, in the order in which they did; what does not fit is found by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 32768);
+	__type(value, struct ended);
+} closed_streams SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 32768);
+	__type(value, struct ended);
+} reset_streams SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

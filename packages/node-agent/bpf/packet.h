@@ -59,6 +59,11 @@ static __always_inline void map_address(__u32 *to, __u32 address)
 	to[3] = address;
 }
 
+static __always_inline int is_mapped(const __u32 *address)
+{
+	return !address[0] && !address[1] && address[2] == bpf_htonl(0xffff);
+}
+
 /* Of a fragment, its datagram's ports, which the first one has. False when that has not been seen. */
 static __always_inline int recall_ports(struct packet *packet, __u32 id, int is_first)
 {
@@ -144,6 +149,9 @@ static __always_inline enum kind read_packet(struct __sk_buff *skb, __u32 l3, st
 	packet->l4 = l3 + sizeof(struct ipv6hdr);
 	if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, nexthdr), &ip, sizeof(ip)) ||
 	    bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, saddr), packet->key.source, 32))
+		return NOT_OURS;
+	/* No such packet is on any wire, and here they are IPv4's. */
+	if (is_mapped(packet->key.source) || is_mapped(packet->key.destination))
 		return NOT_OURS;
 	packet->key.protocol = ip.next;
 	if (ip.next != FRAGMENT)

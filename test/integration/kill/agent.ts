@@ -1,11 +1,12 @@
 /**
  * A process that changes the table without end and waits to be killed:
- * `agent.ts ebpf|nftables STEP ADDRESS,... PIN-DIR CGROUP`. Prints each step that is in force.
+ * `agent.ts ebpf|packets|nftables STEP ADDRESS,... PIN-DIR CGROUP`. Prints each step that is in force.
  */
 import { openEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
+import { lookAtNode } from '../packets/facts.ts';
 import { changesAt } from './churn.ts';
 
 const [kind, firstStep = '', list = '', pinDir = '', cgroupRoot = ''] = process.argv.slice(2);
@@ -13,6 +14,10 @@ const addresses = list.split(',');
 
 async function open() {
   if (kind === 'ebpf') return openEbpfDatapath({ pinDir, cgroupRoot, sweepDelayMs: 1 });
+  if (kind === 'packets') {
+    const facts = await lookAtNode();
+    return openEbpfDatapath({ pinDir, cgroupRoot, sweepDelayMs: 1, packets: 'yes', node: () => facts });
+  }
   const opened = await openNftablesDatapath({ table: 'tombolo', log: silentLogger });
   if (!opened.ok) throw new Error(opened.error);
   return opened.value;

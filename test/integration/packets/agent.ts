@@ -6,28 +6,16 @@
 import { createInterface } from 'node:readline';
 import { openEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 import type { HookKind } from '@tombolo/node-agent/datapath/ebpf/packets/hooks.ts';
-import { InterfaceAddresses } from '@tombolo/node-agent/datapath/netlink/addresses.ts';
-import { nodeFacts } from '@tombolo/node-agent/datapath/node-facts.ts';
-import { cidr, ip } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
+import { lookAtNode } from './facts.ts';
 
 export type Order =
   | { readonly do: 'replace' | 'set'; readonly routes: readonly FrontendRoute[] }
   | { readonly do: 'refresh' | 'verify' | 'close' | 'destroy' };
 
-const [pinDir = '', cgroupRoot = '', podCidrs = '', addresses = '', hooks = '', wanted = 'yes', flows = ''] =
-  process.argv.slice(2);
-const interfaces = new InterfaceAddresses();
-const look = async () =>
-  nodeFacts({
-    addresses: addresses.split(',').map(ip),
-    podCidrs: podCidrs.split(',').map(cidr),
-    pods: [],
-    interfaces: await interfaces.read(),
-    nodePortAddresses: 'all',
-  });
-let facts = await look();
+const [pinDir = '', cgroupRoot = '', hooks = '', wanted = 'yes', flows = ''] = process.argv.slice(2);
+let facts = await lookAtNode();
 const datapath = await openEbpfDatapath({
   ...{ pinDir, cgroupRoot, packets: wanted as 'yes' | 'no', sweepDelayMs: 20, node: () => facts },
   sizes: { flows: Number(flows) },
@@ -41,7 +29,7 @@ async function obey(order: Order): Promise<unknown> {
     case 'set':
       return datapath.apply(new Map(order.routes.map((route) => [frontendId(route.frontend), route])));
     case 'refresh':
-      facts = await look();
+      facts = await lookAtNode();
       return datapath.refresh();
     case 'verify':
       return (await datapath.verify()) ?? null;
@@ -62,5 +50,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   if (order.do === 'close' || order.do === 'destroy') break;
 }
-await interfaces.close();
 process.stdin.destroy();

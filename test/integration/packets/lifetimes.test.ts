@@ -5,12 +5,18 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { deleteElement, detachLink, keysOf, openPinned } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
+import {
+  deleteElement,
+  detachLink,
+  keysOf,
+  openPinned,
+  readElement,
+} from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { PACKETS_LAYOUT } from '@tombolo/node-agent/datapath/ebpf/packets/packet-path.ts';
 import { cidr } from '@tombolo/shared/model/ip.ts';
 import { four, frontend, Rig, route, routes } from '../nftables/rig.ts';
 import { PacketNode } from './node.ts';
-import { Talk } from './talk.ts';
+import { echoes, Talk } from './talk.ts';
 
 const TCP = frontend('TCP 10.96.0.1:80');
 const UDP = frontend('UDP 10.96.0.1:80');
@@ -187,6 +193,20 @@ describe('eBPF packets: as time goes on', () => {
     }
   });
 
+  it('a port that a client was given may be had by somebody else, towards the same backend', async () => {
+    const UDP_PORT = frontend('UDP 0.0.0.0:30081', 'NodePort');
+    await node.replace(route(UDP_PORT, four()));
+    const begun = await talk('udp', 'client', '192.0.2.1:30081', 20);
+    const before = await begun.ask();
+    const given = portsGiven(join(node.pinDir, `packets-v${PACKETS_LAYOUT}`, 'datagrams'));
+    assert.ok(given.length >= 20);
+    for (const { backend, port } of given.slice(0, 5)) {
+      const end = Number(backend.split('.').at(-1));
+      assert.equal(await rig.udp('node', backend, 8080, port), String(end - 10));
+      assert.deepEqual(await begun.ask(), before);
+    }
+  });
+
   it('streams go on when there is to be room for more flows', async () => {
     await node.replace(...all);
     const begun = [await talk('tcp', 'pod', '10.96.0.1:80', 10), await talk('tcp', 'client', '192.0.2.1:30080', 10)];
@@ -203,7 +223,7 @@ describe('eBPF packets: as time goes on', () => {
     const damages: readonly [string, RegExp, () => Promise<unknown>][] = [
       ['a link that was taken away', /nothing is attached at/, async () => detachPinned(join(pins(), anyLink(pins())))],
       ['an unpinned link', /nothing is attached at/, async () => unlinkSync(join(pins(), anyLink(pins())))],
-      ['an unpinned map', /flows is not pinned/, async () => unlinkSync(join(pins(), 'flows'))],
+      ['an unpinned map', /streams is not pinned/, async () => unlinkSync(join(pins(), 'streams'))],
       ['an unpinned program', /tbl_ether_in is not pinned/, async () => unlinkSync(join(pins(), 'tbl_ether_in'))],
       ['prefixes of pods', /local_pods/, async () => emptyMap(join(pins(), 'local_pods'), 20)],
       ['addresses of the node', /node_addresses/, async () => emptyMap(join(pins(), 'node_addresses'), 16)],
@@ -256,12 +276,26 @@ describe('eBPF packets: as time goes on', () => {
       assert.equal(failures, 0);
       const pins = join(node.pinDir, `packets-v${PACKETS_LAYOUT}`);
       assert.ok(existsSync(pins));
-      emptyMap(join(pins, 'flows'), 40); // As if a day went by.
+      for (const name of ['streams', 'datagrams']) emptyMap(join(pins, name), 40); // As if a day went by.
       while (existsSync(pins)) await node.refresh();
       await nftables.destroy();
     });
   });
 });
+
+/** As bpf/layout.h has them: what comes in from a backend for a port of the node. */
+function portsGiven(path: string): readonly { readonly backend: string; readonly port: number }[] {
+  const [INWARD, FLOW] = [0, 56];
+  const given: { backend: string; port: number }[] = [];
+  withPinned(path, (map) => {
+    for (const key of keysOf(map, 40)) {
+      const value = readElement(map, key, FLOW);
+      if (key[37] !== INWARD || value?.readUInt32LE(36) !== 0) continue;
+      given.push({ backend: key.subarray(12, 16).join('.'), port: key.readUInt16BE(34) });
+    }
+  });
+  return given;
+}
 
 const anyLink = (directory: string): string => readdirSync(directory).find((name) => name.startsWith('link_')) ?? '';
 
@@ -277,11 +311,3 @@ const emptyMap = (path: string, keySize: number): void =>
   withPinned(path, (map) => {
     for (const key of keysOf(map, keySize)) deleteElement(map, key);
   });
-
-/** Answers each byte with its own number, on and on. */
-const echoes = (target: string, number: number): string => `
-  const [host, port] = '${target}'.split(':');
-  require('node:net').createServer((socket) => {
-    socket.on('data', () => socket.write('${number}'));
-    socket.on('error', () => {});
-  }).listen(Number(port), host, () => console.log('ready'));`;

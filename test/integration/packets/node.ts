@@ -34,6 +34,12 @@ export class PacketNode {
     this.#cgroup = join(root.value, basename(rig.directory));
   }
 
+  /** For an agent that is started by somebody else. */
+  get directories(): readonly [pinDir: string, cgroup: string] {
+    if (!existsSync(this.#cgroup)) mkdirSync(this.#cgroup);
+    return [this.pinDir, this.#cgroup];
+  }
+
   get pinDir(): string {
     return join(this.#rig.directory, 'bpf');
   }
@@ -41,8 +47,8 @@ export class PacketNode {
   async start({ packets = 'yes', flows = 65_536 }: StartOptions = {}): Promise<void> {
     if (!existsSync(this.#cgroup)) mkdirSync(this.#cgroup);
     const place = `--net=/run/netns/${this.#rig.netns('node')}`;
-    const facts = ['10.1.0.0/16,fd01::/64', '192.0.2.1,fd03::1', this.#hooks, packets, String(flows)];
-    const child = spawn('nsenter', [place, process.execPath, AGENT, this.pinDir, this.#cgroup, ...facts], {
+    const choices = [this.#hooks, packets, String(flows)];
+    const child = spawn('nsenter', [place, process.execPath, AGENT, this.pinDir, this.#cgroup, ...choices], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#child = child;

@@ -89,3 +89,11 @@ const ASKED = `require('node:readline').createInterface({ input: process.stdin }
       const answers = await Promise.all(sockets.map((socket) => Promise.race([ask(socket), silence()])));
       console.log(answers.join(' '));
     });`;
+
+/** A server that answers each byte with its number, on and on; says `ready`. */
+export const echoes = (target: string, number: number): string => `
+  const [host, port] = '${target}'.split(':');
+  require('node:net').createServer((socket) => {
+    socket.on('data', () => socket.write('${number}'));
+    socket.on('error', () => {});
+  }).listen(Number(port), host, () => console.log('ready'));`;

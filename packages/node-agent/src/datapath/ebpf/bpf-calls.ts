@@ -19,6 +19,7 @@ const COMMANDS = {
   openProgram: 13,
   info: 15,
   query: 16,
+  takeOut: 21,
   lookupBatch: 24,
   updateBatch: 26,
   deleteBatch: 27,
@@ -35,7 +36,7 @@ const BPF_F_BEFORE = 8;
 /** At one hook of one control group: the kernel's own limit. */
 const MOST_PROGRAMS = 64;
 
-export const MAP_TYPES = { array: 2, arrayOfMaps: 12 } as const;
+export const MAP_TYPES = { hash: 1, array: 2, arrayOfMaps: 12 } as const;
 export const PROGRAM_TYPES = { socketFilter: 1 } as const;
 
 export interface MapInfo {
@@ -120,6 +121,18 @@ export function addElement(map: number, key: Buffer, value: Buffer): void {
 export function deleteElement(map: number, key: Buffer): void {
   const result = bpf(COMMANDS.delete, elementAttributes(map, key), key);
   if (result.errno !== constants.errno.ENOENT) demand(result, 'delete from a map');
+}
+
+/** Deletes an entry and answers what it held at that moment; undefined when it is gone already. */
+export function takeOut(map: number, key: Buffer, valueSize: number): Buffer | undefined {
+  const value = Buffer.alloc(valueSize);
+  const { errno } = bpf(COMMANDS.takeOut, elementAttributes(map, key, value), key, value);
+  if (errno === 0) return value;
+  if (errno === constants.errno.ENOENT) return undefined;
+  // Before Linux 5.14 in two steps.
+  const held = readElement(map, key, valueSize);
+  deleteElement(map, key);
+  return held;
 }
 
 /** The keys of a map of few entries; what others write meanwhile may be missed. */

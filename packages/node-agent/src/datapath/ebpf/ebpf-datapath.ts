@@ -29,7 +29,7 @@ export interface EbpfParts {
   readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
   /** Undefined where packets are left to nftables. */
-  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks'> | undefined;
+  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks' | 'fill'> | undefined;
   /** Packet programs that are not wanted any more. */
   readonly retired: Pick<RetiredPackets, 'sync'>;
   readonly grace: GracePeriod;
@@ -111,7 +111,7 @@ export class EbpfDatapath implements Datapath {
         const difference = stateDifference(this.#tables, await recoverTables(maps));
         if (difference !== undefined) return difference;
       }
-      return this.#isWhole ? packets?.verify(this.#node) : undefined;
+      return this.#isWhole ? packets?.verify() : undefined;
     });
   }
 
@@ -132,7 +132,8 @@ export class EbpfDatapath implements Datapath {
   }
 
   get fill(): ReadonlyMap<string, number> {
-    return this.#tables.fill;
+    const { packets } = this.#parts;
+    return packets ? new Map([...this.#tables.fill, ['streams', packets.fill]]) : this.#tables.fill;
   }
 
   async close(): Promise<void> {

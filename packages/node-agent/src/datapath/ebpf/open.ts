@@ -31,7 +31,7 @@ import { recoverTables, routesOf } from './recovery.ts';
 
 /**
  * For 50,000 services with several backends each and two sets at a time; 22 MiB of kernel memory while empty. A connection
- * takes two flows, or four; 40 MiB more.
+ * takes two flows, or four; 33 MiB more.
  */
 const DEFAULT_SIZES: MapSizes = {
   services: 131_072,
@@ -39,7 +39,7 @@ const DEFAULT_SIZES: MapSizes = {
   backends: 262_144,
   affinity_ok: 262_144,
   affinity: 65_536,
-  flows: 262_144,
+  flows: 131_072,
 };
 
 /** Where the packet programs are pinned. */

@@ -9,9 +9,10 @@ import { closeSync, existsSync, readdirSync, rmdirSync, unlinkSync } from 'node:
 import { constants } from 'node:os';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { NetworkInterfaces } from '../../netlink/links.ts';
-import type { NodeFacts } from '../../node-facts.ts';
+import { NO_NODE_FACTS, type NodeFacts } from '../../node-facts.ts';
 import { deleteElement, interfaceLinkErrno, keysOf, openPinned, readElement, writeElement } from '../bpf-calls.ts';
 import { ClsactHooks } from './clsact.ts';
+import { sweepFlows } from './flow-entry.ts';
 import { DIRECTIONS, type Direction, type HookKind, type InterfaceHooks } from './hooks.ts';
 import { carriesClients, NODE_MAPS, type NodeMap, nodeEntries } from './node-maps.ts';
 import { ACCEPTS, LINK_LAYERS, PinnedPrograms, type PinnedProgramsOptions } from './pinned-programs.ts';
@@ -26,6 +27,9 @@ export interface PacketPathOptions extends PinnedProgramsOptions {
 /** Of the layout of `struct flow` and the maps of the node: with another, flows cannot be taken over. */
 export const PACKETS_LAYOUT = 1;
 
+/** Between two looks for flows that are over, in ms; longer where looking takes much, so that it takes 1 % of the time. */
+const SWEEP_MS = 10_000;
+const SHARE = 100;
 /** BPF_TCX_EGRESS. */
 const TCX_OUT = 47;
 
@@ -34,6 +38,12 @@ export class PacketPath {
   readonly #programs: PinnedPrograms;
   readonly #interfaces = new NetworkInterfaces();
   #hooks: InterfaceHooks | undefined;
+  #fill = 0;
+  #sweepAt = 0;
+  #synced: { readonly facts: NodeFacts; readonly attached: ReadonlySet<number> } = {
+    facts: NO_NODE_FACTS,
+    attached: new Set(),
+  };
 
   constructor(options: PacketPathOptions) {
     this.#options = options;
@@ -57,14 +67,17 @@ export class PacketPath {
     const attached = this.#attach(facts);
     this.#programs.takeOverFlows(true);
     this.#writeNode(facts, attached);
+    this.#synced = { facts, attached };
+    this.#sweepNowAndThen();
     setAccepts(this.#options.directory, true);
   }
 
-  /** What is not as it was, in a few words. */
-  verify(facts: NodeFacts): string | undefined {
+  /** What is not as it was after `sync`, in a few words: interfaces that came later are not missed. */
+  verify(): string | undefined {
     const missing = this.#programs.verify();
     if (missing !== undefined) return missing;
-    const places = this.#places(facts);
+    const { facts, attached } = this.#synced;
+    const places = this.#places(facts).filter(({ index }) => attached.has(index));
     const present = this.#hooksHere().programs();
     for (const { index, name, layer } of places) {
       for (const direction of DIRECTIONS) {
@@ -74,7 +87,7 @@ export class PacketPath {
           return `another program is attached at ${name}, ${direction}`;
       }
     }
-    const wanted = nodeEntries(facts, new Set(places.map(({ index }) => index)));
+    const wanted = nodeEntries(facts, attached);
     const changed = NODE_MAP_NAMES.find((name) => !isSameEntries(this.#entriesOf(name), wanted[name]));
     if (changed !== undefined) return `map "${changed}" is not as it was`;
     return readElement(this.#programs.map(ACCEPTS), Buffer.alloc(4), 4)?.readUInt32LE() === 1
@@ -91,6 +104,21 @@ export class PacketPath {
     this.#programs.close();
     await this.#hooks?.close();
     await this.#interfaces.close();
+  }
+
+  /** The programs forget most of what ended themselves; whoever vanished without a word is for us. */
+  #sweepNowAndThen(): void {
+    if (performance.now() < this.#sweepAt) return;
+    const begun = performance.now();
+    const count = sweepFlows(this.#programs.map('streams'));
+    this.#fill = count / this.#options.flows;
+    const took = performance.now() - begun;
+    this.#sweepAt = performance.now() + Math.max(SWEEP_MS, took * SHARE);
+  }
+
+  /** The share of the places for flows of streams that was taken when last looked at. */
+  get fill(): number {
+    return this.#fill;
   }
 
   /** Links, where this kernel has them. */

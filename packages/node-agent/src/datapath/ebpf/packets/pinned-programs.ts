@@ -8,7 +8,7 @@ import { mapInfo, openPinned, pinObject, programId } from '../bpf-calls.ts';
 import { TABLE_NAMES } from '../layout.ts';
 import { type LoadedObject, loadObject } from '../libbpf.ts';
 import { DIGEST, readDigest, writeDigest } from '../programs.ts';
-import { copyFlows } from './flow-entry.ts';
+import { copyFlows, FLOW_MAP_NAMES, FLOW_MAPS } from './flow-entry.ts';
 import { DIRECTIONS } from './hooks.ts';
 import { NODE_MAPS } from './node-maps.ts';
 
@@ -18,7 +18,7 @@ export interface PinnedProgramsOptions {
   /** Where the tables of services are pinned. */
   readonly tables: string;
   readonly objectPath: string;
-  /** How many flows are known at a time; four of them to a connection at most. */
+  /** How many flows of streams are known at a time, four of them to a connection at most, and half as many of datagrams. */
   readonly flows: number;
 }
 
@@ -27,12 +27,15 @@ export type LinkLayer = (typeof LINK_LAYERS)[number];
 
 const PROGRAMS = LINK_LAYERS.flatMap((layer) => DIRECTIONS.map((direction) => `tbl_${layer}_${direction}`));
 const SHARED_TABLES = [...TABLE_NAMES, 'affinity'];
-const FLOWS = 'flows';
-/** Those of an earlier size, while they are taken over. */
-const FORMER_FLOWS = 'flows_former';
+/** The pin of a map of flows of an earlier size, while they are taken over. */
+const former = (name: string): string => `${name}_former`;
 /** The map that says whether flows may begin. */
 export const ACCEPTS = 'accepts';
-const OWN_MAPS: readonly string[] = [FLOWS, 'fragments', ACCEPTS, ...Object.keys(NODE_MAPS)];
+const OWN_MAPS: readonly string[] = [
+  ...FLOW_MAP_NAMES,
+  ...['closed_streams', 'reset_streams', 'fragments', ACCEPTS],
+  ...Object.keys(NODE_MAPS),
+];
 /** Ports that a client's packets may leave with: below those that sockets are given. */
 const FIRST_PORT = 1_024;
 const PORT_RANGE = '/proc/sys/net/ipv4/ip_local_port_range';
@@ -83,12 +86,14 @@ export class PinnedPrograms {
 
   /** What is known of flows in a map of another size; again once no program writes to that any more. */
   takeOverFlows(isLast: boolean): void {
-    const path = `${this.#options.directory}/${FORMER_FLOWS}`;
-    const former = openPinned(path);
-    if (former === undefined) return;
-    copyFlows(former, this.map(FLOWS));
-    closeSync(former);
-    if (isLast) unlinkSync(path);
+    for (const name of FLOW_MAP_NAMES) {
+      const path = `${this.#options.directory}/${former(name)}`;
+      const from = openPinned(path);
+      if (from === undefined) continue;
+      copyFlows(from, this.map(name));
+      closeSync(from);
+      if (isLast) unlinkSync(path);
+    }
   }
 
   close(): void {
@@ -112,10 +117,10 @@ export class PinnedPrograms {
     try {
       for (const name of SHARED_TABLES) openInto(existing, tables, name);
       for (const name of OWN_MAPS) openInto(inherited, directory, name);
-      const sizes = new Map([[FLOWS, flows]]);
+      const sizes = new Map(FLOW_MAP_NAMES.map((name) => [name, Math.ceil(flows * FLOW_MAPS[name])]));
       const object = loadObject({ path: objectPath, sizes, existing, inherited, constants: settings });
       try {
-        this.#pin(object, inherited.get(FLOWS));
+        this.#pin(object, inherited);
       } finally {
         object.close();
       }
@@ -124,11 +129,13 @@ export class PinnedPrograms {
     }
   }
 
-  #pin(object: LoadedObject, formerFlows: number | undefined): void {
+  #pin(object: LoadedObject, present: ReadonlyMap<string, number>): void {
     const pathOf = (name: string): string => `${this.#options.directory}/${name}`;
-    const flows = object.map(FLOWS);
-    const isOther = formerFlows !== undefined && flows !== undefined && mapId(formerFlows) !== mapId(flows);
-    if (isOther && !existsSync(pathOf(FORMER_FLOWS))) renameSync(pathOf(FLOWS), pathOf(FORMER_FLOWS));
+    for (const name of FLOW_MAP_NAMES) {
+      const [before, now] = [present.get(name), object.map(name)];
+      const isOther = before !== undefined && now !== undefined && mapId(before) !== mapId(now);
+      if (isOther && !existsSync(pathOf(former(name)))) renameSync(pathOf(name), pathOf(former(name)));
+    }
     for (const name of OWN_MAPS) pinInstead(object.map(name), pathOf(name), mapId);
     for (const name of PROGRAMS) pinInstead(object.program(name), pathOf(name), programId);
   }

@@ -5,7 +5,7 @@
 import { closeSync, existsSync } from 'node:fs';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { openPinned } from '../bpf-calls.ts';
-import { hasLiveFlow } from './flow-entry.ts';
+import { FLOW_MAP_NAMES, hasLiveFlow } from './flow-entry.ts';
 import { removePacketPath, setAccepts } from './packet-path.ts';
 
 const LOOK_MS = 10_000;
@@ -37,12 +37,19 @@ export class RetiredPackets {
       this.#isRetired = true;
       this.#log.info({ directory: this.#directory }, 'Packet programs of an earlier agent go on with what they know');
     }
-    const flows = openPinned(`${this.#directory}/flows`);
-    const isBusy = flows !== undefined && hasLiveFlow(flows);
-    if (flows !== undefined) closeSync(flows);
-    if (isBusy) return;
+    if (FLOW_MAP_NAMES.some((name) => isBusy(`${this.#directory}/${name}`))) return;
     removePacketPath(this.#directory);
     this.#isGone = true;
     this.#log.info({ directory: this.#directory }, 'Removed packet programs of an earlier agent');
+  }
+}
+
+function isBusy(path: string): boolean {
+  const flows = openPinned(path);
+  if (flows === undefined) return false;
+  try {
+    return hasLiveFlow(flows);
+  } finally {
+    closeSync(flows);
   }
 }
