@@ -2,9 +2,9 @@
 /*
  * The server for connect.c: accepts, reads one byte, answers one byte, waits for the peer's reset. Each listener answers
  * with its own byte (its number, from 1; or as given), so that the client can count who served it. With -u it answers
- * datagrams in the same way.
+ * datagrams in the same way; with -d it discards what streams send, and answers nothing.
  *
- *   sink [-u] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...
+ *   sink [-u | -d] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...
  *
  * Prints `ready` on standard output once all listeners accept.
  */
@@ -20,7 +20,7 @@ struct listener {
 	unsigned char byte;
 };
 
-static int kind = SOCK_STREAM;
+static int kind = SOCK_STREAM, discards;
 
 static void *answer_datagrams(void *argument)
 {
@@ -40,7 +40,7 @@ static void *serve(void *argument)
 {
 	const struct listener *listener = argument;
 	static const struct timeval patience = {.tv_sec = 5};
-	char received;
+	char received, block[32 * 1024];
 
 	for (;;) {
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -50,7 +50,9 @@ static void *serve(void *argument)
 			continue;
 		}
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		while (recv(fd, &received, 1, 0) == 1 && send(fd, &listener->byte, 1, MSG_NOSIGNAL) == 1)
+		while (discards && recv(fd, block, sizeof(block), 0) > 0)
+			;
+		while (!discards && recv(fd, &received, 1, 0) == 1 && send(fd, &listener->byte, 1, MSG_NOSIGNAL) == 1)
 			;
 		close(fd);
 	}
@@ -78,11 +80,13 @@ int main(int argc, char **argv)
 	long threads = 8;
 	int option;
 
-	while ((option = getopt(argc, argv, "ut:")) != -1) {
+	while ((option = getopt(argc, argv, "udt:")) != -1) {
 		if (option == 'u')
 			kind = SOCK_DGRAM;
+		else if (option == 'd')
+			discards = 1;
 		else if (option != 't' || (threads = atol(optarg)) < 1)
-			give_up("Usage: sink [-u] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...");
+			give_up("Usage: sink [-u | -d] [-t THREADS-PER-LISTENER] ADDRESS:PORT[=BYTE] ...");
 	}
 	void *(*work)(void *) = kind == SOCK_DGRAM ? answer_datagrams : serve;
 	if (optind == argc)
@@ -101,7 +105,7 @@ int main(int argc, char **argv)
 	}
 	pthread_attr_t small;
 	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, 64 * 1024);
+	pthread_attr_setstacksize(&small, 128 * 1024);
 	for (int i = 0; i < count; i++)
 		for (long t = 0; t < threads; t++) {
 			pthread_t thread;

@@ -1,14 +1,18 @@
 /** The benchmarks by name: what `scripts/bench NAME` can run. */
 import { churn } from './churn.ts';
-import { connect } from './connect.ts';
+import { connect, throughput } from './connect.ts';
 import { idle } from './idle.ts';
 import { local } from './local.ts';
+import { bulk, update } from './programming.ts';
 import { propagation } from './propagation.ts';
 import type { Bench } from './results.ts';
 import { sync } from './sync.ts';
 
 export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['connect', connect],
+  ['throughput', throughput],
+  ['bulk', bulk],
+  ['update', update],
   ['propagation', propagation],
   ['sync', sync],
   ['churn', churn],

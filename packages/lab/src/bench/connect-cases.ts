@@ -24,8 +24,8 @@ export interface ConnectCase {
 }
 
 /** `ebpf/1000`; none means all, in the order in which they are measured. */
-export function parseCases(names: readonly string[]): readonly ConnectCase[] {
-  const all = CONTESTANTS.flatMap((contestant) => SIZES.map((size) => `${contestant}/${size}`));
+export function parseCases(names: readonly string[], sizes = SIZES): readonly ConnectCase[] {
+  const all = CONTESTANTS.flatMap((contestant) => sizes.map((size) => `${contestant}/${size}`));
   return (names.length === 0 ? all : names).map((name) => {
     const [contestant, size = ''] = name.split('/');
     const known = CONTESTANTS.find((one) => one === contestant);
@@ -46,14 +46,19 @@ const serviceAddress = (i: number): string => `10.${96 + (i >> 16)}.${(i >> 8) &
 export const targetAddress = (services: number): string => `${serviceAddress(targetOf(services))}:${SERVICE_PORT}`;
 
 /** Only the target has servers behind it; the others' backends have addresses of their own that nobody has. */
-export function listServices(services: number): readonly ListedService[] {
+export function listServices(
+  services: number,
+  port = SERVER_PORT,
+  backends: number = BACKENDS,
+): readonly ListedService[] {
   return Array.from({ length: services }, (_, i) => ({
     name: `bench/service-${i}:http`,
     frontend: { address: ip(serviceAddress(i)), port: SERVICE_PORT },
-    backends: Array.from({ length: BACKENDS }, (_, k) => {
-      const n = i * BACKENDS + k;
-      const address = i === targetOf(services) ? SERVERS[k] : `10.${4 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
-      return { address: address ?? '', port: SERVER_PORT };
+    backends: Array.from({ length: backends }, (_, k) => {
+      const n = i * backends + k;
+      const address =
+        (i === targetOf(services) ? SERVERS[k] : undefined) ?? `10.${4 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
+      return { address, port };
     }),
   }));
 }

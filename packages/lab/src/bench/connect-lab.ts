@@ -25,6 +25,8 @@ export type Place = (typeof PLACES)[number];
 /** In `back`; 10.2.0.1 and 10.1.0.1 are the node's. */
 export const SERVERS = ['10.2.0.11', '10.2.0.12', '10.2.0.13'] as const;
 export const SERVER_PORT = 8080;
+/** Of servers that take all and answer nothing. */
+export const DISCARD_PORT = 8081;
 export const POD_CIDR = '10.1.0.0/24';
 /** Services are in here; in every namespace it leads nowhere, save from a client to its node. */
 const SERVICE_RANGE = '10.96.0.0/12';
@@ -85,6 +87,14 @@ export class ConnectLab {
     return perSecond;
   }
 
+  /** Megabytes per second over one connection from the client of a row to an address. */
+  async stream(row: Row, address: string, seconds: number, cgroup?: string): Promise<number> {
+    const argv = [...this.#pinned, join(this.#directory, 'stream'), '-d', String(seconds), address];
+    const place = cgroup === undefined ? {} : { cgroup };
+    const output = await command(argv, { netns: this.netns(row, 'client'), signal: this.#signal, ...place });
+    return JSON.parse(output).megabytesPerSecond;
+  }
+
   end(): Promise<void> {
     return clear(basename(this.#directory));
   }
@@ -93,13 +103,14 @@ export class ConnectLab {
     const signal = this.#signal;
     await createCgroup(this.cgroup);
     await createCgroup(this.#serverCgroup);
-    for (const program of ['connect', 'sink']) {
+    for (const program of ['connect', 'sink', 'stream']) {
       const output = join(this.#directory, program);
       await command(['gcc', '-O2', '-pthread', '-o', output, join(SOURCES, `${program}.c`)], { signal });
     }
     for (const row of ROWS) {
       await this.#buildRow(row);
-      await this.#serve(row);
+      await this.#serve(row, SERVER_PORT);
+      await this.#serve(row, DISCARD_PORT, '-d');
     }
   }
 
@@ -132,8 +143,8 @@ export class ConnectLab {
     ]);
   }
 
-  async #serve(row: Row): Promise<void> {
-    const listeners = SERVERS.map((address) => `${address}:${SERVER_PORT}`);
+  async #serve(row: Row, port: number, ...flags: readonly string[]): Promise<void> {
+    const listeners = [...flags, ...SERVERS.map((address) => `${address}:${port}`)];
     const place = { netns: this.netns(row, 'back'), cgroup: this.#serverCgroup };
     const [file = '', ...argv] = placed([...this.#pinned, join(this.#directory, 'sink'), ...listeners], place);
     const server = spawn(file, argv, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });

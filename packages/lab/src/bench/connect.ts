@@ -1,6 +1,6 @@
 /**
- * `scripts/bench connect`: connections per second through a Service, against straight to a backend. One connection after
- * another: connect, a byte there and back, reset. The datapaths are the real ones; iptables has kube-proxy's rules.
+ * `scripts/bench connect` and `throughput`: connections or megabytes per second through a Service, against straight to a
+ * backend. The datapaths are the real ones; iptables has kube-proxy's rules.
  */
 
 import { command } from '@tombolo/machine/command.ts';
@@ -11,10 +11,18 @@ import { NO_NODE_FACTS } from '@tombolo/node-agent/datapath/node-facts.ts';
 import { cidr } from '@tombolo/shared/model/ip.ts';
 import { silentLogger } from '@tombolo/shared/process/logger.ts';
 import { type ConnectCase, listServices, parseCases, routesOf, targetAddress } from './connect-cases.ts';
-import { ConnectLab, POD_CIDR, type Row, SERVER_PORT, SERVERS } from './connect-lab.ts';
+import { ConnectLab, DISCARD_PORT, POD_CIDR, type Row, SERVER_PORT, SERVERS } from './connect-lab.ts';
 import { enterNetns } from './enter-netns.ts';
-import { kubeProxyRules } from './kube-proxy-rules.ts';
-import { type Bench, type BenchResult, type BenchSkip, type Pair, summarise } from './results.ts';
+import { kubeProxyRules, type ListedService } from './kube-proxy-rules.ts';
+import {
+  type Bench,
+  type BenchOptions,
+  type BenchReport,
+  type BenchResult,
+  type BenchSkip,
+  type Pair,
+  summarise,
+} from './results.ts';
 
 const DEFAULT_RUNS = 25;
 /** Each half of a pair. */
@@ -27,8 +35,37 @@ interface Installed {
   remove(): Promise<void>;
 }
 
-export const connect: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, signal }) => {
-  const list = parseCases(cases);
+/** What goes through a Service, and how much of it. */
+interface Measure {
+  readonly bench: string;
+  readonly unit: string;
+  /** Of the backends. */
+  readonly port: number;
+  /** Services; undefined: the usual ones. */
+  readonly sizes?: readonly number[];
+  readonly note: string;
+  readonly take: (lab: ConnectLab, row: Row, address: string, cgroup?: string) => Promise<number>;
+}
+
+export const connect: Bench = (options) =>
+  run(options, {
+    ...{ bench: 'connect', unit: 'conn/s', port: SERVER_PORT },
+    note: `one connection after another: connect, one byte each way, reset, all on one CPU, ${SECONDS} s at a time`,
+    take: (lab, row, address, cgroup) => lab.measure(row, address, SECONDS, cgroup),
+  });
+
+export const throughput: Bench = (options) =>
+  run(options, {
+    ...{ bench: 'throughput', unit: 'MB/s', port: DISCARD_PORT, sizes: [1] },
+    note: `one connection that sends as fast as it can, both ends on one CPU, ${SECONDS} s at a time`,
+    take: (lab, row, address, cgroup) => lab.stream(row, address, SECONDS, cgroup),
+  });
+
+async function run(
+  { cases, runs = DEFAULT_RUNS, progress, signal }: BenchOptions,
+  what: Measure,
+): Promise<BenchReport> {
+  const list = parseCases(cases, what.sizes);
   const results: BenchResult[] = [];
   const skipped: BenchSkip[] = [];
   const lab = await ConnectLab.build({ signal });
@@ -38,7 +75,7 @@ export const connect: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, sig
       const begun = performance.now();
       let installed: Installed;
       try {
-        installed = await install(lab, one, signal);
+        installed = await install(lab, one, what.port, signal);
       } catch (error) {
         signal.throwIfAborted();
         skipped.push({ case: one.name, reason: error instanceof Error ? error.message : String(error) });
@@ -47,9 +84,11 @@ export const connect: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, sig
       }
       const loaded = performance.now() - begun;
       try {
-        const result = summarise(one.name, 'conn/s', 'higher', await measurePairs(lab, one, installed, runs));
+        const result = summarise(one.name, what.unit, 'higher', await measurePairs(lab, one, installed, what, runs));
         results.push(result);
-        progress(`${one.name}: ${result.value} conn/s, straight ${result.baseline}; loaded in ${loaded.toFixed(0)} ms`);
+        progress(
+          `${one.name}: ${result.value} ${what.unit}, straight ${result.baseline}; loaded in ${loaded.toFixed(0)} ms`,
+        );
       } finally {
         await installed.remove();
       }
@@ -57,18 +96,19 @@ export const connect: Bench = async ({ cases, runs = DEFAULT_RUNS, progress, sig
   } finally {
     await lab.end();
   }
-  return { bench: 'connect', results, skipped, notes: await notes(runs) };
-};
+  return { bench: what.bench, results, skipped, notes: [what.note, ...(await notes(runs))] };
+}
 
 /** Alternating, and every other pair the other way round: whoever is second finds the machine warmer. */
 async function measurePairs(
   lab: ConnectLab,
   one: ConnectCase,
   { row, cgroup }: Installed,
+  { take, port }: Measure,
   runs: number,
 ): Promise<readonly Pair[]> {
-  const through = (): Promise<number> => lab.measure(row, targetAddress(one.services), SECONDS, cgroup);
-  const straight = (): Promise<number> => lab.measure('bare', `${SERVERS[0]}:${SERVER_PORT}`, SECONDS);
+  const through = (): Promise<number> => take(lab, row, targetAddress(one.services), cgroup);
+  const straight = (): Promise<number> => take(lab, 'bare', `${SERVERS[0]}:${port}`);
   const pairs: Pair[] = [];
   for (let run = 0; run < runs; run += 1) {
     if (run % 2 === 0) {
@@ -82,19 +122,24 @@ async function measurePairs(
   return pairs;
 }
 
-function install(lab: ConnectLab, one: ConnectCase, signal: AbortSignal): Promise<Installed> {
+function install(lab: ConnectLab, one: ConnectCase, port: number, signal: AbortSignal): Promise<Installed> {
+  const services = listServices(one.services, port);
   switch (one.contestant) {
     case 'ebpf':
-      return installDatapath(one, openEbpfDatapath({ pinDir: lab.pinDir, cgroupRoot: lab.cgroup, log: silentLogger }), {
-        row: 'bare',
-        cgroup: lab.cgroup,
-      });
+      return installDatapath(
+        services,
+        openEbpfDatapath({ pinDir: lab.pinDir, cgroupRoot: lab.cgroup, log: silentLogger }),
+        {
+          row: 'bare',
+          cgroup: lab.cgroup,
+        },
+      );
     case 'packets':
-      return installPackets(lab, one);
+      return installPackets(lab, services);
     case 'nftables':
-      return installDatapath(one, openNftables(lab), { row: 'tables', cgroup: undefined });
+      return installDatapath(services, openNftables(lab), { row: 'tables', cgroup: undefined });
     case 'iptables':
-      return installIptables(lab, one, signal);
+      return installIptables(lab, services, signal);
   }
 }
 
@@ -107,12 +152,12 @@ async function openNftables(lab: ConnectLab): Promise<Datapath> {
 }
 
 async function installDatapath(
-  one: ConnectCase,
+  services: readonly ListedService[],
   opening: Promise<Datapath>,
   place: Pick<Installed, 'row' | 'cgroup'>,
 ): Promise<Installed> {
   const datapath = await opening;
-  const { failures } = await datapath.replace(routesOf(listServices(one.services)));
+  const { failures } = await datapath.replace(routesOf(services));
   const [failure] = failures;
   if (failure === undefined) return { ...place, remove: () => datapath.destroy() };
   await datapath.destroy();
@@ -120,9 +165,9 @@ async function installDatapath(
 }
 
 /** The tables are filled as for sockets; no client's socket meets the hooks. */
-async function installPackets(lab: ConnectLab, one: ConnectCase): Promise<Installed> {
+async function installPackets(lab: ConnectLab, services: readonly ListedService[]): Promise<Installed> {
   const opening = openEbpfDatapath({ pinDir: lab.pinDir, cgroupRoot: lab.cgroup, log: silentLogger });
-  const tables = await installDatapath(one, opening, { row: 'tables', cgroup: undefined });
+  const tables = await installDatapath(services, opening, { row: 'tables', cgroup: undefined });
   const packets = enterNetns(lab.netns('tables', 'node'), () => openPacketPath(lab.pinDir, silentLogger));
   enterNetns(lab.netns('tables', 'node'), () => packets.sync({ ...NO_NODE_FACTS, pods: [cidr(POD_CIDR)] }));
   const remove = async (): Promise<void> => {
@@ -133,9 +178,13 @@ async function installPackets(lab: ConnectLab, one: ConnectCase): Promise<Instal
   return { ...tables, remove };
 }
 
-async function installIptables(lab: ConnectLab, one: ConnectCase, signal: AbortSignal): Promise<Installed> {
+async function installIptables(
+  lab: ConnectLab,
+  services: readonly ListedService[],
+  signal: AbortSignal,
+): Promise<Installed> {
   const netns = lab.netns('tables', 'node');
-  const input = kubeProxyRules(listServices(one.services), POD_CIDR);
+  const input = kubeProxyRules(services, POD_CIDR);
   await command(['iptables-restore', '-w', '60'], { netns, input, signal });
   const remove = async (): Promise<void> => {
     const none = ['*nat', 'COMMIT', '*filter', 'COMMIT', ''].join('\n');
@@ -147,7 +196,7 @@ async function installIptables(lab: ConnectLab, one: ConnectCase, signal: AbortS
 async function notes(runs: number): Promise<readonly string[]> {
   const iptables = await command(['iptables', '--version']).catch(() => 'iptables: not installed');
   return [
-    `one connection after another: connect, one byte each way, reset, all on one CPU; medians of ${runs} pairs of ${SECONDS} s each`,
+    `medians of ${runs} pairs`,
     'baseline: straight to a backend through a node that only routes; ratio: value to baseline, above 1 is better',
     'N Services of 3 backends each; the one connected to is in the middle of the list, which matters to iptables only',
     'ebpf: at the client’s socket, in its control group; the others: in the node, for packets from a pod (packets: by eBPF)',

@@ -5,6 +5,9 @@ import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 export const USAGE = `Usage: scripts/bench NAME [--json] [--cases CASE,CASE…] [--runs N]
 
   NAME           connect      connections per second through a Service, against straight to a backend
+                 throughput   megabytes per second through a Service, against straight to a backend
+                 bulk         10,000 Services with 100,000 backends into the kernel, from nothing
+                 update       one change of one Service among very many
                  propagation  how long until a ready pod of one cluster can be used in the other's kernel
                  sync         an agent reads a remote cluster of 10,000 Services with 25 backends each
                  churn        what a remote cluster costs that changes 2,000 Services a second, and a large one
