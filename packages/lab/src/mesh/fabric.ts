@@ -25,7 +25,8 @@ const FORWARDING = { ...LOOSE, 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forw
 /** Routes that no packet to a service address gets past, whatever else goes wrong. */
 const SERVICE_GUARD = [`route add unreachable ${SERVICE_CIDR}`, `route add unreachable ${SERVICE_CIDR6}`];
 
-const SINK_TABLE = 96;
+/** Where a station looks for the way of its own packets to services. */
+export const SINK_TABLE = 96;
 
 export async function layFabric(plan: MeshPlan): Promise<void> {
   const all = stations(plan);
