@@ -434,7 +434,8 @@ static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
 {
 	struct packet packet = {.key.hook = hook};
 
-	if (hook == INWARD && skb->vlan_present)
+	/* It has been seen, or will be, at the interface that it belongs to. */
+	if (skb->vlan_present)
 		return NEXT;
 	enum kind kind = read_packet(skb, l3, &packet);
 	if (kind == NOT_OURS)

@@ -44,7 +44,7 @@ export class PacketNode {
     return join(this.#rig.directory, 'bpf');
   }
 
-  async start({ packets = 'yes', flows = 65_536 }: StartOptions = {}): Promise<void> {
+  async start({ packets = 'yes', flows = 131_072 }: StartOptions = {}): Promise<void> {
     if (!existsSync(this.#cgroup)) mkdirSync(this.#cgroup);
     const place = `--net=/run/netns/${this.#rig.netns('node')}`;
     const choices = [this.#hooks, packets, String(flows)];

@@ -137,12 +137,13 @@ describe('eBPF datapath: what others do to it', () => {
     assert.deepEqual([failures, idOf()], [0, before]);
   });
 
-  it('unpinned: each map, which costs nothing', async () => {
+  it('unpinned: each map, which costs nothing', async function () {
+    this.timeout(BOUND_MS * 8);
     for (const name of ['services', 'slots', 'backends', 'affinity_ok', 'affinity', 'datagram_peers', 'recent_peers']) {
       const failures = await costs(WEB, () => unlinkSync(inPins(name)), new RegExp(`${name} is not pinned$`));
       assert.equal(failures, 0, name);
     }
-  }).timeout(BOUND_MS * 8);
+  });
 
   it('unpinned: a map, and another one put into its place', async () => {
     const damage = (): void => {
