@@ -48,10 +48,7 @@ static __always_inline struct flow *find_quoted(const struct packet *packet, str
 	key->protocol = protocol;
 	key->hook = packet->key.hook;
 	/* Told to its sender, or to nobody. */
-	for (int i = 0; i < 4; i++)
-		if (key->destination[i] != packet->key.destination[i])
-			return 0;
-	return find_flow(key);
+	return same_address(key->destination, packet->key.destination) ? find_flow(key) : 0;
 }
 
 /* Writes the quoted packet anew. Not 0 when it cannot. */
@@ -63,18 +60,15 @@ static __always_inline int quote(struct __sk_buff *skb, const struct packet *pac
 
 /* The outer addresses: the sender of what was quoted, and the one that it wrote to, where that is who tells. */
 static __always_inline int readdress(struct __sk_buff *skb, const struct packet *packet, const struct flow *flow,
-				     const struct flow_key *key, __u64 pseudo_ipv6)
+				     const struct flow_key *key)
 {
 	__u32 addresses[8];
 	const __u32 *told_by = packet->key.source;
-	int is_peer = !((told_by[0] ^ key->source[0]) | (told_by[1] ^ key->source[1]) | (told_by[2] ^ key->source[2]) |
-			(told_by[3] ^ key->source[3]));
 
-	__builtin_memcpy(addresses, is_peer ? flow->source : told_by, 16);
+	__builtin_memcpy(addresses, same_address(told_by, key->source) ? flow->source : told_by, 16);
 	__builtin_memcpy(addresses + 4, flow->destination, 16);
 	__s64 difference = address_difference(packet->key.source, addresses);
-	if (packet->is_ipv6 && bpf_l4_csum_replace(skb, packet->l4 + ICMP_CHECKSUM, 0, difference,
-						   BPF_F_PSEUDO_HDR | pseudo_ipv6))
+	if (packet->is_ipv6 && bpf_l4_csum_replace(skb, packet->l4 + ICMP_CHECKSUM, 0, difference, BPF_F_PSEUDO_HDR))
 		return -1;
 	return write_addresses(skb, packet, addresses, addresses + 4, difference);
 }
@@ -99,10 +93,10 @@ static __always_inline int translate_error4(struct __sk_buff *skb, const struct 
 	is.ports.source = flow->destination_port;
 	is.ports.destination = flow->source_port;
 	is.ip.check = adjust_checksum(was.ip.check, bpf_csum_diff(&was.ip.saddr, 8, &is.ip.saddr, 8, 0));
-	return quote(skb, packet, &was, &is, sizeof(is)) || readdress(skb, packet, flow, &key, 0);
+	return quote(skb, packet, &was, &is, sizeof(is)) || readdress(skb, packet, flow, &key);
 }
 
-static __always_inline int translate_error6(struct __sk_buff *skb, const struct packet *packet, __u64 pseudo_ipv6)
+static __always_inline int translate_error6(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct flow_key key = {};
 	struct quoted6 was;
@@ -119,7 +113,7 @@ static __always_inline int translate_error6(struct __sk_buff *skb, const struct 
 	__builtin_memcpy(&is.ip.daddr, flow->source, 16);
 	is.ports.source = flow->destination_port;
 	is.ports.destination = flow->source_port;
-	return quote(skb, packet, &was, &is, sizeof(is)) || readdress(skb, packet, flow, &key, pseudo_ipv6);
+	return quote(skb, packet, &was, &is, sizeof(is)) || readdress(skb, packet, flow, &key);
 }
 
 #endif

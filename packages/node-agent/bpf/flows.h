@@ -6,6 +6,7 @@
 #ifndef TOMBOLO_FLOWS_H
 #define TOMBOLO_FLOWS_H
 
+#include "address.h"
 #include "packet.h"
 
 /* Bits of `state`. */
@@ -86,10 +87,20 @@ static __always_inline void answer_to(const struct flow *flow, __u8 protocol, __
 	answer->pad = 0;
 }
 
+/* What leads the answers to a packet back to who sent it. */
+static __always_inline void lead_back(struct flow *back, const struct flow_key *key)
+{
+	__builtin_memset(back, 0, sizeof(*back));
+	copy_address(back->source, key->destination);
+	copy_address(back->destination, key->source);
+	back->source_port = key->destination_port;
+	back->destination_port = key->source_port;
+	back->seen = now();
+}
+
 static __always_inline int is_same_place(const __u32 *address, __u16 port, const __u32 *other, __u16 other_port)
 {
-	return port == other_port &&
-	       !((address[0] ^ other[0]) | (address[1] ^ other[1]) | (address[2] ^ other[2]) | (address[3] ^ other[3]));
+	return port == other_port && same_address(address, other);
 }
 
 /* The entry for the answers, in `answer` its key; undefined when that is by now the one of another flow. */

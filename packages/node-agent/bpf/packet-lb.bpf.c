@@ -19,8 +19,6 @@
 
 /* Set by the loader before the verifier sees them. */
 const volatile struct {
-	/* What bpf_l4_csum_replace has to be told of an IPv6 address, on kernels that know it. */
-	__u64 pseudo_ipv6;
 	/* The first of the source ports that a client may be given, and how many there are: up to those that sockets get. */
 	__u32 first_port;
 	__u32 ports;
@@ -75,6 +73,15 @@ static __always_inline __u8 *find_node_address(const __u32 *address)
 	return bpf_map_lookup_elem(&node_addresses, address);
 }
 
+/* Makes an address the unspecified one of its family. */
+static __always_inline void unspecify(__u32 *address)
+{
+	address[2] = is_mapped(address) ? address[2] : 0;
+	address[0] = 0;
+	address[1] = 0;
+	address[3] = 0;
+}
+
 /* The service behind a key, and for clients outside the cluster what they get of it; `key` becomes that one's. */
 static __always_inline struct service *find_scope(struct service_key *key, int is_outside)
 {
@@ -100,12 +107,7 @@ static __always_inline struct service *find_service(const struct flow_key *packe
 	__u8 *is_for_node_ports = find_node_address(packet->destination);
 	if (!is_for_node_ports || !*is_for_node_ports)
 		return 0;
-	/* The unspecified address of the same family. */
-	key->address[0] = 0;
-	key->address[1] = 0;
-	if (!is_mapped(packet->destination))
-		key->address[2] = 0;
-	key->address[3] = 0;
+	unspecify(key->address);
 	key->scope = NODE_PORT;
 	return find_scope(key, is_outside);
 }
@@ -125,13 +127,8 @@ static __always_inline int keeps_backend(struct flow *flow, const struct packet 
 	struct set set = {};
 
 	__builtin_memcpy(key.address, packet->key.destination, 16);
-	if (flow->scope & NODE_PORT) {
-		key.address[0] = 0;
-		key.address[1] = 0;
-		if (packet->is_ipv6)
-			key.address[2] = 0;
-		key.address[3] = 0;
-	}
+	if (flow->scope & NODE_PORT)
+		unspecify(key.address);
 	key.port = packet->key.destination_port;
 	key.protocol = packet->key.protocol;
 	key.scope = flow->scope;
@@ -182,6 +179,11 @@ static __always_inline __u32 choose_backend(const struct packet *packet, __u32 s
 static __always_inline int is_opening(const struct packet *packet)
 {
 	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static __always_inline int may_begin(const struct packet *packet)
+{
+	return !packet->is_rest && (packet->key.protocol == IPPROTO_UDP || is_opening(packet));
 }
 
 /*
@@ -351,12 +353,7 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 		stand_in = exit->words;
 	}
 
-	__builtin_memset(back, 0, sizeof(*back));
-	__builtin_memcpy(back->source, key->destination, 16);
-	__builtin_memcpy(back->destination, key->source, 16);
-	back->source_port = key->destination_port;
-	back->destination_port = key->source_port;
-	back->seen = forth->seen;
+	lead_back(back, key);
 	if (!place_answer(key->protocol, work))
 		return 0;
 	if ((stand_in && !replace_client(key->protocol, work, stand_in)) || put_flow(key, forth, BPF_ANY)) {
@@ -371,11 +368,8 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 static __always_inline struct flow *flow_inward(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct flow *flow = find_flow(&packet->key);
-	int may_begin = !packet->is_rest && (packet->key.protocol == IPPROTO_UDP || is_opening(packet));
 
-	if (!may_begin)
-		return flow;
-	if (flow && !flow->service)
+	if (!may_begin(packet) || (flow && !flow->service))
 		return flow;
 	if (flow && !(flow->state & (CLOSED_HERE | CLOSED_THERE | RESET)) && keeps_backend(flow, packet))
 		return flow;
@@ -404,12 +398,7 @@ static __always_inline struct flow *step_aside(const struct packet *packet)
 	if (!ours || ours->service || is_over(ours, key->protocol))
 		return 0;
 	forth->seen = now();
-	__builtin_memset(back, 0, sizeof(*back));
-	__builtin_memcpy(back->source, key->destination, 16);
-	__builtin_memcpy(back->destination, key->source, 16);
-	back->source_port = key->destination_port;
-	back->destination_port = key->source_port;
-	back->seen = forth->seen;
+	lead_back(back, key);
 #pragma unroll
 	for (int i = 0; i < TRIES; i++) {
 		forth->source_port = port_from(bpf_get_prandom_u32());
@@ -425,9 +414,8 @@ static __always_inline struct flow *step_aside(const struct packet *packet)
 static __always_inline struct flow *flow_outward(const struct packet *packet)
 {
 	struct flow *flow = find_flow(&packet->key);
-	int may_begin = !packet->is_rest && (packet->key.protocol == IPPROTO_UDP || is_opening(packet));
 
-	return flow || !may_begin ? flow : step_aside(packet);
+	return flow || !may_begin(packet) ? flow : step_aside(packet);
 }
 
 static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
@@ -441,15 +429,12 @@ static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
 	if (kind == NOT_OURS)
 		return NEXT;
 	if (kind == AN_ERROR)
-		return (packet.is_ipv6 ? translate_error6(skb, &packet, settings.pseudo_ipv6)
-				       : translate_error4(skb, &packet))
-			       ? DROP
-			       : NEXT;
+		return (packet.is_ipv6 ? translate_error6(skb, &packet) : translate_error4(skb, &packet)) ? DROP : NEXT;
 	struct flow *flow = hook == INWARD ? flow_inward(skb, &packet) : flow_outward(&packet);
 	if (!flow)
 		return NEXT;
 	note_packet(flow, &packet);
-	return rewrite_packet(skb, &packet, flow, settings.pseudo_ipv6) ? DROP : NEXT;
+	return rewrite_packet(skb, &packet, flow) ? DROP : NEXT;
 }
 
 SEC("tc")

@@ -135,10 +135,7 @@ static __always_inline enum kind read_packet(struct __sk_buff *skb, __u32 l3, st
 	}
 	if (skb->protocol != bpf_htons(ETH_P_IPV6))
 		return NOT_OURS;
-	struct {
-		__u8 next;
-		__u8 hops;
-	} ip;
+	__u8 next;
 	struct {
 		__u8 next;
 		__u8 reserved;
@@ -147,14 +144,14 @@ static __always_inline enum kind read_packet(struct __sk_buff *skb, __u32 l3, st
 	} fragment;
 	packet->is_ipv6 = 1;
 	packet->l4 = l3 + sizeof(struct ipv6hdr);
-	if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, nexthdr), &ip, sizeof(ip)) ||
+	if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, nexthdr), &next, 1) ||
 	    bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, saddr), packet->key.source, 32))
 		return NOT_OURS;
 	/* No such packet is on any wire, and here they are IPv4's. */
 	if (is_mapped(packet->key.source) || is_mapped(packet->key.destination))
 		return NOT_OURS;
-	packet->key.protocol = ip.next;
-	if (ip.next != FRAGMENT)
+	packet->key.protocol = next;
+	if (next != FRAGMENT)
 		return read_transport(skb, packet);
 	if (bpf_skb_load_bytes(skb, packet->l4, &fragment, sizeof(fragment)))
 		return NOT_OURS;
@@ -183,9 +180,8 @@ static __always_inline int write_addresses(struct __sk_buff *skb, const struct p
 	       bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct iphdr, daddr), destination + 3, 4, 0);
 }
 
-/* `pseudo_ipv6` is what the helper has to be told where an IPv6 address changed, if this kernel knows it. */
-static __always_inline int rewrite_packet(struct __sk_buff *skb, const struct packet *packet, const struct flow *to,
-					  __u64 pseudo_ipv6)
+/* Not 0 when it cannot. */
+static __always_inline int rewrite_packet(struct __sk_buff *skb, const struct packet *packet, const struct flow *to)
 {
 	const struct flow_key *key = &packet->key;
 	__s64 difference = address_difference(key->source, to->source);
@@ -197,8 +193,7 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, const struct pa
 		__u32 from, ports;
 		__builtin_memcpy(&from, &key->source_port, 4);
 		__builtin_memcpy(&ports, &to->source_port, 4);
-		if (bpf_l4_csum_replace(skb, sum, 0, difference,
-					flags | BPF_F_PSEUDO_HDR | (packet->is_ipv6 ? pseudo_ipv6 : 0)))
+		if (bpf_l4_csum_replace(skb, sum, 0, difference, flags | BPF_F_PSEUDO_HDR))
 			return -1;
 		if (from != ports && (bpf_l4_csum_replace(skb, sum, from, ports, flags | 4) ||
 				      bpf_skb_store_bytes(skb, packet->l4, &ports, 4, 0)))

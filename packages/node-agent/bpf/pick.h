@@ -3,8 +3,8 @@
  * Which backend of a service a new flow gets. Every node that has the same backends picks the same one for a client and
  * its port, whatever address it asked, and a backend that comes or goes takes no flow from the others: each backend is
  * drawn a number from the flow and its own address, and the largest wins (rendezvous hashing, Thaler and Ravishankar
- * 1998). One that is in the set several times, next to
- * itself, draws as often. Of more than 64 it is just one by the flow's number.
+ * 1998). One that is in the set several times, next to itself, draws as often. Of more than 64 it is just one by the
+ * flow's number.
  */
 #ifndef TOMBOLO_PICK_H
 #define TOMBOLO_PICK_H

@@ -1,7 +1,6 @@
 /**
- * The eBPF datapath with packets, in the network namespace that this process is started in: `agent.ts PIN-DIR CGROUP POD-CIDRS
- * NODE-ADDRESSES HOOKS yes|no FLOWS`.
- * Does what it is told, a line of JSON each (`Order`), and answers each with one.
+ * The eBPF datapath with packets, in the network namespace that this process is started in:
+ * `agent.ts PIN-DIR CGROUP HOOKS yes|no FLOWS`. Does what it is told, a line of JSON each (`Order`), and answers each with one.
  */
 import { createInterface } from 'node:readline';
 import { openEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';

@@ -2,8 +2,9 @@
  * What holds the datapath in the kernel: eight links, the maps, and a pin for each. It is held open here, so that what
  * somebody detached, replaced or unpinned is seen by looking, and can be put back: the maps with all that is in them.
  */
-import { closeSync, existsSync, statSync, unlinkSync } from 'node:fs';
-import { linkInfo, mapInfo, openPinned, pinObject } from './bpf-calls.ts';
+import { closeSync, statSync } from 'node:fs';
+import { linkInfo, openPinned } from './bpf-calls.ts';
+import { type IdOf, mapId, pinnedId, putPin } from './pins.ts';
 import { distrustPrograms, ensurePrograms, HOOKS, linkPath, PINNED_MAPS, type ProgramOptions } from './programs.ts';
 
 interface Held {
@@ -41,11 +42,10 @@ export class Attachment {
       const info = held && linkInfo(held.fd);
       if (info?.cgroupId !== this.#cgroupId) return `nothing is attached at ${hook.name}`;
       if (info.programId !== held?.programId) return `another program is attached at ${hook.name}`;
-      if (pinnedId(linkPath(directory, hook), linkInfo) !== held.id)
-        return `${linkPath(directory, hook)} is not pinned`;
+      if (pinnedId(linkPath(directory, hook), linkId) !== held.id) return `${linkPath(directory, hook)} is not pinned`;
     }
     for (const [name, { id }] of this.#maps) {
-      if (pinnedId(`${directory}/${name}`, mapInfo) !== id) return `${directory}/${name} is not pinned`;
+      if (pinnedId(`${directory}/${name}`, mapId) !== id) return `${directory}/${name} is not pinned`;
     }
     return undefined;
   }
@@ -53,13 +53,13 @@ export class Attachment {
   /** The directory exists, and is on a bpffs. Throws when it cannot. */
   repair(): void {
     const { directory } = this.#options;
-    for (const [name, { fd, id }] of this.#maps) putPin(`${directory}/${name}`, fd, id, mapInfo);
+    for (const [name, { fd }] of this.#maps) putPin(`${directory}/${name}`, fd, mapId);
     let isSound = true;
     for (const hook of HOOKS) {
       const held = this.#links.get(hook.name);
       const info = held && linkInfo(held.fd);
       const isAttached = info?.cgroupId === this.#cgroupId;
-      if (held && isAttached) putPin(linkPath(directory, hook), held.fd, held.id, linkInfo);
+      if (held && isAttached) putPin(linkPath(directory, hook), held.fd, linkId);
       isSound &&= isAttached && info.programId === held?.programId;
     }
     if (isSound) return;
@@ -83,28 +83,9 @@ export class Attachment {
     }
     for (const name of PINNED_MAPS) {
       const fd = openPinned(`${directory}/${name}`);
-      if (fd !== undefined) this.#maps.set(name, { fd, id: mapInfo(fd).id });
+      if (fd !== undefined) this.#maps.set(name, { fd, id: mapId(fd) });
     }
   }
 }
 
-type InfoOf = (fd: number) => { readonly id: number };
-
-/** Undefined where nothing of ours is. */
-function pinnedId(path: string, infoOf: InfoOf): number | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openPinned(path);
-    return fd === undefined ? undefined : infoOf(fd).id;
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-function putPin(path: string, fd: number, id: number, infoOf: InfoOf): void {
-  if (pinnedId(path, infoOf) === id) return;
-  if (existsSync(path)) unlinkSync(path);
-  pinObject(fd, path);
-}
+const linkId: IdOf = (fd) => linkInfo(fd).id;

@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
-import { mapInfo, openPinned, pinObject, programId } from '../bpf-calls.ts';
+import { openPinned, programId } from '../bpf-calls.ts';
 import { TABLE_NAMES } from '../layout.ts';
 import { type LoadedObject, loadObject } from '../libbpf.ts';
+import { type IdOf, mapId, putPin } from '../pins.ts';
 import { DIGEST, readDigest, writeDigest } from '../programs.ts';
 import { copyFlows, FLOW_MAP_NAMES, FLOW_MAPS } from './flow-entry.ts';
 import { DIRECTIONS } from './hooks.ts';
@@ -59,8 +60,8 @@ export class PinnedPrograms {
     const { directory } = this.#options;
     mkdirSync(directory, { recursive: true });
     const pathOf = (name: string): string => `${directory}/${name}`;
-    for (const [name, { fd }] of this.#maps) pinInstead(fd, pathOf(name), mapId);
-    for (const [name, { fd }] of this.#programs) pinInstead(fd, pathOf(name), programId);
+    for (const [name, { fd }] of this.#maps) putPin(pathOf(name), fd, mapId);
+    for (const [name, { fd }] of this.#programs) putPin(pathOf(name), fd, programId);
     if (this.#programs.size > 0 && existsSync(pathOf(DIGEST))) return;
     const settings = settingsOf();
     const digest = this.#digest(settings);
@@ -136,14 +137,14 @@ export class PinnedPrograms {
       const isOther = before !== undefined && now !== undefined && mapId(before) !== mapId(now);
       if (isOther && !existsSync(pathOf(former(name)))) renameSync(pathOf(name), pathOf(former(name)));
     }
-    for (const name of OWN_MAPS) pinInstead(object.map(name), pathOf(name), mapId);
-    for (const name of PROGRAMS) pinInstead(object.program(name), pathOf(name), programId);
+    for (const name of OWN_MAPS) putPin(pathOf(name), demandPart(name, object.map(name)), mapId);
+    for (const name of PROGRAMS) putPin(pathOf(name), demandPart(name, object.program(name)), programId);
   }
 
   #open(): void {
     const { directory } = this.#options;
     this.close();
-    const hold = (held: Map<string, Held>, name: string, idOf: (fd: number) => number): void => {
+    const hold = (held: Map<string, Held>, name: string, idOf: IdOf): void => {
       const fd = demandPin(`${directory}/${name}`);
       held.set(name, { fd, id: idOf(fd) });
     };
@@ -168,8 +169,6 @@ export class PinnedPrograms {
   }
 }
 
-const mapId = (fd: number): number => mapInfo(fd).id;
-
 function heldIn(all: ReadonlyMap<string, Held>, name: string): Held {
   const held = all.get(name);
   if (held === undefined) throw new Error(`Cannot use the packet programs: ${name} is not loaded`);
@@ -178,28 +177,20 @@ function heldIn(all: ReadonlyMap<string, Held>, name: string): Held {
 
 /** `settings` of bpf/packet-lb.bpf.c. */
 function settingsOf(): Buffer {
-  const settings = Buffer.alloc(16);
+  const settings = Buffer.alloc(8);
   const first = Number(readFileSync(PORT_RANGE, 'utf8').split('\t')[0]);
-  settings.writeUInt32LE(FIRST_PORT, 8);
-  settings.writeUInt32LE(Math.max(first, 2 * FIRST_PORT) - FIRST_PORT, 12);
+  settings.writeUInt32LE(FIRST_PORT, 0);
+  settings.writeUInt32LE(Math.max(first, 2 * FIRST_PORT) - FIRST_PORT, 4);
   return settings;
+}
+
+function demandPart(name: string, fd: number | undefined): number {
+  if (fd === undefined) throw new Error(`Cannot use the packet programs: the BPF object has no ${name}`);
+  return fd;
 }
 
 function demandPin(path: string): number {
   const fd = openPinned(path);
   if (fd === undefined) throw new Error(`Cannot use the packet programs: ${path} is not pinned`);
   return fd;
-}
-
-/** What is pinned there already stays. */
-function pinInstead(fd: number | undefined, path: string, idOf: (fd: number) => number): void {
-  if (fd === undefined) throw new Error(`Cannot use the packet programs: the BPF object lacks what ${path} is for`);
-  const present = openPinned(path);
-  if (present !== undefined) {
-    const isSame = idOf(present) === idOf(fd);
-    closeSync(present);
-    if (isSame) return;
-    unlinkSync(path);
-  }
-  pinObject(fd, path);
 }
