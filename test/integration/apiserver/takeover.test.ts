@@ -258,8 +258,13 @@ describe('clustermesh-apiserver: one after another, and two at a time', () => {
     await ready(exporter);
     const filler = join(directory, 'filler');
     await writeFile(filler, 'x'.repeat(MEBIBYTE));
-    const fill = `for i in 1 2 3 4 5 6; do etcdctl --endpoints=${etcd.endpoint} put filler < ${filler} || exit 0; done`;
-    await once(spawn('sh', ['-c', fill], { stdio: 'ignore', env: { ...process.env, ETCDCTL_API: '3' } }), 'exit');
+    const fill = `etcdctl --endpoints=${etcd.endpoint} put filler < ${filler}`;
+    const env = { ...process.env, ETCDCTL_API: '3' };
+    // etcd may refuse a write before its alarm is on, and still take a smaller one.
+    await until('the alarm of etcd', async () => {
+      await once(spawn('sh', ['-c', fill], { stdio: 'ignore', env }), 'exit');
+      return (await etcdctl(etcd, 'alarm', 'list')).includes('NOSPACE');
+    });
     await service('late');
     await until('not ready', async () => (await exporter.readiness()).status === 503);
     assert.match((await exporter.readiness()).text, /etcd space: .*database space exceeded/);

@@ -1,5 +1,6 @@
 /** The mount namespace of a node, kept by a file so that several programs can be put into it. */
 import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { command } from '@tombolo/machine/command.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 
@@ -15,6 +16,8 @@ const DEMANDED = {
 
 /** What containerd, its shims, the network plugins and kubelet write outside of the directories that they are told. */
 const OWN = ['/run/tombolo', '/run/containerd', '/var/lib/kubelet', '/var/lib/cni', '/var/log/containers'];
+
+const OWN_ROOT = fileURLToPath(import.meta.resolve('@tombolo/machine/own-root.sh'));
 
 /** Where a pod that mounts the control groups of its node finds them, whatever the machine's are like. */
 export const NODE_CGROUP = '/run/node-cgroup';
@@ -34,5 +37,6 @@ export async function createNodeMounts({ directory, cgroup }: NodePlan, file: st
       return [`echo ${value} >${stand}`, `mount --bind ${stand} /proc/sys/${path}`];
     }),
   ];
-  await command(['unshare', `--mount=${file}`, '--propagation', 'private', 'sh', '-ec', script.join('\n')]);
+  await command(['unshare', `--mount=${file}`, '--propagation', 'private', OWN_ROOT]);
+  await command(['sh', '-ec', script.join('\n')], { mounts: file });
 }
