@@ -1,7 +1,8 @@
 /** The mount namespace of a node, kept by a file so that several programs can be put into it. */
 import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { command } from '@tombolo/machine/command.ts';
+import { command, tryCommand } from '@tombolo/machine/command.ts';
 import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 
 /** What kubelet would set for the whole machine, if it did not find it so. */
@@ -37,6 +38,15 @@ export async function createNodeMounts({ directory, cgroup }: NodePlan, file: st
       return [`echo ${value} >${stand}`, `mount --bind ${stand} /proc/sys/${path}`];
     }),
   ];
-  await command(['unshare', `--mount=${file}`, '--propagation', 'private', OWN_ROOT]);
+  await keepNewNamespace(file);
   await command(['sh', '-ec', script.join('\n')], { mounts: file });
+}
+
+/** Only one that is younger than our own can be kept, and Linux 6.18 takes each CPU's newest for older than another CPU's. */
+async function keepNewNamespace(file: string): Promise<void> {
+  const make = ['unshare', `--mount=${file}`, '--propagation', 'private', OWN_ROOT];
+  for (const cpu of cpus().keys()) {
+    if ((await tryCommand(['taskset', '--cpu-list', `${cpu}`, ...make])).code === 0) return;
+  }
+  await command(make);
 }
