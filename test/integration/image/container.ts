@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type CommandResult, tryCommand } from '@tombolo/machine/command.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import type { Image } from './image.ts';
@@ -24,6 +25,8 @@ export interface ContainerOptions {
   readonly mounts?: readonly Mount[];
 }
 
+/** Where another mount lies over the root, runc would leave it over that of the container. */
+const IN_OWN_ROOT = fileURLToPath(import.meta.resolve('@tombolo/machine/in-own-root.sh'));
 const BUNDLE = 'tbl-container-';
 
 export class Container {
@@ -37,8 +40,9 @@ export class Container {
     this.#bundle = bundle;
     this.#id = basename(bundle);
     this.#runc = ['runc', '--root', join(bundle, 'state')];
-    const [file = '', ...args] = [...this.#runc, 'run', '--bundle', bundle, this.#id];
-    this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(IN_OWN_ROOT, [...this.#runc, 'run', '--bundle', bundle, this.#id], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (part) => {
         this.#said += String(part);
