@@ -78,7 +78,8 @@ async function kernelAfter(commands: readonly string[]): Promise<string> {
 }
 
 describe('Scenario: any history', () => {
-  it('leads to the same kernel as no history', async () => {
+  it('leads to the same kernel as no history', async function () {
+    this.timeout(60_000); // Much work, on a machine that may do other work, too.
     const step = fc.oneof(
       { weight: 4, arbitrary: facts },
       { weight: 2, arbitrary: events.map((command): Fact => ({ of: '', command })) },
