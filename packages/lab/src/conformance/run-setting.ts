@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { command } from '@tombolo/machine/command.ts';
 import { programEnvironment } from '@tombolo/machine/environment.ts';
 import { placed } from '@tombolo/machine/placement.ts';
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly directory: string;
 }
 
+/** Where another mount lies over the root, Ginkgo's own relative paths end there. */
+const IN_OWN_ROOT = fileURLToPath(import.meta.resolve('@tombolo/machine/in-own-root.sh'));
 const NODES = 3; // Some specs need two besides the one that they look at.
 
 export async function runSetting(setting: Setting, options: RunOptions): Promise<readonly SpecResult[]> {
@@ -55,7 +58,7 @@ async function runGinkgo(mesh: Mesh, { name }: Setting, tests: TestBinaries, opt
   await mkdir(directory, { recursive: true });
   await command(['rm', '-f', `${directory}/${name}.json`]);
   const argv = [
-    ...[tests.ginkgo, `--procs=${processes}`, '--no-color', '--keep-going', '--timeout=90m'],
+    ...[IN_OWN_ROOT, tests.ginkgo, `--procs=${processes}`, '--no-color', '--keep-going', '--timeout=90m'],
     ...[
       `--focus=${focus}`,
       `--skip=${SKIP}`,
