@@ -18,6 +18,7 @@ import { encodeClusterConfig } from '@tombolo/shared/wire/cluster-config.ts';
 import { identityRange } from '@tombolo/shared/wire/identity.ts';
 import { clusterConfigKey, EXPORTER_KEY, HEARTBEAT_KEY } from '@tombolo/shared/wire/keys.ts';
 import { encodeTimestamp } from '@tombolo/shared/wire/timestamp.ts';
+import { Addresses } from './addresses/addresses.ts';
 import type { ApiserverConfig } from './config.ts';
 import { adoptIdentities } from './export/adopt-identities.ts';
 import { EntryWriter } from './export/entry-writer.ts';
@@ -62,8 +63,10 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
   );
   const stopClock = startClock(parts);
   const leading = createLeadership(parts, client).run(signal);
+  const giving = giveAddresses(parts, client);
   const done = Promise.all([
     leading,
+    giving,
     followSources(client, parts, signal, log),
     adopt(parts),
     guardEtcd(config, health, signal, log),
@@ -76,7 +79,7 @@ export async function startApiserver(config: ApiserverConfig, log: Logger): Prom
     stop: async () => {
       stopping.abort();
       stopClock();
-      await leading;
+      await Promise.all([leading, giving]);
       for (const { keyspace } of [...Object.values(entries), { keyspace: control }]) keyspace.close();
       writer.close();
       await Promise.allSettled([done, server.close()]);
@@ -158,6 +161,14 @@ function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
       for (const kind of KINDS) if (who === 'another' && trust.has(NEEDS[kind])) health.report(kind, { kind: 'ok' });
     },
   });
+}
+
+async function giveAddresses({ config, instance, log, health, signal, metrics }: Parts, client: KubernetesClient) {
+  if (!config.loadBalancerAddresses) return;
+  const { leaseNamespace } = config;
+  const addresses = new Addresses({ client, leaseNamespace, instance, health, clock: systemClock, log });
+  metrics.addresses(addresses);
+  await addresses.run(signal);
 }
 
 /** At the start, and each time before we write: another may have given numbers meanwhile. */

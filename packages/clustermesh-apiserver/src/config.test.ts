@@ -35,6 +35,7 @@ describe('parseApiserverConfig()', () => {
       leaseTtlSeconds: 900,
       instance: undefined,
       leaseNamespace: 'kube-system',
+      loadBalancerAddresses: true,
       logLevel: 'info',
     });
   });
@@ -55,6 +56,7 @@ describe('parseApiserverConfig()', () => {
       leaseTtlSeconds: 5400,
       instance: 'one',
       leaseNamespace: 'mesh',
+      loadBalancerAddresses: true,
       logLevel: 'debug',
     });
   });

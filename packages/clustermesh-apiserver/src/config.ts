@@ -31,6 +31,8 @@ export interface ApiserverConfig {
   readonly instance: string | undefined;
   /** Where the Lease is by which one of them is elected. */
   readonly leaseNamespace: string;
+  /** Whether Services of type LoadBalancer get addresses from us, where there are pools. */
+  readonly loadBalancerAddresses: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -52,6 +54,7 @@ export const USAGE = `Usage: clustermesh-apiserver --cluster-name NAME --cluster
   --instance NAME                      which of several exporters to one etcd this is; one that bears the name of another
                                        replaces it at once. Default: a name that nobody else has
   --lease-namespace NAMESPACE          of the Lease by which one of them is elected; default: kube-system
+  --load-balancer-addresses BOOL       give addresses from pools to Services of type LoadBalancer; default: true
   --log-level debug|info|warn|error    default: info
 
 Each flag may also be given in the environment: --cluster-name as TOMBOLO_CLUSTER_NAME.
@@ -73,6 +76,7 @@ const DEFAULTS = {
   'kvstore-lease-ttl': '15m',
   instance: undefined,
   'lease-namespace': 'kube-system',
+  'load-balancer-addresses': 'true',
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
@@ -92,6 +96,7 @@ export function parseApiserverConfig(args: readonly string[], env: Environment):
     leaseTtlSeconds: flags.take(leaseTtl(flags.text('kvstore-lease-ttl')), 900),
     instance: flags.given('instance'),
     leaseNamespace: flags.text('lease-namespace'),
+    loadBalancerAddresses: flags.oneOf('load-balancer-addresses', ['true', 'false']) === 'true',
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
 }

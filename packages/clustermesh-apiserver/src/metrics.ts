@@ -1,6 +1,7 @@
 /** Metrics, read from the live objects when Prometheus asks. Names as Cilium's where it has them. */
 import type { EtcdWriter } from '@tombolo/shared/etcd/write/writer.ts';
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { Addresses } from './addresses/addresses.ts';
 import type { EntryWriter } from './export/entry-writer.ts';
 import type { PodExport } from './export/pod-export.ts';
 import type { ServiceExport } from './export/service-export.ts';
@@ -76,6 +77,28 @@ export class ApiserverMetrics {
       help: 'Kubernetes objects that could not be used',
       labelNames: ['kind'],
       registers,
+    });
+  }
+
+  addresses(addresses: Pick<Addresses, 'given' | 'waiting'>): void {
+    const registers = [this.registry];
+    new Gauge({
+      name: `${PREFIX}pool_addresses_given`,
+      help: 'LoadBalancer addresses in use, by pool; on the replica that gives them out',
+      labelNames: ['pool'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [pool, count] of addresses.given) this.set({ pool }, count);
+      },
+    });
+    new Gauge({
+      name: `${PREFIX}services_without_address`,
+      help: 'Services of type LoadBalancer that do not have all addresses that they ask for',
+      registers,
+      collect() {
+        this.set(addresses.waiting);
+      },
     });
   }
 

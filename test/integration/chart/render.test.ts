@@ -45,10 +45,19 @@ describe('the chart, rendered', () => {
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
     ]);
-    assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-clustermesh-apiserver')?.['rules'], [
+    const exporting = [
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    ];
+    assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-clustermesh-apiserver')?.['rules'], [
+      ...exporting,
+      { apiGroups: ['cilium.io'], resources: ['ciliumloadbalancerippools'], verbs: ['list', 'watch'] },
+      { apiGroups: ['metallb.io'], resources: ['ipaddresspools'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['services/status'], verbs: ['patch'] },
+      { apiGroups: [''], resources: ['events'], verbs: ['create'] },
     ]);
+    const without = await template({ ...EAST, 'clustermeshApiserver.loadBalancerAddresses': false });
+    assert.deepEqual(find(without, 'ClusterRole', 'tombolo-clustermesh-apiserver')?.['rules'], exporting);
     assert.deepEqual(find(manifests, 'Role', 'tombolo-clustermesh-apiserver')?.['rules'], [
       { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update', 'delete'] },
     ]);

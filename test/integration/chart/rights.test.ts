@@ -17,6 +17,7 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
+import { installPoolKinds, putCiliumPool } from '../apiserver/pools.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, template } from './helm.ts';
 
@@ -42,6 +43,7 @@ describe('the rights of the programs', () => {
   let directory: string;
   let manifests: readonly Manifest[];
   let accounts = 0;
+  let services = 0;
 
   before(async () => {
     manifests = await template(EAST);
@@ -49,7 +51,10 @@ describe('the rights of the programs', () => {
     etcd = await EtcdServer.start();
     directory = await mkdtemp(join(tmpdir(), 'tbl-rights-'));
     const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } };
-    await kubernetes.controlPlane.client().create(node);
+    const api = kubernetes.controlPlane.client();
+    await api.create(node);
+    await installPoolKinds(api);
+    await putCiliumPool(api, 'pool', { blocks: [{ cidr: '192.0.2.0/24' }] });
   });
   after(async () => {
     await kubernetes?.close();
@@ -116,6 +121,13 @@ describe('the rights of the programs', () => {
     );
   }
 
+  /** One that waits for its address. */
+  const newService = (): Promise<unknown> =>
+    kubernetes.controlPlane.client().create({
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: `balanced-${++services}`, namespace: 'default' } },
+      spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    });
+
   /** The kubeconfig of a new ServiceAccount that has these rights and no others. */
   async function accountWith(rights: readonly Right[]): Promise<string> {
     const name = `account-${++accounts}`;
@@ -148,7 +160,7 @@ describe('the rights of the programs', () => {
     const seen = new Set<string>();
     const note = ({ error }: LogFields): void => {
       const message = error instanceof Error ? error.message : '';
-      const refused = /cannot (\w+) resource "(\w+)" in API group "([\w.]*)"/.exec(message);
+      const refused = /cannot (\w+) resource "([\w/]+)" in API group "([\w.]*)"/.exec(message);
       if (refused) seen.add(nameOf({ verb: refused[1] ?? '', resource: refused[2] ?? '', group: refused[3] ?? '' }));
     };
     const log: Logger = { debug: note, info: note, warn: note, error: note, child: () => log };
@@ -167,14 +179,18 @@ describe('the rights of the programs', () => {
       for (const right of rightsOf(program)) {
         const rest = rightsOf(program).filter((other) => nameOf(other) !== nameOf(right));
         const { log, seen } = refusals();
+        await newService();
         const running = await start(await accountWith(rest), log);
         try {
           // It is asked for at the end.
           if (right.verb === 'delete') await until('ready', () => running.isReady()).then(() => running.stop());
           await until(`${program} misses: ${nameOf(right)}`, () => seen.size > 0);
           assert.deepEqual([...seen], [nameOf(right)]);
-          // An agent works without the ranges of cluster IPs, which an older Kubernetes lacks, and without the node's pods.
-          const canDoWithout = program === 'tombolo-node-agent' && /^(servicecidrs|pods)$/.test(right.resource);
+          // An agent works without the ranges of cluster IPs, which an older Kubernetes lacks, and without the node's pods;
+          // what is exported needs no pools of addresses.
+          const canDoWithout =
+            /pools$/.test(right.resource) ||
+            (program === 'tombolo-node-agent' && /^(servicecidrs|pods)$/.test(right.resource));
           if (right.verb === 'list' && !canDoWithout) assert.equal(await running.isReady(), false);
         } finally {
           await running.stop();

@@ -19,8 +19,8 @@ export interface KubernetesClient {
   readonly server: string;
   /** The text of the answer. Rejects with `ApiError` for a status other than 2xx, with another error when nobody answers. */
   get(path: string, signal: AbortSignal): Promise<string>;
-  /** As `get`, with a body. */
-  send(method: 'POST' | 'PUT' | 'DELETE', path: string, body: unknown, signal: AbortSignal): Promise<string>;
+  /** As `get`, with a body; that of a PATCH is a JSON merge patch. */
+  send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body: unknown, signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the server ends the answer; rejects as `get` does, when the connection breaks, when nothing was heard
    * for `idleMs`, or with what the handler threw.
@@ -64,7 +64,7 @@ export function connectKubernetes(source: ConnectOptions, answerMs = ANSWER_MS):
   async function open(path: string, signal: AbortSignal, method = 'GET', body?: string): Promise<IncomingMessage> {
     // Node adds no length to the body of a DELETE.
     const about = body !== undefined && {
-      'content-type': 'application/json',
+      'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
       'content-length': Buffer.byteLength(body),
     };
     const headers: OutgoingHttpHeaders = { accept: 'application/json', 'user-agent': 'tombolo', ...about };

@@ -55,6 +55,8 @@ export interface Collection<T> {
   readonly convert: Convert<T>;
   /** Not every API server has such objects: 404 is no failure. */
   readonly isOptional?: boolean;
+  /** Before such a server is asked again, in ms; undefined: a few minutes. */
+  readonly absentMs?: number;
 }
 
 /** One step of following; what it answers is how a watch ended that there was something to watch for. */
@@ -73,7 +75,7 @@ const FIRST_PAGE = 100;
 const PAGE_LIMITS = { least: 20, most: 500 };
 /** What a page holds is garbage once it is read: more of it at a time is no faster, and stays resident. */
 const PAGE_CHARACTERS = 512 * 1024;
-/** Before a server is asked again for what it does not have. */
+/** As `absentMs`. */
 const ABSENT_MS = 300_000;
 
 /** Resolves when `signal` aborts; rejects only with what the handler threw. */
@@ -176,7 +178,7 @@ class CollectionFollower<T> {
     this.#deliver(() => this.#cache.replace(new Map()));
     this.#next = this.#list;
     this.#works();
-    await sleep(systemClock, ABSENT_MS, signal);
+    await sleep(systemClock, this.#collection.absentMs ?? ABSENT_MS, signal);
   }
 
   async #list(signal: AbortSignal): Promise<undefined> {

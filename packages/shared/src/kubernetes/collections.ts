@@ -1,8 +1,12 @@
 /** The collections that Tombolo follows. */
+
+import type { AddressPool } from '../model/address-pool.ts';
 import type { Cidr, IpAddress } from '../model/ip.ts';
 import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
+import { convertCiliumPool, convertMetallbPool } from './address-pool-objects.ts';
 import type { Collection } from './collection.ts';
 import { convertEndpointSlice } from './endpoint-slice-object.ts';
+import { convertLoadBalancerService, type LoadBalancerService } from './load-balancer-object.ts';
 import { convertNamespace } from './namespace-object.ts';
 import { convertNode, type KubernetesNode } from './node-object.ts';
 import { convertPod, convertPodAddresses, type KubernetesPod } from './pod-object.ts';
@@ -53,4 +57,25 @@ export const PODS: Collection<KubernetesPod> = {
   path: '/api/v1/pods',
   selectors: { fieldSelector: 'status.phase=Running' },
   convert: convertPod,
+};
+
+/** Whoever brings such objects to a cluster brings their kind first. */
+const WITH_A_CRD = { isOptional: true, absentMs: 10_000 };
+
+/** A cluster serves one version or both; then they are the same objects. */
+export const CILIUM_POOLS: readonly Collection<AddressPool>[] = ['v2', 'v2alpha1'].map((version) => ({
+  ...WITH_A_CRD,
+  path: `/apis/cilium.io/${version}/ciliumloadbalancerippools`,
+  convert: convertCiliumPool,
+}));
+
+export const METALLB_POOLS: Collection<AddressPool> = {
+  ...WITH_A_CRD,
+  path: '/apis/metallb.io/v1beta1/ipaddresspools',
+  convert: convertMetallbPool,
+};
+
+export const LOAD_BALANCER_SERVICES: Collection<LoadBalancerService> = {
+  path: '/api/v1/services',
+  convert: convertLoadBalancerService,
 };

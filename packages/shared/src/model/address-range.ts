@@ -1,0 +1,48 @@
+/** Ranges of addresses, for pools: both ends belong to it. */
+import { bytesOf, type Cidr, familyOf, type IpAddress, type IpFamily, ipFromBytes, parseCidr, parseIp } from './ip.ts';
+import { fail, ok, type Result } from './result.ts';
+
+export interface AddressRange {
+  readonly family: IpFamily;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+export const numberOf = (address: IpAddress): bigint => BigInt(`0x${Buffer.from(bytesOf(address)).toString('hex')}`);
+
+export function addressAt(family: IpFamily, number: bigint): IpAddress {
+  const digits = number.toString(16).padStart(family === 4 ? 8 : 32, '0');
+  return ipFromBytes(Buffer.from(digits, 'hex'));
+}
+
+export function rangeOf({ address, length }: Cidr): AddressRange {
+  const family = familyOf(address);
+  const first = numberOf(address);
+  return { family, first, last: first + (1n << BigInt((family === 4 ? 32 : 128) - length)) - 1n };
+}
+
+/** From one address to another of its family. */
+export function rangeBetween(from: string, to: string): Result<AddressRange> {
+  const [first, last] = [parseIp(from.trim()), parseIp(to.trim())];
+  if (!first.ok) return first;
+  if (!last.ok) return last;
+  const family = familyOf(first.value);
+  const range = { family, first: numberOf(first.value), last: numberOf(last.value) };
+  return familyOf(last.value) === family && range.first <= range.last
+    ? ok(range)
+    : fail(`expected a range that ends where it begins or later: current value is "${from}-${to}"`);
+}
+
+/** A prefix such as 192.0.2.0/24, or a range such as 192.0.2.1-192.0.2.9. */
+export function parseRange(text: string): Result<AddressRange> {
+  const [from = '', to, ...rest] = text.split('-');
+  if (to !== undefined && rest.length === 0) return rangeBetween(from, to);
+  const prefix = parseCidr(text.trim());
+  return prefix.ok ? ok(rangeOf(prefix.value)) : fail(`${prefix.error}; ranges are written as 192.0.2.1-192.0.2.9`);
+}
+
+export const isIn = (range: AddressRange, family: IpFamily, number: bigint): boolean =>
+  range.family === family && range.first <= number && number <= range.last;
+
+export const isOverlapping = (a: AddressRange, b: AddressRange): boolean =>
+  a.family === b.family && a.first <= b.last && b.first <= a.last;

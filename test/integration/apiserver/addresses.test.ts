@@ -1,0 +1,214 @@
+/** Addresses for Services of type LoadBalancer, on a real API server: from pools of both kinds into the Services' status. */
+import assert from 'node:assert/strict';
+import { Addresses } from '@tombolo/clustermesh-apiserver/addresses/addresses.ts';
+import type { KubernetesObject } from '@tombolo/machine/kubernetes/objects.ts';
+import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import { systemClock } from '@tombolo/shared/process/clock.ts';
+import { HealthTree } from '@tombolo/shared/process/health.ts';
+import { TestCluster } from '../../cluster.ts';
+import { type LogLine, recordingLogger } from '../../recording-logger.ts';
+import { until } from '../etcd/etcd-server.ts';
+import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from './pools.ts';
+
+interface Service extends KubernetesObject {
+  readonly spec: { readonly type: string };
+  readonly status: {
+    readonly loadBalancer: { readonly ingress?: readonly { readonly ip: string; readonly ipMode?: string }[] };
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason: string;
+      readonly message: string;
+    }[];
+  };
+}
+
+interface Replica {
+  readonly addresses: Addresses;
+  readonly logged: LogLine[];
+  /** As a pod that is deleted. */
+  stop(): Promise<void>;
+}
+
+const NAMESPACE = 'shop';
+const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
+const MERGE = 'application/merge-patch+json';
+
+describe('addresses from pools', () => {
+  let cluster: TestCluster;
+  const replicas = new Set<Replica>();
+
+  before(async () => {
+    cluster = await TestCluster.start('taddresses');
+    await installPoolKinds(cluster.api);
+    await cluster.namespace(NAMESPACE);
+  });
+  after(() => cluster?.close());
+
+  afterEach(async () => {
+    await Promise.all([...replicas].map((replica) => replica.stop()));
+    await cluster.empty();
+    await deletePools(cluster.api);
+  });
+
+  function start(instance: string): Replica {
+    const client = connectKubernetes({ kubeconfig: cluster.kubeconfig });
+    const logged: LogLine[] = [];
+    const ending = new AbortController();
+    const addresses = new Addresses({
+      ...{ client, instance, leaseNamespace: 'kube-system' },
+      ...{ health: new HealthTree(), clock: systemClock, log: recordingLogger(logged) },
+    });
+    const done = addresses.run(ending.signal);
+    const replica: Replica = {
+      ...{ addresses, logged },
+      stop: async () => {
+        replicas.delete(replica);
+        ending.abort();
+        await done;
+        client.close();
+      },
+    };
+    replicas.add(replica);
+    return replica;
+  }
+
+  async function service(name: string, spec: object = {}, metadata: object = {}): Promise<void> {
+    await cluster.api.apply({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: NAMESPACE, ...metadata },
+      spec: { type: 'LoadBalancer', ports: [{ port: 80 }], ...spec },
+    });
+  }
+
+  const get = (name: string): Promise<Service> => cluster.api.get<Service>(`${SERVICES}/${name}`);
+  const ipsOf = ({ status }: Service): readonly string[] => (status.loadBalancer.ingress ?? []).map(({ ip }) => ip);
+  const conditionOf = ({ status }: Service) =>
+    status.conditions?.find(({ type }) => type === 'tombolo.io/IPAMRequestSatisfied');
+  const has = async (name: string, ...ips: readonly string[]): Promise<Service> => {
+    await until(`${name} to have ${ips}`, async () => `${ipsOf(await get(name))}` === `${ips}`);
+    return get(name);
+  };
+  const allIps = async (): Promise<ReadonlyMap<string, readonly string[]>> => {
+    const { items } = await cluster.api.get<{ readonly items: readonly Service[] }>(SERVICES);
+    return new Map(items.map((each) => [each.metadata.name, ipsOf(each)]));
+  };
+
+  it('come into the status of Services as soon as there is a pool, and go back when they are no load balancers', async () => {
+    start('one');
+    await service('a');
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ start: '192.0.2.1', stop: '192.0.2.2' }] });
+    const { status } = await has('a', '192.0.2.1');
+    assert.equal(status.loadBalancer.ingress?.[0]?.ipMode, 'VIP');
+    assert.equal(conditionOf(await get('a'))?.status, 'True');
+    await service('b');
+    await service('c');
+    await has('b', '192.0.2.2');
+    await until('c to be told', async () => conditionOf(await get('c'))?.reason === 'out_of_ips');
+    const events = async (): Promise<readonly string[]> => {
+      const path = `/api/v1/namespaces/${NAMESPACE}/events?fieldSelector=involvedObject.name=c`;
+      const { items } = await cluster.api.get<{ readonly items: readonly { reason: string; message: string }[] }>(path);
+      return items.map(({ reason, message }) => `${reason}: ${message}`);
+    };
+    await until('c to have an Event', async () => (await events()).length > 0);
+    assert.deepEqual(await events(), ['AddressesMissing: no IPv4 address is left in pool cilium/blue (out_of_ips)']);
+    assert.match(conditionOf(await get('c'))?.message ?? '', /no IPv4 address is left in pool cilium\/blue/);
+    await cluster.api.request('PATCH', `${SERVICES}/a`, { spec: { type: 'ClusterIP' } }, MERGE);
+    await has('c', '192.0.2.1');
+    const { status: bare } = await has('a');
+    assert.deepEqual(bare.conditions ?? [], []);
+    await cluster.api.request('DELETE', `${SERVICES}/b`);
+    await service('d');
+    await has('d', '192.0.2.2');
+  });
+
+  it('are those of MetalLB, too, by its annotations and namespaces', async () => {
+    start('one');
+    await putMetallbPool(cluster.api, 'any', { addresses: ['192.0.2.0/28'] });
+    await putMetallbPool(cluster.api, 'ours', {
+      addresses: ['198.51.100.7-198.51.100.9'],
+      serviceAllocation: { priority: 10, namespaces: [NAMESPACE] },
+    });
+    await putMetallbPool(cluster.api, 'asked', { addresses: ['203.0.113.1/32'], autoAssign: false });
+    await service('a');
+    await service('b', {}, { annotations: { 'metallb.io/address-pool': 'asked' } });
+    await service('c', {}, { annotations: { 'metallb.io/loadBalancerIPs': '198.51.100.9' } });
+    await has('a', '198.51.100.7');
+    await has('b', '203.0.113.1');
+    await has('c', '198.51.100.9');
+  });
+
+  it('stay as they are when a pool is edited, deleted and made anew, and whoever gives them is started again', async () => {
+    const first = start('one');
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/28' }] });
+    await service('a');
+    await has('a', '192.0.2.0');
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '198.51.100.0/28' }] });
+    await until('a to be told', async () => conditionOf(await get('a'))?.reason === 'stranded');
+    assert.deepEqual(ipsOf(await get('a')), ['192.0.2.0']);
+    await first.stop();
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/28' }] });
+    start('two');
+    await until('a to be told', async () => conditionOf(await get('a'))?.status === 'True');
+    await service('b');
+    await has('b', '192.0.2.1');
+    assert.deepEqual(ipsOf(await get('a')), ['192.0.2.0']);
+  });
+
+  it('are given by one of two replicas, and by the other when that ends', async () => {
+    const [one, two] = [start('one'), start('two')];
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/28' }] });
+    await service('a');
+    await has('a', '192.0.2.0');
+    const leads = ({ logged }: Replica) => logged.some(({ msg }) => msg.includes('gives out addresses from now on'));
+    const [leader, other] = leads(one) ? [one, two] : [two, one];
+    assert(leads(leader) && !leads(other));
+    await leader.stop();
+    await service('b');
+    await has('b', '192.0.2.1');
+    assert.deepEqual(ipsOf(await get('a')), ['192.0.2.0']);
+  });
+
+  it('are left to another controller that gave them, and taken over where they are of a pool', async () => {
+    const status = (ip: string) => ({ status: { loadBalancer: { ingress: [{ ip }] } } });
+    for (const [name, ip] of [
+      ['cloud', '203.0.113.77'],
+      ['pooled', '192.0.2.5'],
+    ] as const) {
+      await service(name);
+      await cluster.api.request('PATCH', `${SERVICES}/${name}/status`, status(ip), MERGE);
+    }
+    await service('classy', { loadBalancerClass: 'example.com/theirs' });
+    const revisions = async () =>
+      Promise.all(['cloud', 'pooled', 'classy'].map(async (name) => (await get(name)).metadata.resourceVersion));
+    const before = await revisions();
+    start('one');
+    await putMetallbPool(cluster.api, 'any', { addresses: ['192.0.2.4-192.0.2.6'] });
+    for (const name of ['a', 'b', 'c']) await service(name);
+    await has('a', '192.0.2.4');
+    await has('b', '192.0.2.6');
+    await until('c to be told', async () => conditionOf(await get('c'))?.reason === 'out_of_ips');
+    assert.deepEqual(await revisions(), before);
+  });
+
+  it('are given to each of 500 Services once, while the API server is killed and others write to the same Services', async () => {
+    start('one');
+    await putCiliumPool(cluster.api, 'wide', { blocks: [{ cidr: '10.200.0.0/16' }] });
+    const names = Array.from({ length: 500 }, (_, i) => `s${i}`);
+    for (let at = 0; at < names.length; at += 20) {
+      await Promise.all(names.slice(at, at + 20).map((name) => service(name)));
+      const touched = { metadata: { labels: { touched: 'yes' } } };
+      await Promise.all(
+        names.slice(at, at + 20).map((name) => cluster.api.request('PATCH', `${SERVICES}/${name}`, touched, MERGE)),
+      );
+      if (at === 240) {
+        await cluster.killApi();
+        await cluster.startApi();
+      }
+    }
+    await until('all to have one', async () => [...(await allIps()).values()].every((ips) => ips.length === 1), 60_000);
+    const given = [...(await allIps()).values()].flat();
+    assert.equal(new Set(given).size, names.length);
+  });
+});
