@@ -10,11 +10,12 @@ import { SINK_TABLE } from '@tombolo/lab/mesh/fabric.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
 import type { AgentOptions } from '@tombolo/lab/mesh/programs.ts';
+import { RequestStream } from '@tombolo/lab/mesh/request-stream.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { ip as ipCommand } from '@tombolo/machine/netns.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { startRealMesh } from '../mesh.ts';
-import { clientPod, webPod } from './web.ts';
+import { assertNoneFailed, clientPod, webPod } from './web.ts';
 
 /** Of a server of our own in each pod. */
 const PORT = 7070;
@@ -34,11 +35,19 @@ const SERVICE = {
     ports: [
       { name: 'tcp', protocol: 'TCP', port: 80, targetPort: PORT, nodePort: NODE_PORTS.tcp },
       { name: 'udp', protocol: 'UDP', port: 80, targetPort: PORT, nodePort: NODE_PORTS.udp },
+      { name: 'http', protocol: 'TCP', port: 8080, targetPort: 8080 },
     ],
   },
 };
 
-const WAYS: readonly { readonly name: string; readonly title: string; readonly agent: AgentOptions }[] = [
+interface Way {
+  readonly name: string;
+  readonly title: string;
+  readonly agent: AgentOptions;
+  readonly proxyMode?: 'iptables' | 'nftables';
+}
+
+const WAYS: readonly Way[] = [
   { name: 'sock', title: 'eBPF at sockets and interfaces', agent: { datapath: 'ebpf' } },
   {
     name: 'pack',
@@ -46,7 +55,23 @@ const WAYS: readonly { readonly name: string; readonly title: string; readonly a
     agent: { datapath: 'ebpf', more: () => ['--socket-clients', 'host', '--packets', 'ebpf'] },
   },
   { name: 'nft', title: 'nftables', agent: { datapath: 'nftables' } },
+  {
+    ...{ name: 'besi', title: 'eBPF, beside kube-proxy in iptables mode', proxyMode: 'iptables' },
+    agent: { datapath: 'ebpf', services: 'global' },
+  },
+  {
+    ...{ name: 'besn', title: 'nftables, beside kube-proxy in nftables mode', proxyMode: 'nftables' },
+    agent: { datapath: 'nftables', services: 'global' },
+  },
 ];
+
+/** kube-proxy's, as it is not global. */
+const PLAIN = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'plain', namespace: 'default' },
+  spec: { selector: { app: 'web' }, ports: [{ port: 8080 }] },
+};
 
 type Family = 4 | 6;
 type Protocol = 'tcp' | 'udp';
@@ -58,7 +83,7 @@ interface Client {
   readonly run: Run;
 }
 
-for (const { name, title, agent } of WAYS) {
+for (const { name, title, agent, proxyMode } of WAYS) {
   describe(`every client and frontend: ${title}`, () => {
     let mesh: Mesh;
     let east: ClusterHandle;
@@ -76,6 +101,7 @@ for (const { name, title, agent } of WAYS) {
           { name: 'west', id: 2, nodes: 1 },
         ],
         agent: { services: 'all', ...agent },
+        proxyMode,
       });
       east = mesh.cluster('east');
       pods = await deploy(mesh);
@@ -123,8 +149,42 @@ for (const { name, title, agent } of WAYS) {
         }
       }
     }
+
+    if (proxyMode === undefined) return;
+    for (const first of ['kube-proxy', 'node-agent'] as const) {
+      it(`loses no request, ours or kube-proxy’s, while both are killed and come back, ${first} first`, async () => {
+        const node = east.node(1);
+        const proxy = (await east.kubernetes.proxy(node.name)) ?? assert.fail();
+        await east.apply([PLAIN]);
+        const urls = [BALANCED[4], await east.serviceAddress('plain')].map((address) => `http://${address}:8080/`);
+        const { controlPlane } = east.plan;
+        const place = { ...controlPlane, name: 'outside', directory: east.plan.directory };
+        const pod = await east.pod('client');
+        for (const url of urls) await waitUntil(`${url} to answer`, async () => isAnswered(pod, url));
+        const streams = [
+          ...(await Promise.all(urls.map((url) => pod.sendRequests(url)))),
+          ...(await Promise.all(urls.map((url) => RequestStream.start(url, {}, place)))),
+        ];
+        const served = () => Promise.all(streams.map((stream) => stream.more(50)));
+        await served();
+        const programs = [proxy, node.agent];
+        if (first === 'node-agent') programs.reverse();
+        for (const program of programs) await program.kill();
+        await served();
+        for (const program of programs) {
+          await program.start();
+          await served();
+        }
+        await node.agentReady();
+        await served();
+        for (const stream of streams) assertNoneFailed(await stream.stop());
+      });
+    }
   });
 }
+
+const isAnswered = async (pod: PodHandle, url: string): Promise<boolean> =>
+  (await pod.tryExec(['curl', '-sS', '--max-time', '2', url])).code === 0;
 
 /** One pod on each node, all of them ready, behind one Service. */
 async function deploy(mesh: Mesh): Promise<readonly PodHandle[]> {

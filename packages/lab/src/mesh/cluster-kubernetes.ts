@@ -1,3 +1,5 @@
+import type { Program } from '@tombolo/machine/program.ts';
+
 /** What a mesh needs of a cluster's Kubernetes, be it the small one or the real one. */
 export interface ClusterKubernetes {
   /** The API and its controllers; the nodes as far as they do without. */
@@ -6,6 +8,8 @@ export interface ClusterKubernetes {
   ready(): Promise<void>;
   startNodes(): Promise<void>;
   nodesReady(): Promise<void>;
+  /** kube-proxy on the node of this name; undefined where none runs. */
+  proxy(node: string): Promise<Program | undefined>;
   /** `kill -9` to the API and the controllers. */
   kill(): Promise<void>;
 }

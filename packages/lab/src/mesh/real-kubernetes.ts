@@ -86,6 +86,11 @@ export class RealCluster implements ClusterKubernetes {
     await api.nodesReady(nodes.map(({ plan }) => plan.name));
   }
 
+  async proxy(name: string): Promise<Program | undefined> {
+    const { nodes } = await this.#prepared();
+    return nodes.find(({ plan }) => plan.name === name)?.proxy;
+  }
+
   async kill(): Promise<void> {
     await (await this.#prepared()).controlPlane.kill();
   }

@@ -39,6 +39,8 @@ export class SmallCluster implements ClusterKubernetes {
     return this.#api.nodesReady(this.#nodes.map(({ name }) => name));
   }
 
+  async proxy(): Promise<undefined> {}
+
   kill(): Promise<void> {
     return this.#kubernetes.kill();
   }
