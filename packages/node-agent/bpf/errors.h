@@ -48,7 +48,7 @@ static __always_inline struct flow *find_quoted(const struct packet *packet, str
 	key->protocol = protocol;
 	key->hook = packet->key.hook;
 	/* Told to its sender, or to nobody. */
-	return same_address(key->destination, packet->key.destination) ? find_flow(key) : 0;
+	return same_address(key->destination, packet->key.destination) ? find_flow(key, packet->time) : 0;
 }
 
 /* Writes the quoted packet anew. Not 0 when it cannot. */
@@ -70,7 +70,7 @@ static __always_inline int readdress(struct __sk_buff *skb, const struct packet 
 	__s64 difference = address_difference(packet->key.source, addresses);
 	if (packet->is_ipv6 && bpf_l4_csum_replace(skb, packet->l4 + ICMP_CHECKSUM, 0, difference, BPF_F_PSEUDO_HDR))
 		return -1;
-	return write_addresses(skb, packet, addresses, addresses + 4, difference);
+	return write_addresses(skb, packet, addresses, difference);
 }
 
 /* 0 also when there is nothing to translate. */

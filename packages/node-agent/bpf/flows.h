@@ -43,9 +43,9 @@ static __always_inline __u32 time_of(const struct flow *flow, __u8 protocol)
 	return flow->state & ESTABLISHED ? ESTABLISHED_IDLE : OPENING;
 }
 
-static __always_inline int is_over(const struct flow *flow, __u8 protocol)
+static __always_inline int is_over(const struct flow *flow, __u8 protocol, __u32 time)
 {
-	return now() - flow->seen > time_of(flow, protocol);
+	return time - flow->seen > time_of(flow, protocol);
 }
 
 static __always_inline struct flow *lookup_flow(const struct flow_key *key)
@@ -69,10 +69,10 @@ static __always_inline void delete_flow(const struct flow_key *key)
 }
 
 /* Undefined for a packet that no flow is known of. */
-static __always_inline struct flow *find_flow(const struct flow_key *key)
+static __always_inline struct flow *find_flow(const struct flow_key *key, __u32 time)
 {
 	struct flow *flow = lookup_flow(key);
-	return flow && !is_over(flow, key->protocol) ? flow : 0;
+	return flow && !is_over(flow, key->protocol, time) ? flow : 0;
 }
 
 /* How the answer to a packet arrives that was rewritten like this. */
@@ -88,14 +88,14 @@ static __always_inline void answer_to(const struct flow *flow, __u8 protocol, __
 }
 
 /* What leads the answers to a packet back to who sent it. */
-static __always_inline void lead_back(struct flow *back, const struct flow_key *key)
+static __always_inline void lead_back(struct flow *back, const struct flow_key *key, __u32 time)
 {
 	__builtin_memset(back, 0, sizeof(*back));
 	copy_address(back->source, key->destination);
 	copy_address(back->destination, key->source);
 	back->source_port = key->destination_port;
 	back->destination_port = key->source_port;
-	back->seen = now();
+	back->seen = time;
 }
 
 static __always_inline int is_same_place(const __u32 *address, __u16 port, const __u32 *other, __u16 other_port)
@@ -114,27 +114,27 @@ static __always_inline struct flow *find_other(const struct flow_key *key, const
 }
 
 /* Forgets a stream in both directions, unless it goes on. */
-static __always_inline void forget_stream(const struct flow_key *key)
+static __always_inline void forget_stream(const struct flow_key *key, __u32 time)
 {
 	struct flow *flow = lookup_flow(key);
 	struct flow_key answer;
 
-	if (!flow || !is_over(flow, key->protocol))
+	if (!flow || !is_over(flow, key->protocol, time))
 		return;
 	struct flow *other = find_other(key, flow, &answer);
-	if (other && is_over(other, key->protocol))
+	if (other && is_over(other, key->protocol, time))
 		delete_flow(&answer);
 	delete_flow(key);
 }
 
 /* What may be forgotten by now, a little at a time: two for each one that begins. */
-#define forget_ended(queue)                                                                                            \
+#define forget_ended(queue, time)                                                                                            \
 	do {                                                                                                           \
 		struct ended ended;                                                                                    \
 		for (int i = 0; i < 2; i++) {                                                                          \
-			if (bpf_map_peek_elem(queue, &ended) || ended.after >= now() || bpf_map_pop_elem(queue, &ended)) \
+			if (bpf_map_peek_elem(queue, &ended) || ended.after >= (time) || bpf_map_pop_elem(queue, &ended)) \
 				break;                                                                                 \
-			forget_stream(&ended.key);                                                                     \
+			forget_stream(&ended.key, time);                                                                     \
 		}                                                                                                      \
 	} while (0)
 
@@ -143,10 +143,10 @@ static __always_inline void note_end(const struct packet *packet, __u8 state)
 	struct ended ended = {.key = packet->key};
 
 	if (state & RESET) {
-		ended.after = now() + AFTER_RESET + LATE;
+		ended.after = packet->time + AFTER_RESET + LATE;
 		bpf_map_push_elem(&reset_streams, &ended, BPF_EXIST);
 	} else if ((state & (CLOSED_HERE | CLOSED_THERE)) == (CLOSED_HERE | CLOSED_THERE)) {
-		ended.after = now() + CLOSED + LATE;
+		ended.after = packet->time + CLOSED + LATE;
 		bpf_map_push_elem(&closed_streams, &ended, BPF_EXIST);
 	}
 }
@@ -154,10 +154,8 @@ static __always_inline void note_end(const struct packet *packet, __u8 state)
 /* What a packet tells of the flow that it belongs to. */
 static __always_inline void note_packet(struct flow *flow, const struct packet *packet)
 {
-	__u32 time = now();
-
-	if (flow->seen != time)
-		flow->seen = time;
+	if (flow->seen != packet->time)
+		flow->seen = packet->time;
 	if (packet->key.protocol != IPPROTO_TCP || packet->is_rest)
 		return;
 	__u8 flags = packet->tcp_flags, state = flow->state;

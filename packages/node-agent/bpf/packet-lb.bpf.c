@@ -192,13 +192,14 @@ static __always_inline int may_begin(const struct packet *packet)
  */
 static __always_inline int take(const struct flow_key *key, const struct flow *flow)
 {
+	if (!put_flow(key, flow, BPF_NOEXIST))
+		return 1;
 	struct flow *present = lookup_flow(key);
-
 	if (!present)
-		return !put_flow(key, flow, BPF_NOEXIST);
+		return 0;
 	if (!is_same_place(present->source, present->source_port, flow->source, flow->source_port) ||
 	    !is_same_place(present->destination, present->destination_port, flow->destination, flow->destination_port)) {
-		if (!is_over(present, key->protocol))
+		if (!is_over(present, key->protocol, flow->seen))
 			return 0;
 		/* Of two who see that at once, one may put in its own. */
 		delete_flow(key);
@@ -305,7 +306,7 @@ static __always_inline int replace_client(__u8 protocol, struct work *work, cons
 	return 0;
 }
 
-/* The entries for a packet that begins a flow; that of the packet, or undefined if it is none of ours. */
+/* The entries for a packet that begins a flow; a copy of the packet's, or undefined if it is none of ours. */
 static __always_inline struct flow *begin(struct __sk_buff *skb, const struct packet *packet)
 {
 	const struct flow_key *key = &packet->key;
@@ -313,8 +314,8 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 	struct work *work = bpf_map_lookup_elem(&work_space, &zero);
 
 	if (key->protocol == IPPROTO_TCP) {
-		forget_ended(&reset_streams);
-		forget_ended(&closed_streams);
+		forget_ended(&reset_streams, packet->time);
+		forget_ended(&closed_streams, packet->time);
 	}
 	__u32 *accepts_flows = bpf_map_lookup_elem(&accepts, &zero);
 	if (!work || !accepts_flows || !*accepts_flows)
@@ -339,7 +340,7 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 	forth->service = id;
 	forth->generation = work->set.generation;
 	forth->backend = chosen;
-	forth->seen = now();
+	forth->seen = packet->time;
 	forth->scope = asked->scope;
 
 	const __u32 *stand_in = 0;
@@ -353,7 +354,7 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 		stand_in = exit->words;
 	}
 
-	lead_back(back, key);
+	lead_back(back, key, packet->time);
 	if (!place_answer(key->protocol, work))
 		return 0;
 	if ((stand_in && !replace_client(key->protocol, work, stand_in)) || put_flow(key, forth, BPF_ANY)) {
@@ -361,13 +362,13 @@ static __always_inline struct flow *begin(struct __sk_buff *skb, const struct pa
 		delete_flow(&work->key);
 		return 0;
 	}
-	return lookup_flow(key);
+	return forth;
 }
 
 /* What is known of a packet that comes in; whatever is new is worked out. */
 static __always_inline struct flow *flow_inward(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct flow *flow = find_flow(&packet->key);
+	struct flow *flow = find_flow(&packet->key, packet->time);
 
 	if (!may_begin(packet) || (flow && !flow->service))
 		return flow;
@@ -395,17 +396,17 @@ static __always_inline struct flow *step_aside(const struct packet *packet)
 	forth->destination_port = key->destination_port;
 	answer_to(forth, key->protocol, INWARD, &work->key);
 	struct flow *ours = lookup_flow(&work->key);
-	if (!ours || ours->service || is_over(ours, key->protocol))
+	if (!ours || ours->service || is_over(ours, key->protocol, packet->time))
 		return 0;
-	forth->seen = now();
-	lead_back(back, key);
+	forth->seen = packet->time;
+	lead_back(back, key, packet->time);
 #pragma unroll
 	for (int i = 0; i < TRIES; i++) {
 		forth->source_port = port_from(bpf_get_prandom_u32());
 		answer_to(forth, key->protocol, INWARD, &work->key);
 		if (take(&work->key, back)) {
 			put_flow(key, forth, BPF_ANY);
-			return lookup_flow(key);
+			return forth;
 		}
 	}
 	return 0;
@@ -413,14 +414,14 @@ static __always_inline struct flow *step_aside(const struct packet *packet)
 
 static __always_inline struct flow *flow_outward(const struct packet *packet)
 {
-	struct flow *flow = find_flow(&packet->key);
+	struct flow *flow = find_flow(&packet->key, packet->time);
 
 	return flow || !may_begin(packet) ? flow : step_aside(packet);
 }
 
 static __always_inline int serve(struct __sk_buff *skb, __u32 l3, __u8 hook)
 {
-	struct packet packet = {.key.hook = hook};
+	struct packet packet = {.key.hook = hook, .time = now()};
 
 	/* It has been seen, or will be, at the interface that it belongs to. */
 	if (skb->vlan_present)

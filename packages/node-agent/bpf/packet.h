@@ -41,6 +41,8 @@ enum kind { NOT_OURS, OF_A_FLOW, AN_ERROR };
 
 struct packet {
 	struct flow_key key;
+	/* When it was seen; see flows.h. */
+	__u32 time;
 	/* Where the headers begin. */
 	__u32 l3;
 	__u32 l4;
@@ -50,6 +52,21 @@ struct packet {
 	__u8 is_rest;
 	__u8 pad;
 };
+
+/* Bytes of a packet, to be read before anything is asked of it again; undefined where it is shorter. */
+static __always_inline const void *bytes_at(struct __sk_buff *skb, __u32 offset, __u32 length)
+{
+	const void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + offset + length <= end)
+		return data + offset;
+	/* They may be in another place, from where they are brought. */
+	if (bpf_skb_pull_data(skb, offset + length))
+		return 0;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	return data + offset + length <= end ? data + offset : 0;
+}
 
 static __always_inline void map_address(__u32 *to, __u32 address)
 {
@@ -89,10 +106,12 @@ static __always_inline enum kind read_transport(struct __sk_buff *skb, struct pa
 	__u8 protocol = packet->key.protocol;
 
 	if (protocol == IPPROTO_UDP || protocol == IPPROTO_TCP) {
-		if (bpf_skb_load_bytes(skb, packet->l4, &packet->key.source_port, 4))
+		const __u8 *header = bytes_at(skb, packet->l4, protocol == IPPROTO_TCP ? TCP_FLAGS + 1 : 4);
+		if (!header)
 			return NOT_OURS;
-		if (protocol == IPPROTO_TCP && bpf_skb_load_bytes(skb, packet->l4 + TCP_FLAGS, &packet->tcp_flags, 1))
-			return NOT_OURS;
+		__builtin_memcpy(&packet->key.source_port, header, 4);
+		if (protocol == IPPROTO_TCP)
+			packet->tcp_flags = header[TCP_FLAGS];
 		return OF_A_FLOW;
 	}
 	__u8 type;
@@ -121,21 +140,20 @@ static __always_inline enum kind read_packet(struct __sk_buff *skb, __u32 l3, st
 {
 	packet->l3 = l3;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr ip;
-		if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+		const struct iphdr *ip = bytes_at(skb, l3, sizeof(*ip));
+		if (!ip || ip->version != 4 || ip->ihl < 5)
 			return NOT_OURS;
-		map_address(packet->key.source, ip.saddr);
-		map_address(packet->key.destination, ip.daddr);
-		packet->key.protocol = ip.protocol;
-		packet->l4 = l3 + 4 * ip.ihl;
-		__u16 fragment = bpf_ntohs(ip.frag_off);
+		map_address(packet->key.source, ip->saddr);
+		map_address(packet->key.destination, ip->daddr);
+		packet->key.protocol = ip->protocol;
+		packet->l4 = l3 + 4 * ip->ihl;
+		__u16 fragment = bpf_ntohs(ip->frag_off), id = ip->id;
 		if (fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET))
-			return read_fragment(skb, packet, ip.id, fragment & FRAGMENT_OFFSET);
+			return read_fragment(skb, packet, id, fragment & FRAGMENT_OFFSET);
 		return read_transport(skb, packet);
 	}
 	if (skb->protocol != bpf_htons(ETH_P_IPV6))
 		return NOT_OURS;
-	__u8 next;
 	struct {
 		__u8 next;
 		__u8 reserved;
@@ -144,14 +162,15 @@ static __always_inline enum kind read_packet(struct __sk_buff *skb, __u32 l3, st
 	} fragment;
 	packet->is_ipv6 = 1;
 	packet->l4 = l3 + sizeof(struct ipv6hdr);
-	if (bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, nexthdr), &next, 1) ||
-	    bpf_skb_load_bytes(skb, l3 + offsetof(struct ipv6hdr, saddr), packet->key.source, 32))
+	const struct ipv6hdr *ip = bytes_at(skb, l3, sizeof(*ip));
+	if (!ip)
 		return NOT_OURS;
+	__builtin_memcpy(packet->key.source, &ip->saddr, 32);
+	packet->key.protocol = ip->nexthdr;
 	/* No such packet is on any wire, and here they are IPv4's. */
 	if (is_mapped(packet->key.source) || is_mapped(packet->key.destination))
 		return NOT_OURS;
-	packet->key.protocol = next;
-	if (next != FRAGMENT)
+	if (packet->key.protocol != FRAGMENT)
 		return read_transport(skb, packet);
 	if (bpf_skb_load_bytes(skb, packet->l4, &fragment, sizeof(fragment)))
 		return NOT_OURS;
@@ -166,18 +185,16 @@ static __always_inline __s64 address_difference(const __u32 *from, const __u32 *
 	return bpf_csum_diff((__be32 *)from, 32, (__be32 *)to, 32, 0);
 }
 
-/* Writes both addresses. Not 0 when it cannot. */
-static __always_inline int write_addresses(struct __sk_buff *skb, const struct packet *packet, const __u32 *source,
-					   const __u32 *destination, __s64 difference)
+/* Writes both addresses, which are next to each other here and there. Not 0 when it cannot. */
+static __always_inline int write_addresses(struct __sk_buff *skb, const struct packet *packet, const __u32 *addresses,
+					   __s64 difference)
 {
 	if (packet->is_ipv6)
-		return bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct ipv6hdr, saddr), source, 16,
-					   BPF_F_INVALIDATE_HASH) ||
-		       bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct ipv6hdr, daddr), destination, 16, 0);
+		return bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct ipv6hdr, saddr), addresses, 32,
+					   BPF_F_INVALIDATE_HASH);
+	__u32 both[2] = {addresses[3], addresses[7]};
 	return bpf_l3_csum_replace(skb, packet->l3 + offsetof(struct iphdr, check), 0, difference, 0) ||
-	       bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct iphdr, saddr), source + 3, 4,
-				   BPF_F_INVALIDATE_HASH) ||
-	       bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct iphdr, daddr), destination + 3, 4, 0);
+	       bpf_skb_store_bytes(skb, packet->l3 + offsetof(struct iphdr, saddr), both, 8, BPF_F_INVALIDATE_HASH);
 }
 
 /* Not 0 when it cannot. */
@@ -199,7 +216,7 @@ static __always_inline int rewrite_packet(struct __sk_buff *skb, const struct pa
 				      bpf_skb_store_bytes(skb, packet->l4, &ports, 4, 0)))
 			return -1;
 	}
-	return write_addresses(skb, packet, to->source, to->destination, difference);
+	return write_addresses(skb, packet, to->source, difference);
 }
 
 #endif
