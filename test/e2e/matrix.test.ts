@@ -15,10 +15,12 @@ import { command } from '@tombolo/machine/command.ts';
 import { ip as ipCommand } from '@tombolo/machine/netns.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { startRealMesh } from '../mesh.ts';
+import { installPoolKinds, putCiliumPool } from '../pools.ts';
 import { assertNoneFailed, clientPod, webPod } from './web.ts';
 
 /** Of a server of our own in each pod. */
 const PORT = 7070;
+/** All that the pool of each cluster has. */
 const BALANCED = { 4: '192.0.2.10', 6: '2001:db8::10' } as const;
 const EXTERNAL = { 4: '192.0.2.20', 6: '2001:db8::20' } as const;
 const NODE_PORTS = { tcp: 30_090, udp: 30_091 } as const;
@@ -113,7 +115,7 @@ for (const { name, title, agent, proxyMode } of WAYS) {
       await leadNowhere(east);
       clients = [await podClient(east), hostClient(east), await outsideClient(east)];
       clusterIps = await clusterIpsOf(east);
-      await Promise.all(pods.map((pod) => untilServed(clients, clusterIps, pod)));
+      await Promise.all(pods.map((pod) => untilServed(clients, pod)));
     });
     after(async () => {
       done.abort();
@@ -190,15 +192,9 @@ const isAnswered = async (pod: PodHandle, url: string): Promise<boolean> =>
 async function deploy(mesh: Mesh): Promise<readonly PodHandle[]> {
   const all = mesh.clusters.map(async (cluster) => {
     const names = cluster.nodes.map((node) => [`web-${node.name}`, node.name] as const);
+    await installPoolKinds(cluster.api);
+    await putCiliumPool(cluster.api, 'balanced', { blocks: [{ start: BALANCED[4] }, { start: BALANCED[6] }] });
     await cluster.apply([SERVICE, ...names.map(([pod, node]) => webPod(pod, node))]);
-    const ingress = [BALANCED[4], BALANCED[6]].map((ip) => ({ ip, ipMode: 'VIP' }));
-    const status = { status: { loadBalancer: { ingress } } };
-    await cluster.api.request(
-      'PATCH',
-      '/api/v1/namespaces/default/services/seen/status',
-      status,
-      'application/merge-patch+json',
-    );
     return Promise.all(names.map(([pod]) => cluster.pod(pod)));
   });
   return (await Promise.all(all)).flat();
@@ -272,17 +268,13 @@ async function expectedSources(
   return own((argv) => east.node(1).run(argv));
 }
 
-/** Everything that a node must know of has come to it: the pod answers each client in each family. */
-async function untilServed(
-  clients: readonly Client[],
-  clusterIps: Readonly<Record<Family, string>>,
-  pod: PodHandle,
-): Promise<void> {
+/** Everything that a node must know of has come to it: the pod answers each client in each family, at the address of the pool. */
+async function untilServed(clients: readonly Client[], pod: PodHandle): Promise<void> {
   for (const { run } of clients) {
     for (const family of [4, 6] as const) {
       for (const protocol of ['tcp', 'udp'] as const) {
         await waitUntil(`${pod.name} to answer`, async () => {
-          const { seen } = await ask(run, protocol, clusterIps[family], 80, ROUNDS);
+          const { seen } = await ask(run, protocol, BALANCED[family], 80, ROUNDS);
           return seen.has(pod.name);
         });
       }

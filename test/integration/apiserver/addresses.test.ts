@@ -6,9 +6,9 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import { systemClock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { TestCluster } from '../../cluster.ts';
+import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from '../../pools.ts';
 import { type LogLine, recordingLogger } from '../../recording-logger.ts';
 import { until } from '../etcd/etcd-server.ts';
-import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from './pools.ts';
 
 interface Service extends KubernetesObject {
   readonly spec: { readonly type: string };

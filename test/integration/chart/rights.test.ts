@@ -17,7 +17,7 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
-import { installPoolKinds, putCiliumPool } from '../apiserver/pools.ts';
+import { installPoolKinds, putCiliumPool } from '../../pools.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, template } from './helm.ts';
 
