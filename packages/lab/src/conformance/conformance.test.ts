@@ -74,6 +74,12 @@ describe('the table', () => {
     assert.match(text, /\| a \| kube-proxy and Tombolo \| because \|/);
     assert.deepEqual(parseTable(''), {});
   });
+
+  it('is read by the titles of its columns, which may be those of another version', () => {
+    const text =
+      '## Each spec\n\n| spec | gone | kube-proxy and Tombolo |\n| --- | --- | --- |\n| a | yes | **no** |\n';
+    assert.deepEqual(parseTable(text), { beside: { a: 'failed' } });
+  });
 });
 
 describe('the quick specs', () => {

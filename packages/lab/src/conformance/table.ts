@@ -53,17 +53,15 @@ export function formatTable(
 const titleOf = (setting: string): string => SETTINGS.find(({ name }) => name === setting)?.title ?? setting;
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
-/** The table of specs in the text; empty when there is none. */
+/** The table of specs in the text; empty when there is none. A column belongs to the setting of its title. */
 export function parseTable(text: string): Outcomes {
   const outcomes: Record<string, Record<string, Outcome>> = {};
   const [, table = ''] = text.split('## Each spec\n');
-  for (const line of table
-    .split('\n')
-    .filter((each) => each.startsWith('| '))
-    .slice(2)) {
-    const [spec = '', ...marks] = line.slice(2, -2).split(' | ');
+  const rows = table.split('\n').filter((line) => line.startsWith('| '));
+  const [[, ...titles] = [], , ...specs] = rows.map((line) => line.slice(2, -2).split(' | '));
+  for (const [spec = '', ...marks] of specs) {
     for (const [index, mark] of marks.entries()) {
-      const setting = SETTINGS[index]?.name;
+      const setting = SETTINGS.find(({ title }) => title === titles[index])?.name;
       const outcome = (Object.keys(MARKS) as Outcome[]).find((each) => MARKS[each] === mark);
       if (setting !== undefined && outcome !== undefined) outcomes[setting] = { ...outcomes[setting], [spec]: outcome };
     }
