@@ -8,10 +8,10 @@
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/routes.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { inSlices } from '@tombolo/shared/process/slices.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
 import { joinRoutes } from '../join-routes.ts';
 import type { NodeFacts } from '../node-facts.ts';
-import { inTurns } from '../turns.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import { areAsKnown } from './map-check.ts';
@@ -160,15 +160,13 @@ export class EbpfDatapath implements Datapath {
 
   async #carryOut(changes: RouteChanges): Promise<ApplyReport> {
     const draft = new PlanDraft(this.#tables);
-    for await (const piece of inTurns(changes)) {
-      for (const [id, wanted] of piece) {
-        if (wanted && this.#isOfNode(wanted.frontend)) this.#left.add(wanted.frontend.address);
-        const entries = this.#entriesOf(wanted);
-        for (const entry of entries) draft.set(entry);
-        const kept = new Set(entries.map(({ frontend }) => entryId(frontend)));
-        for (const entry of [id, outsideEntry(id)]) if (!kept.has(entry)) draft.remove(entry);
-      }
-    }
+    await inSlices(changes, ([id, wanted]) => {
+      if (wanted && this.#isOfNode(wanted.frontend)) this.#left.add(wanted.frontend.address);
+      const entries = this.#entriesOf(wanted);
+      for (const entry of entries) draft.set(entry);
+      const kept = new Set(entries.map(({ frontend }) => entryId(frontend)));
+      for (const entry of [id, outsideEntry(id)]) if (!kept.has(entry)) draft.remove(entry);
+    });
     const plan = draft.finish();
     const failed = await carryOut(plan.steps, this.#tables, this.#writer);
     this.#scheduleSweep();

@@ -15,6 +15,7 @@ import type { FrontendRoute, RouteChanges, Routes } from '@tombolo/shared/model/
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import { inSlices, nextTurn } from '@tombolo/shared/process/slices.ts';
 import type { ApplyReport, Datapath } from '../datapath.ts';
 import { NO_NODE_FACTS, type NodeFacts } from '../node-facts.ts';
 import { faultOfRoute } from '../route-checks.ts';
@@ -135,12 +136,12 @@ export class NftablesDatapath implements Datapath {
     const changes = new Map<string, Served | undefined>();
     const failures: Failure[] = [];
     const changed = new Set<string>();
-    for (const [id, route] of wanted) {
+    await inSlices(wanted, ([id, route]) => {
       const parts = partsOf(id, route);
       const reason = route && (faultOfRoute(route) ?? this.#limitOf(route, parts));
       if (route !== undefined && reason !== undefined) {
         failures.push({ frontend: route.frontend, reason });
-        continue;
+        return;
       }
       for (const [part, next] of parts) {
         if (!sameServed(this.#served.frontends.get(part), next)) {
@@ -148,7 +149,7 @@ export class NftablesDatapath implements Datapath {
           changed.add(id);
         } else if (next !== undefined) this.#served.share(part, next);
       }
-    }
+    });
     const refused = oncePerFrontend(await this.#write(changes));
     return { changed: changed.size - refused.length, failures: [...failures, ...refused] };
   }
@@ -186,6 +187,7 @@ export class NftablesDatapath implements Datapath {
   /** One transaction for all; if the kernel refuses it, halves, until only what it refuses is left. */
   async #update(changes: ServedChanges, rebuilt = false): Promise<readonly Failure[]> {
     const plan = this.#served.plan(changes);
+    await nextTurn();
     try {
       await this.#kernel.run(plan.first, this.#node());
     } catch (error) {
