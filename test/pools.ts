@@ -8,7 +8,9 @@ import { parse } from 'yaml';
 
 const CRDS = join(REPOSITORY, 'deploy/chart/crds');
 const CILIUM = '/apis/cilium.io/v2/ciliumloadbalancerippools';
-const METALLB = '/apis/metallb.io/v1beta1/namespaces/default/ipaddresspools';
+/** Some namespace that there is. */
+export const METALLB_NAMESPACE = 'kube-public';
+const metallbPath = (namespace: string): string => `/apis/metallb.io/v1beta1/namespaces/${namespace}/ipaddresspools`;
 
 interface Condition {
   readonly type: string;
@@ -34,12 +36,17 @@ export async function putCiliumPool(api: KubernetesClient, name: string, spec: o
   await put(api, CILIUM, { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name }, spec });
 }
 
-export async function putMetallbPool(api: KubernetesClient, name: string, spec: object): Promise<void> {
-  await put(api, METALLB, { apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool', metadata: { name }, spec });
+export async function putMetallbPool(
+  api: KubernetesClient,
+  name: string,
+  spec: object,
+  namespace = METALLB_NAMESPACE,
+): Promise<void> {
+  await put(api, metallbPath(namespace), { apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool', metadata: { name }, spec });
 }
 
 export async function deletePools(api: KubernetesClient): Promise<void> {
-  for (const path of [CILIUM, METALLB]) await api.request('DELETE', path);
+  for (const path of [CILIUM, metallbPath(METALLB_NAMESPACE), metallbPath('default')]) await api.request('DELETE', path);
 }
 
 async function put(api: KubernetesClient, path: string, object: Manifest): Promise<void> {

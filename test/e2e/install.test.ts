@@ -97,7 +97,7 @@ describe('an installation', () => {
       const pod = await installation.agentPod(cluster, node);
       const grace = Math.random() < 0.5 ? ['--grace-period=0', '--force'] : [];
       if (pod !== '' && !pod.includes('\n')) {
-        await cluster.kubectl(['-n', 'tombolo', 'delete', pod, '--wait=false', ...grace]);
+        await cluster.kubectl(['-n', 'tombolo', 'delete', pod, '--wait=false', '--ignore-not-found', ...grace]);
         deleted++;
       }
       await sleep(500 + 2500 * Math.random()); // The storm's own rhythm; nothing is waited for.

@@ -36,6 +36,7 @@ describe('parseApiserverConfig()', () => {
       instance: undefined,
       leaseNamespace: 'kube-system',
       loadBalancerAddresses: true,
+      metallbNamespace: 'metallb-system',
       logLevel: 'info',
     });
   });
@@ -57,6 +58,7 @@ describe('parseApiserverConfig()', () => {
       instance: 'one',
       leaseNamespace: 'mesh',
       loadBalancerAddresses: true,
+      metallbNamespace: 'metallb-system',
       logLevel: 'debug',
     });
   });

@@ -33,6 +33,8 @@ export interface ApiserverConfig {
   readonly leaseNamespace: string;
   /** Whether Services of type LoadBalancer get addresses from us, where there are pools. */
   readonly loadBalancerAddresses: boolean;
+  /** Whose IPAddressPools are meant for that. */
+  readonly metallbNamespace: string;
   readonly logLevel: LogLevel;
 }
 
@@ -55,6 +57,7 @@ export const USAGE = `Usage: clustermesh-apiserver --cluster-name NAME --cluster
                                        replaces it at once. Default: a name that nobody else has
   --lease-namespace NAMESPACE          of the Lease by which one of them is elected; default: kube-system
   --load-balancer-addresses BOOL       give addresses from pools to Services of type LoadBalancer; default: true
+  --metallb-namespace NAMESPACE        whose IPAddressPools are meant for that; default: metallb-system
   --log-level debug|info|warn|error    default: info
 
 Each flag may also be given in the environment: --cluster-name as TOMBOLO_CLUSTER_NAME.
@@ -77,6 +80,7 @@ const DEFAULTS = {
   instance: undefined,
   'lease-namespace': 'kube-system',
   'load-balancer-addresses': 'true',
+  'metallb-namespace': 'metallb-system',
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
@@ -97,6 +101,7 @@ export function parseApiserverConfig(args: readonly string[], env: Environment):
     instance: flags.given('instance'),
     leaseNamespace: flags.text('lease-namespace'),
     loadBalancerAddresses: flags.oneOf('load-balancer-addresses', ['true', 'false']) === 'true',
+    metallbNamespace: flags.text('metallb-namespace'),
     logLevel: flags.oneOf('log-level', LOG_LEVELS),
   });
 }

@@ -6,7 +6,7 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import { systemClock } from '@tombolo/shared/process/clock.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { TestCluster } from '../../cluster.ts';
-import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from '../../pools.ts';
+import { deletePools, installPoolKinds, METALLB_NAMESPACE, putCiliumPool, putMetallbPool } from '../../pools.ts';
 import { type LogLine, recordingLogger } from '../../recording-logger.ts';
 import { until } from '../etcd/etcd-server.ts';
 
@@ -56,7 +56,7 @@ describe('addresses from pools', () => {
     const logged: LogLine[] = [];
     const ending = new AbortController();
     const addresses = new Addresses({
-      ...{ client, instance, leaseNamespace: 'kube-system' },
+      ...{ client, instance, leaseNamespace: 'kube-system', metallbNamespace: METALLB_NAMESPACE },
       ...{ health: new HealthTree(), clock: systemClock, log: recordingLogger(logged) },
     });
     const done = addresses.run(ending.signal);
@@ -131,6 +131,9 @@ describe('addresses from pools', () => {
       serviceAllocation: { priority: 10, namespaces: [NAMESPACE] },
     });
     await putMetallbPool(cluster.api, 'asked', { addresses: ['203.0.113.1/32'], autoAssign: false });
+    // Whoever may make pools in a namespace of his own gives nothing away.
+    const spec = { addresses: ['203.0.113.9/32'], serviceAllocation: { priority: 1 } };
+    await putMetallbPool(cluster.api, 'any', spec, 'default');
     await service('a');
     await service('b', {}, { annotations: { 'metallb.io/address-pool': 'asked' } });
     await service('c', {}, { annotations: { 'metallb.io/loadBalancerIPs': '198.51.100.9' } });

@@ -13,7 +13,7 @@ import { type Collection, followCollection } from '@tombolo/shared/kubernetes/co
 import {
   CILIUM_POOLS,
   LOAD_BALANCER_SERVICES,
-  METALLB_POOLS,
+  metallbPools,
   NAMESPACES,
 } from '@tombolo/shared/kubernetes/collections.ts';
 import { KubernetesLease } from '@tombolo/shared/kubernetes/lease.ts';
@@ -34,6 +34,8 @@ export interface AddressesOptions {
   /** Where the Lease is, and our name among those that want it. */
   readonly leaseNamespace: string;
   readonly instance: string;
+  /** Where MetalLB's pools are. */
+  readonly metallbNamespace: string;
   readonly health: HealthTree;
   readonly clock: Clock;
   readonly log: Logger;
@@ -53,6 +55,7 @@ const HEALTH = 'load balancer addresses';
 export class Addresses {
   readonly #options: AddressesOptions;
   readonly #log: Logger;
+  readonly #poolKinds: readonly Collection<AddressPool>[];
   /** By the path of their collection and their key there. */
   readonly #pools = new Map<string, AddressPool>();
   readonly #services = new Map<ServiceKey, LoadBalancerService>();
@@ -72,6 +75,7 @@ export class Addresses {
   constructor(options: AddressesOptions) {
     this.#options = options;
     this.#log = options.log.child({ room: 'addresses' });
+    this.#poolKinds = [...CILIUM_POOLS, metallbPools(options.metallbNamespace)];
   }
 
   /** For metrics: how many addresses each pool has given, by `poolId`, and how many Services wait; only where we give. */
@@ -85,7 +89,7 @@ export class Addresses {
 
   /** Resolves when the signal aborts; rejects on a fault of our own. */
   async run(signal: AbortSignal): Promise<void> {
-    const pools = [...CILIUM_POOLS, METALLB_POOLS].map((collection) => this.#followPools(collection, signal));
+    const pools = this.#poolKinds.map((collection) => this.#followPools(collection, signal));
     await Promise.all([...pools, this.#awake(signal)]);
   }
 
@@ -244,7 +248,7 @@ export class Addresses {
   }
 
   get #isComplete(): boolean {
-    return [...CILIUM_POOLS, METALLB_POOLS, NAMESPACES, LOAD_BALANCER_SERVICES].every(({ path }) =>
+    return [...this.#poolKinds, NAMESPACES, LOAD_BALANCER_SERVICES].every(({ path }) =>
       this.#complete.has(path),
     );
   }

@@ -69,11 +69,12 @@ export const CILIUM_POOLS: readonly Collection<AddressPool>[] = ['v2', 'v2alpha1
   convert: convertCiliumPool,
 }));
 
-export const METALLB_POOLS: Collection<AddressPool> = {
+/** Of the namespace in which MetalLB is: whoever makes pools elsewhere gives nothing away. */
+export const metallbPools = (namespace: string): Collection<AddressPool> => ({
   ...WITH_A_CRD,
-  path: '/apis/metallb.io/v1beta1/ipaddresspools',
+  path: `/apis/metallb.io/v1beta1/namespaces/${namespace}/ipaddresspools`,
   convert: convertMetallbPool,
-};
+});
 
 export const LOAD_BALANCER_SERVICES: Collection<LoadBalancerService> = {
   path: '/api/v1/services',
