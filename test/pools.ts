@@ -42,11 +42,17 @@ export async function putMetallbPool(
   spec: object,
   namespace = METALLB_NAMESPACE,
 ): Promise<void> {
-  await put(api, metallbPath(namespace), { apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool', metadata: { name }, spec });
+  await put(api, metallbPath(namespace), {
+    apiVersion: 'metallb.io/v1beta1',
+    kind: 'IPAddressPool',
+    metadata: { name },
+    spec,
+  });
 }
 
 export async function deletePools(api: KubernetesClient): Promise<void> {
-  for (const path of [CILIUM, metallbPath(METALLB_NAMESPACE), metallbPath('default')]) await api.request('DELETE', path);
+  for (const path of [CILIUM, metallbPath(METALLB_NAMESPACE), metallbPath('default')])
+    await api.request('DELETE', path);
 }
 
 async function put(api: KubernetesClient, path: string, object: Manifest): Promise<void> {

@@ -166,7 +166,15 @@ function createLeadership(parts: Parts, client: KubernetesClient): Leadership {
 async function giveAddresses({ config, instance, log, health, signal, metrics }: Parts, client: KubernetesClient) {
   if (!config.loadBalancerAddresses) return;
   const { leaseNamespace, metallbNamespace } = config;
-  const addresses = new Addresses({ client, leaseNamespace, metallbNamespace, instance, health, clock: systemClock, log });
+  const addresses = new Addresses({
+    client,
+    leaseNamespace,
+    metallbNamespace,
+    instance,
+    health,
+    clock: systemClock,
+    log,
+  });
   metrics.addresses(addresses);
   await addresses.run(signal);
 }

@@ -248,9 +248,7 @@ export class Addresses {
   }
 
   get #isComplete(): boolean {
-    return [...this.#poolKinds, NAMESPACES, LOAD_BALANCER_SERVICES].every(({ path }) =>
-      this.#complete.has(path),
-    );
+    return [...this.#poolKinds, NAMESPACES, LOAD_BALANCER_SERVICES].every(({ path }) => this.#complete.has(path));
   }
 
   #begin(): void {
