@@ -3,7 +3,7 @@
  * status says that it got. Of a Service that asks nothing only the addresses that are taken by it.
  */
 import type { AddressRequest, Sharing, TakenAddresses } from '../model/address-request.ts';
-import { familyOf, type IpAddress, type IpFamily } from '../model/ip.ts';
+import type { IpAddress, IpFamily } from '../model/ip.ts';
 import { type Protocol, serviceKey } from '../model/service.ts';
 import { addressesAmong, converter, type Fields, portOf, type Texts, type Warn } from './fields.ts';
 import type { Json } from './json.ts';
@@ -130,7 +130,3 @@ const selectorText = (selector: Texts): string =>
     .map(([key, value]) => `${key}=${value}`)
     .sort()
     .join(',');
-
-/** In the order of `families` they are given; see `ingressOf` of the writer. */
-export const byFamily = (addresses: readonly IpAddress[], families: readonly IpFamily[]): readonly IpAddress[] =>
-  families.flatMap((family) => addresses.filter((address) => familyOf(address) === family));
