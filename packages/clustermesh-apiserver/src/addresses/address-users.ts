@@ -18,10 +18,6 @@ export class AddressUsers {
     return this.#users.get(address)?.has(key) ?? false;
   }
 
-  usersOf(address: IpAddress): readonly User[] {
-    return [...(this.#users.get(address)?.values() ?? [])];
-  }
-
   /** Addresses that others of the same sharing key use. */
   sharedWith(user: User): readonly IpAddress[] {
     return user.sharing ? [...(this.#shared.get(circleOf(user)) ?? [])] : [];
@@ -52,7 +48,8 @@ export class AddressUsers {
 
   /** The first other user of an address with whom this one cannot be on it. */
   rivalOf(address: IpAddress, user: User): User | undefined {
-    return this.usersOf(address).find((other) => other.key !== user.key && !canShare(user, other));
+    const users = [...(this.#users.get(address)?.values() ?? [])];
+    return users.find((other) => other.key !== user.key && !canShare(user, other));
   }
 }
 

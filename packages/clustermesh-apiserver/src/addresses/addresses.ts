@@ -66,7 +66,7 @@ export class Addresses {
   readonly #relist: (() => void)[] = [];
   /** Ours while we are elected. */
   #allocator: AddressAllocator | undefined;
-  #outcomes = new Map<ServiceKey, Outcome>();
+  readonly #outcomes = new Map<ServiceKey, Outcome>();
   /** Whose status may have to be written. */
   readonly #toWrite = new Set<ServiceKey>();
   readonly #hasToWrite = new Notifier();

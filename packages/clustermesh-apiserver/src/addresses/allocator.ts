@@ -103,8 +103,7 @@ export class AddressAllocator {
     const used = new Map(this.#pools.map((pool) => [poolId(pool), 0]));
     const addresses = new Set([...this.#known.values()].flatMap(({ addresses }) => addresses));
     for (const address of addresses) {
-      for (const pool of this.#pools)
-        if (isInPool(pool, address)) used.set(poolId(pool), (used.get(poolId(pool)) ?? 0) + 1);
+      for (const pool of this.#poolsWith(address)) used.set(poolId(pool), (used.get(poolId(pool)) ?? 0) + 1);
     }
     return used;
   }
@@ -351,7 +350,7 @@ export class AddressAllocator {
 
   #poolsWith(address: IpAddress): readonly AddressPool[] {
     const [family, number] = [familyOf(address), numberOf(address)];
-    return this.#pools.filter(({ ranges }) => ranges.some((range) => isIn(range, family, number)));
+    return this.#pools.filter((pool) => hasNumber(pool, family, number));
   }
 
   #gives(pool: AddressPool): boolean {
@@ -373,7 +372,7 @@ export class AddressAllocator {
  * else wrote another address there, that counts.
  */
 function heldBy({ request, taken }: Claimant, known: Known | undefined): readonly IpAddress[] {
-  const held = request?.held ?? [];
+  const held = request ? taken.held : [];
   if (!known?.request) return held;
   const isEchoed = held.every((address) => known.addresses.includes(address) || known.taken.held.includes(address));
   return isEchoed || taken.held.length === 0 ? known.addresses : held;
@@ -389,10 +388,11 @@ const inOrder = (a: AddressPool, b: AddressPool): number =>
 const clashes = (a: AddressPool, b: AddressPool): boolean =>
   a.product === b.product && a.ranges.some((range) => b.ranges.some((other) => isOverlapping(range, other)));
 
-function isInPool({ ranges }: AddressPool, address: IpAddress): boolean {
-  const [family, number] = [familyOf(address), numberOf(address)];
-  return ranges.some((range) => isIn(range, family, number));
-}
+const isInPool = (pool: AddressPool, address: IpAddress): boolean =>
+  hasNumber(pool, familyOf(address), numberOf(address));
+
+const hasNumber = ({ ranges }: AddressPool, family: IpFamily, number: bigint): boolean =>
+  ranges.some((range) => isIn(range, family, number));
 
 const isNamed = ({ product, name }: AddressPool, wanted: string): boolean => product === 'metallb' && name === wanted;
 

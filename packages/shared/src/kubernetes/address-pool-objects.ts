@@ -43,7 +43,7 @@ export const convertMetallbPool = converter<AddressPool>((object, warn) => {
     ...(spec.json['serviceAllocation'] != null && {
       reservation: {
         services: allocation.objects('serviceSelectors').map(labelSelectorOf),
-        namespaces: Object.values(texts(allocation, 'namespaces')),
+        namespaces: texts(allocation, 'namespaces'),
         namespaceLabels: allocation.objects('namespaceSelectors').map(labelSelectorOf),
       },
     }),

@@ -37,7 +37,7 @@ export const convertLoadBalancerService = converter<LoadBalancerService>((object
   const external = addressesAmong(spec.list('externalIPs'), 'spec.externalIPs', warn);
   const conditions = status.objects('conditions').map(({ json }) => json);
   const isOurs = conditions.some((each) => each['type'] === CONDITION);
-  const request = wantsAddresses(spec) ? requestOf(object, held, isOurs, warn) : undefined;
+  const request = wantsAddresses(spec) ? requestOf(object, warn) : undefined;
   if (!request && held.length === 0 && external.length === 0 && !isOurs) return undefined;
   return {
     taken: { key: serviceKey(metadata.text('namespace'), metadata.text('name')), held, external, isOurs },
@@ -59,7 +59,7 @@ function wantsAddresses(spec: Fields): boolean {
   );
 }
 
-function requestOf(object: Fields, held: readonly IpAddress[], isOurs: boolean, warn: Warn): AddressRequest {
+function requestOf(object: Fields, warn: Warn): AddressRequest {
   const metadata = object.object('metadata');
   const spec = object.object('spec');
   const annotations = metadata.texts('annotations');
@@ -79,8 +79,6 @@ function requestOf(object: Fields, held: readonly IpAddress[], isOurs: boolean, 
       return port ? [{ protocol: port.protocol, port: port.port }] : [];
     }),
     ...(isLocal && { localSelector: selectorText(spec.texts('selector')) }),
-    held,
-    isOurs,
   };
 }
 

@@ -1,11 +1,12 @@
 /** What a Service of type LoadBalancer asks of the pools, and what it has. */
+import type { PoolProduct } from './address-pool.ts';
 import type { IpAddress, IpFamily } from './ip.ts';
 import type { Labels } from './label-selector.ts';
 import type { Protocol, ServiceKey } from './service.ts';
 
 /** One address for several Services: those who name the same key, in the words of one product. */
 export interface Sharing {
-  readonly product: 'cilium' | 'metallb';
+  readonly product: PoolProduct;
   readonly key: string;
   /** Whose Services may share it with this one, beside those of its own namespace; `*`: all. */
   readonly namespaces: readonly string[];
@@ -27,17 +28,15 @@ export interface AddressRequest {
   readonly ports: readonly { readonly protocol: Protocol; readonly port: number }[];
   /** With externalTrafficPolicy Local: the pods that it selects, as text; empty where it selects none. */
   readonly localSelector?: string | undefined;
-  /** In its status. */
-  readonly held: readonly IpAddress[];
-  /** Its status says that we gave them. */
-  readonly isOurs: boolean;
 }
 
 /** Addresses that nobody else may get. */
 export interface TakenAddresses {
   readonly key: ServiceKey;
+  /** In its status. */
   readonly held: readonly IpAddress[];
   readonly external: readonly IpAddress[];
+  /** Its status says that we gave what is there. */
   readonly isOurs: boolean;
 }
 
