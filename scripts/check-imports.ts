@@ -36,6 +36,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [`${AGENT}mesh/`]: [SHARED],
   [`${AGENT}table/`]: [SHARED, `${AGENT}mesh/listener.ts`],
   [`${AGENT}datapath/`]: [SHARED],
+  [`${AGENT}announce/`]: [
+    ...[SHARED, `${AGENT}persist.ts`],
+    // How programs get into the kernel, and what its interfaces are.
+    ...['netlink/', 'ebpf/bpf-calls.ts', 'ebpf/libbpf.ts', 'ebpf/syscall.ts', 'ebpf/layout.ts', 'ebpf/packets/'].map(
+      (part) => `${AGENT}datapath/${part}`,
+    ),
+  ],
   [`${AGENT}health/`]: [SHARED, `${AGENT}persist.ts`],
   [`${AGENT}api/`]: [SHARED, 'proto/'],
   [AGENT]: [SHARED, 'proto/'],
@@ -51,7 +58,7 @@ const CLIENT_ROOMS: Readonly<Record<string, readonly string[]>> = {
   etcd3: [`${SHARED}etcd/`],
   '@kubernetes/client-node': [`${SHARED}kubernetes/`],
   '@grpc/grpc-js': [`${AGENT}api/`, 'packages/cli/src/', `${SHARED}etcd/`],
-  koffi: [`${AGENT}datapath/`],
+  koffi: [`${AGENT}datapath/`, `${AGENT}announce/`],
 };
 
 const PURE = [`${SHARED}model/`, `${SHARED}merge/`, `${SHARED}wire/`];

@@ -66,6 +66,7 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
       typedAddresses,
       bootId: '',
       leaving: false,
+      excludedFromLoadBalancers: false,
     };
     return { kind: 'node', key: n, value: value && { name: n, labels: value.labels, ...rest } };
   }),

@@ -33,7 +33,7 @@ export interface LocalClusterOptions {
   readonly podChanged: (pod: string, addresses: readonly IpAddress[] | undefined) => void;
 }
 
-const NONE: LocalService['labels'] = {};
+const NONE: LocalService['selector'] = {};
 
 const SOURCES = ['services', 'endpointslices', 'namespaces', 'node', 'pods', 'servicecidrs'] as const;
 type Source = (typeof SOURCES)[number];
@@ -82,9 +82,9 @@ export function followLocalCluster(options: LocalClusterOptions, signal: AbortSi
   };
   const serviceRanges = new Map<string, readonly Cidr[]>();
   const watches = [
-    // Labels and selectors are for those who export.
+    // Selectors are for those who export.
     follow('services', SERVICES, (key, service) =>
-      table.local.setService(key as ServiceKey, service && { ...service, labels: NONE, selector: NONE }),
+      table.local.setService(key as ServiceKey, service && { ...service, selector: NONE }),
     ),
     follow('endpointslices', ENDPOINT_SLICES, (key, slice) => table.local.setSlice(key, slice)),
     follow('namespaces', NAMESPACES, (name, namespace) => table.local.setNamespace(name, namespace)),

@@ -10,12 +10,13 @@ import { converter, type Fields, type Warn } from './fields.ts';
 import { labelSelectorOf } from './label-selector-object.ts';
 
 export const convertCiliumPool = converter<AddressPool>((object, warn) => {
-  const { name, createdAt } = aboutPool(object);
+  const about = aboutPool(object);
   const spec = object.object('spec');
   const keepsEnds = spec.text('allowFirstLastIPs') !== 'No';
   const selector = spec.json['serviceSelector'];
   return {
-    ...{ product: 'cilium', name, createdAt },
+    product: 'cilium',
+    ...about,
     ranges: usable(spec.objects('blocks'), 'spec.blocks', (block) => ciliumRange(block, keepsEnds), warn),
     avoidsBuggyIps: false,
     disabled: spec.flag('disabled', false),
@@ -28,13 +29,14 @@ export const convertCiliumPool = converter<AddressPool>((object, warn) => {
 });
 
 export const convertMetallbPool = converter<AddressPool>((object, warn) => {
-  const { name, createdAt } = aboutPool(object);
+  const about = aboutPool(object);
   const spec = object.object('spec');
   const allocation = spec.object('serviceAllocation');
   const { priority } = allocation.json;
   const range = (text: unknown): Result<AddressRange> => parseRange(typeof text === 'string' ? text : '');
   return {
-    ...{ product: 'metallb', name, createdAt },
+    product: 'metallb',
+    ...about,
     ranges: usable(spec.list('addresses'), 'spec.addresses', range, warn),
     avoidsBuggyIps: spec.flag('avoidBuggyIPs', false),
     disabled: false,
@@ -50,9 +52,13 @@ export const convertMetallbPool = converter<AddressPool>((object, warn) => {
   };
 });
 
-function aboutPool(object: Fields): Pick<AddressPool, 'name' | 'createdAt'> {
+function aboutPool(object: Fields): Pick<AddressPool, 'name' | 'labels' | 'createdAt'> {
   const metadata = object.object('metadata');
-  return { name: metadata.text('name'), createdAt: metadata.text('creationTimestamp') };
+  return {
+    name: metadata.text('name'),
+    labels: metadata.texts('labels'),
+    createdAt: metadata.text('creationTimestamp'),
+  };
 }
 
 const texts = (fields: Fields, name: string): readonly string[] =>

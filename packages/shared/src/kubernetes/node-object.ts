@@ -15,8 +15,12 @@ export interface KubernetesNode extends LocalNode {
   readonly bootId: string;
   /** It is being deleted, or the cluster autoscaler has marked it as the next to go. */
   readonly leaving: boolean;
+  /** It is not to get traffic from outside: by its label, or since it has no network. */
+  readonly excludedFromLoadBalancers: boolean;
 }
 
+/** Its presence counts, whatever its value. */
+const EXCLUDED = 'node.kubernetes.io/exclude-from-external-load-balancers';
 const AUTOSCALER_TAINT = 'ToBeDeletedByClusterAutoscaler';
 
 export const convertNode = converter<KubernetesNode>((object, warn) => {
@@ -36,6 +40,11 @@ export const convertNode = converter<KubernetesNode>((object, warn) => {
     leaving:
       metadata.text('deletionTimestamp') !== '' ||
       spec.objects('taints').some((taint) => taint.json['key'] === AUTOSCALER_TAINT),
+    excludedFromLoadBalancers:
+      EXCLUDED in labels ||
+      status
+        .objects('conditions')
+        .some(({ json }) => json['type'] === 'NetworkUnavailable' && json['status'] === 'True'),
   };
 });
 

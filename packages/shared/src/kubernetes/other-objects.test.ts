@@ -32,6 +32,7 @@ describe('convertNode()', () => {
         labels: { 'topology.kubernetes.io/zone': 'z1' },
         bootId: 'b',
         leaving: false,
+        excludedFromLoadBalancers: false,
       },
       warnings: [
         'status.addresses left out: expected an IP address: current value is "n1.example"',

@@ -25,6 +25,7 @@ import {
   type Warn,
 } from './fields.ts';
 
+const SHARED_IP = ['metallb.io/allow-shared-ip', 'metallb.universe.tf/allow-shared-ip'];
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 
 export const convertService = converter<LocalService>((object, warn, at) => {
@@ -35,6 +36,7 @@ export const convertService = converter<LocalService>((object, warn, at) => {
   const spec = object.object('spec');
   const external = spec.text('type') === 'ExternalName';
   const headless = 'service.kubernetes.io/headless' in labels;
+  const loadBalancerClass = spec.text('loadBalancerClass');
   return {
     key: serviceKey(metadata.text('namespace'), metadata.text('name')),
     uid: metadata.text('uid'),
@@ -43,6 +45,8 @@ export const convertService = converter<LocalService>((object, warn, at) => {
     clusterIps: external || headless ? [] : clusterIps(spec, warn),
     externalIps: external ? [] : addressesAmong(spec.list('externalIPs'), 'spec.externalIPs', warn),
     loadBalancerIps: external ? [] : loadBalancerIps(object, warn),
+    ...(loadBalancerClass !== '' && { loadBalancerClass }),
+    ...(SHARED_IP.some((name) => (metadata.texts('annotations')[name] ?? '') !== '') && { isShared: true }),
     sourceRanges: sourceRanges(spec),
     ports: external ? [] : ports(spec, warn),
     sessionAffinitySeconds: sessionAffinity(spec),

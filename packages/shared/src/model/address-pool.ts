@@ -11,6 +11,7 @@ export type PoolProduct = 'cilium' | 'metallb';
 export interface AddressPool {
   readonly product: PoolProduct;
   readonly name: string;
+  readonly labels: Labels;
   /** RFC 3339, as text that sorts. */
   readonly createdAt: string;
   /** In the order in which addresses are given out. */

@@ -57,6 +57,10 @@ export interface LocalService {
   readonly clusterIps: readonly IpAddress[];
   readonly externalIps: readonly IpAddress[];
   readonly loadBalancerIps: readonly IpAddress[];
+  /** Who is to give it addresses and announce them; absent: anybody. */
+  readonly loadBalancerClass?: string | undefined;
+  /** It may have its addresses together with others (MetalLB's `allow-shared-ip`). */
+  readonly isShared?: boolean | undefined;
   /** Who may come in through `loadBalancerIps`; empty: everybody. */
   readonly sourceRanges: readonly Cidr[];
   readonly ports: readonly ServicePort[];
