@@ -50,6 +50,16 @@ export async function putMetallbPool(
   });
 }
 
+export async function putL2Advertisement(
+  api: KubernetesClient,
+  name: string,
+  spec: object,
+  namespace = METALLB_NAMESPACE,
+): Promise<void> {
+  const path = `/apis/metallb.io/v1beta1/namespaces/${namespace}/l2advertisements`;
+  await put(api, path, { apiVersion: 'metallb.io/v1beta1', kind: 'L2Advertisement', metadata: { name }, spec });
+}
+
 export async function deletePools(api: KubernetesClient): Promise<void> {
   for (const path of [CILIUM, metallbPath(METALLB_NAMESPACE), metallbPath('default')])
     await api.request('DELETE', path);

@@ -10,7 +10,9 @@ import { importsOf } from '../../scripts/check-imports.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const PROGRAMS = ['node-agent', 'clustermesh-apiserver', 'cli'].map((name) => `packages/${name}/src/main.ts`);
-const READ_AT_RUN_TIME = ['socket-lb', 'packet-lb'].map((name) => `packages/node-agent/build/${name}.bpf.o`);
+const READ_AT_RUN_TIME = ['socket-lb', 'packet-lb', 'l2-responder'].map(
+  (name) => `packages/node-agent/build/${name}.bpf.o`,
+);
 
 function productFiles(): readonly string[] {
   const found = new Set<string>();

@@ -13,6 +13,7 @@ import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { aborted } from '@tombolo/shared/process/notifier.ts';
 import type { Registry } from 'prom-client';
+import { Announcing } from './announce/announcing.ts';
 import { loadGrpc, serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentConfig } from './config.ts';
@@ -42,6 +43,7 @@ interface Parts {
   readonly core: AgentCore;
   readonly proxy: ProxyHealth;
   readonly node: NodeView;
+  readonly announcing: Announcing;
 }
 
 /**
@@ -62,13 +64,23 @@ export async function runAgent(config: AgentConfig, log: Logger, signal: AbortSi
   lifecycle.add({ name: 'claim', stop: () => claim.close() });
   for (const half of datapath.halves) lifecycle.add({ name: half.name, stop: () => half.close() });
   lifecycle.add({ name: 'table', stop: stopWorking });
+  // What it announces is left to others while the kernel still serves it.
+  const announced = new AbortController();
+  const announcing = parts.announcing.run(announced.signal);
+  lifecycle.add({
+    name: 'announcing',
+    stop: async () => {
+      announced.abort();
+      await announcing;
+    },
+  });
   for (const hook of servers(parts)) lifecycle.add(hook);
   // A signal does not break off the start: nothing in it waits for others, and what is there can be stopped.
   const started = lifecycle.start().then(() => {
     log.info({ cluster: config.cluster.name, node: config.nodeName, datapath: datapath.name }, 'Agent started');
   });
   try {
-    await Promise.all([started, Promise.race([aborted(signal), working])]);
+    await Promise.all([started, Promise.race([aborted(signal), working, announcing])]);
   } finally {
     await lifecycle.stop();
   }
@@ -80,7 +92,10 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const health = new HealthTree();
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const saved = await readStateFile(config.stateFile, authorOf(config), log);
-  const applied = (half: string, revision: number): void => proxy.applied(half, revision, Date.now());
+  const applied = (half: string, revision: number): void => {
+    proxy.applied(half, revision, Date.now());
+    announcing.applied();
+  };
   const core = new AgentCore({ config, saved, log, health, applied });
   const { datapath: choice, cgroupRoot, bpfDirectory: pinDir, mapSizes, socketClients, packets } = config;
   const node = new NodeView(config.nodePortAddresses, () => core.nodeChanged());
@@ -88,9 +103,15 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
     ...{ choice, cgroupRoot, pinDir, mapSizes, socketClients, packets, log },
     node: () => node.facts,
   });
-  const proxy = new ProxyHealth(datapath.halves.map(({ name }) => name));
+  const halves = datapath.halves.map(({ name }) => name);
+  const proxy = new ProxyHealth(halves);
   core.table.onChange(() => proxy.published(core.table.revision));
-  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node };
+  const announcing = new Announcing({
+    ...{ ...config, client, table: core.table, health, log },
+    applied: () => Math.min(...halves.map((name) => core.applied.get(name) ?? -1)),
+    isServing: () => proxy.healthy,
+  });
+  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node, announcing };
 }
 
 async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {

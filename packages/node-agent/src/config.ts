@@ -52,6 +52,10 @@ The second form takes out of the kernel what an agent that has stopped left ther
                                  of pods are balanced by nftables (service meshes need it); default: all
   --packets auto|ebpf|nftables   what balances packets that come in at network interfaces: eBPF programs there, with
                                  nftables for what they leave, or nftables alone; default: auto
+  --metallb-namespace NAMESPACE  where MetalLB's pools and advertisements are read; default: metallb-system
+  --speaker-key FILE             what all agents of this cluster know and nobody else, at least 16 bytes: without it
+                                 nothing is announced by ARP and NDP
+  --speaker-port PORT            UDP, on the node's own address, for heartbeats between agents; default: 7950
   --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
   --api-without-tls true|false   whether --api may be an address that is not loopback: everybody who reaches it reads
@@ -85,6 +89,9 @@ const DEFAULTS = {
   'bpf-map-sizes': '',
   'socket-clients': 'all',
   packets: 'auto',
+  'metallb-namespace': 'metallb-system',
+  'speaker-key': undefined,
+  'speaker-port': '7950',
   'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
@@ -131,6 +138,10 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   mapSizes: flags.take(mapSizes(flags.text('bpf-map-sizes')), {}),
   socketClients: flags.oneOf<SocketClients>('socket-clients', ['all', 'host']),
   packets: flags.oneOf<PacketChoice>('packets', ['auto', 'ebpf', 'nftables']),
+  metallbNamespace: flags.text('metallb-namespace'),
+  /** Undefined: there is none. */
+  speakerKeyFile: flags.given('speaker-key'),
+  speakerPort: flags.port('speaker-port'),
   /** What the next agent should know beside what the kernel keeps. */
   stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
   apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),

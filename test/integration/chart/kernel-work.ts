@@ -1,8 +1,10 @@
 /**
  * What an agent does in the kernel, all of it once, with whatever capabilities this process has been left with:
  * `kernel-work.ts PIN-DIR CGROUP`. Opens both halves, programs a Service, changes it, adopts it as a second agent would,
- * and takes everything out again.
+ * takes everything out again, and would answer ARP.
  */
+import { Responder } from '@tombolo/node-agent/announce/l2/responder.ts';
+import { SegmentSocket } from '@tombolo/node-agent/announce/l2/segment-socket.ts';
 import { InterfaceAddresses } from '@tombolo/node-agent/datapath/netlink/addresses.ts';
 import { NO_NODE_FACTS } from '@tombolo/node-agent/datapath/node-facts.ts';
 import { openDatapath } from '@tombolo/node-agent/datapath/open.ts';
@@ -34,3 +36,12 @@ const many = Array.from({ length: 20 }, (_, i) => `10.200.0.${i + 1}:8080`);
 await serve(many, 0);
 await serve(['10.200.0.1:8080', '10.200.0.2:8080'], 1);
 await uninstall(pinDir, log);
+
+const responder = new Responder();
+const refused = responder.attach(new Set(interfaces.map(({ index }) => index)));
+if (refused.size > 0) throw new Error([...refused.values()].join('; '));
+responder.set([]);
+responder.lease(1_000);
+const socket = new SegmentSocket();
+socket.close();
+await responder.close();

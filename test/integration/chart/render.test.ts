@@ -34,16 +34,22 @@ describe('the chart, rendered', () => {
     assert.equal(CHARTS.length, 168);
   });
 
-  it('gives the agent three capabilities, and the API server rights that are the sum of what is watched', async () => {
+  it('gives the agent four capabilities, and the API server rights that are the sum of what is watched', async () => {
     const manifests = await template(EAST);
     assert.deepEqual(containerOf(manifests, 'tombolo-node-agent', 'agent').securityContext.capabilities, {
       drop: ['ALL'],
-      add: ['BPF', 'NET_ADMIN', 'PERFMON'],
+      add: ['BPF', 'NET_ADMIN', 'NET_RAW', 'PERFMON'],
     });
     assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-node-agent')?.['rules'], [
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
+      { apiGroups: ['metallb.io'], resources: ['ipaddresspools', 'l2advertisements'], verbs: ['list', 'watch'] },
+      {
+        apiGroups: ['cilium.io'],
+        resources: ['ciliumloadbalancerippools', 'ciliuml2announcementpolicies'],
+        verbs: ['list', 'watch'],
+      },
     ]);
     const exporting = [
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },

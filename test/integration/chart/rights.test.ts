@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
+import { Announcing } from '@tombolo/node-agent/announce/announcing.ts';
 import { followLocalCluster } from '@tombolo/node-agent/table/local-cluster.ts';
 import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
 import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
@@ -17,7 +18,7 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
-import { installPoolKinds, putCiliumPool } from '../../pools.ts';
+import { installPoolKinds, METALLB_NAMESPACE, putCiliumPool, putL2Advertisement } from '../../pools.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, template } from './helm.ts';
 
@@ -55,6 +56,7 @@ describe('the rights of the programs', () => {
     await api.create(node);
     await installPoolKinds(api);
     await putCiliumPool(api, 'pool', { blocks: [{ cidr: '192.0.2.0/24' }] });
+    await putL2Advertisement(api, 'all', {});
   });
   after(async () => {
     await kubernetes?.close();
@@ -89,11 +91,17 @@ describe('the rights of the programs', () => {
       void local.synced.then(() => {
         isReady = true;
       });
+      const announcing = new Announcing({
+        ...options,
+        ...{ scope: 'global', metallbNamespace: METALLB_NAMESPACE, speakerPort: 7_950, speakerKeyFile: undefined },
+        ...{ applied: () => 0, isServing: () => true },
+      });
+      const announced = announcing.run(stop.signal);
       return {
         isReady: async () => isReady,
         stop: async () => {
           stop.abort();
-          await local.ended;
+          await Promise.all([local.ended, announced]);
           client.close();
         },
       };
@@ -187,9 +195,9 @@ describe('the rights of the programs', () => {
           await until(`${program} misses: ${nameOf(right)}`, () => seen.size > 0);
           assert.deepEqual([...seen], [nameOf(right)]);
           // An agent works without the ranges of cluster IPs, which an older Kubernetes lacks, and without the node's pods;
-          // what is exported needs no pools of addresses.
+          // what is exported, and what is balanced, needs no pools of addresses and no announcing.
           const canDoWithout =
-            /pools$/.test(right.resource) ||
+            /(pools|advertisements|policies)$/.test(right.resource) ||
             (program === 'tombolo-node-agent' && /^(servicecidrs|pods)$/.test(right.resource));
           if (right.verb === 'list' && !canDoWithout) assert.equal(await running.isReady(), false);
         } finally {

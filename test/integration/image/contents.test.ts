@@ -123,7 +123,8 @@ describe('the contents of the image', function () {
       own.filter((path) => /\.(test|fixture)\.ts$|\/(naive|fake)-/.test(path)),
       [],
     );
-    assert.ok(own.includes('opt/tombolo/packages/node-agent/build/socket-lb.bpf.o'));
+    for (const name of ['socket-lb', 'packet-lb', 'l2-responder'])
+      assert.ok(own.includes(`opt/tombolo/packages/node-agent/build/${name}.bpf.o`));
   });
 
   it('has no development dependency, no types and no tests of others', () => {

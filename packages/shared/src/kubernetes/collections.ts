@@ -2,10 +2,12 @@
 
 import type { AddressPool } from '../model/address-pool.ts';
 import type { Cidr, IpAddress } from '../model/ip.ts';
+import type { L2Advertisement } from '../model/l2-advertisement.ts';
 import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
 import { convertCiliumPool, convertMetallbPool } from './address-pool-objects.ts';
 import type { Collection } from './collection.ts';
 import { convertEndpointSlice } from './endpoint-slice-object.ts';
+import { convertL2Advertisement, convertL2Policy } from './l2-advertisement-objects.ts';
 import { convertLoadBalancerService, type LoadBalancerService } from './load-balancer-object.ts';
 import { convertNamespace } from './namespace-object.ts';
 import { convertNode, type KubernetesNode } from './node-object.ts';
@@ -75,6 +77,19 @@ export const metallbPools = (namespace: string): Collection<AddressPool> => ({
   path: `/apis/metallb.io/v1beta1/namespaces/${namespace}/ipaddresspools`,
   convert: convertMetallbPool,
 });
+
+/** Of the same namespace. */
+export const l2Advertisements = (namespace: string): Collection<L2Advertisement> => ({
+  ...WITH_A_CRD,
+  path: `/apis/metallb.io/v1beta1/namespaces/${namespace}/l2advertisements`,
+  convert: convertL2Advertisement,
+});
+
+export const L2_POLICIES: Collection<L2Advertisement> = {
+  ...WITH_A_CRD,
+  path: '/apis/cilium.io/v2alpha1/ciliuml2announcementpolicies',
+  convert: convertL2Policy,
+};
 
 export const LOAD_BALANCER_SERVICES: Collection<LoadBalancerService> = {
   path: '/api/v1/services',

@@ -15,8 +15,8 @@ export interface ObjectOptions {
   readonly existing: ReadonlyMap<string, number>;
   /** The same, where what they hold has the shape that the object wants. */
   readonly inherited?: ReadonlyMap<string, number>;
-  /** Bytes of the constants section. */
-  readonly constants: Buffer;
+  /** Bytes of the constants section, where the object has one. */
+  readonly constants?: Buffer | undefined;
 }
 
 export interface LoadedObject {
@@ -91,7 +91,7 @@ export function loadObject({
       const fitting = [...inherited].filter(([name, fd]) => hasShapeOf(lib, lib.findMap(object, name), mapInfo(fd)));
       for (const [name, fd] of [...existing, ...fitting])
         demand(lib.reuse(lib.findMap(object, name), fd), `use the existing map ${name}`);
-      demand(lib.setInitialValue(lib.findMap(object, '.rodata'), bytes, bytes.length), 'set the constants');
+      if (bytes) demand(lib.setInitialValue(lib.findMap(object, '.rodata'), bytes, bytes.length), 'set the constants');
       const result: number = withoutSignals(() => lib.load(object));
       if (result < 0) throw new Error(`Cannot load BPF object ${path}: ${tail(messages, result)}`);
     } catch (error) {

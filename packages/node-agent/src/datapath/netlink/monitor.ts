@@ -1,5 +1,5 @@
 /**
- * What other processes change in netfilter, as the kernel tells of it to whoever wants to know. Nothing wakes up: what
+ * What others change in netfilter, or another part of the kernel, as the kernel tells of it to whoever wants to know. Nothing wakes up: what
  * was told waits in the socket until somebody looks. What one owner of a port changes itself is left out.
  */
 import { constants } from 'node:os';
@@ -10,6 +10,7 @@ import {
   type Libc,
   loadLibc,
   MSG_DONTWAIT,
+  NETLINK_NETFILTER,
   NetlinkError,
   openNetlink,
   RECEIVE_BYTES,
@@ -51,8 +52,8 @@ export class NetlinkMonitor {
   #fd: number;
 
   /** Throws a NetlinkError when this process may not listen. */
-  constructor(group: number, ownPort: number) {
-    this.#fd = openNetlink(this.#libc);
+  constructor(group: number, ownPort: number, protocol = NETLINK_NETFILTER) {
+    this.#fd = openNetlink(this.#libc, protocol);
     setOption(this.#libc, this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, WAITING_BYTES);
     this.#leaveOut(ownPort);
     if (setOption(this.#libc, this.#fd, SOL_NETLINK, ADD_MEMBERSHIP, group)) return;

@@ -15,7 +15,7 @@ import { batch, DONE, ERROR, errnoOf, type Message, messagesOf } from './message
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 export const NETLINK_ROUTE = 0;
-const NETLINK_NETFILTER = 12;
+export const NETLINK_NETFILTER = 12;
 export const MSG_DONTWAIT = 0x40;
 export const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;

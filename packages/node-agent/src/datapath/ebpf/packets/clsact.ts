@@ -27,19 +27,28 @@ const DIRECT_ACTION = 1;
 const CLSACT = 0xffff_fff1;
 const CLSACT_HANDLE = 0xffff_0000;
 const PARENTS: Readonly<Record<Direction, number>> = { in: 0xffff_fff2, out: 0xffff_fff3 };
-/** "tomb": others number theirs from 1. */
-const HANDLE = 0x746f_6d62;
 /** Before the filters of others: what they see, and do, is then about the backend. */
 const PRIORITY = 1;
 /** ETH_P_ALL in network order. */
 const ALL_PROTOCOLS = 0x0300;
-const NAME = 'tombolo';
+/** "tomb": others number theirs from 1. */
+const PACKETS: FilterIdentity = { handle: 0x746f_6d62, name: 'tombolo' };
 const HEADER = 20;
 
-export class ClsactHooks implements InterfaceHooks {
-  readonly name = 'clsact';
+/** By which filters are known as ours, together. */
+export interface FilterIdentity {
+  readonly handle: number;
+  readonly name: string;
+}
+
+/** The filters of one identity, one for each interface and direction. */
+export class ClsactFilters {
+  readonly #identity: FilterIdentity;
   readonly #socket = new NetlinkSocket(NETLINK_ROUTE);
-  readonly #interfaces = new NetworkInterfaces();
+
+  constructor(identity: FilterIdentity) {
+    this.#identity = identity;
+  }
 
   attach(index: number, direction: Direction, program: number): void {
     const discipline = trafficMessage(NEW_QDISC, CREATE | EXCLUSIVE | ACK, index, {
@@ -55,19 +64,65 @@ export class ClsactHooks implements InterfaceHooks {
     const options = nested(
       OPTIONS,
       attribute(BPF_FD, hostWord(program)),
-      attribute(BPF_NAME, NAME),
+      attribute(BPF_NAME, this.#identity.name),
       attribute(BPF_FLAGS, hostWord(DIRECT_ACTION)),
     );
     this.#socket.askNow(
-      filterMessage(NEW_FILTER, CREATE | REPLACE | ACK, index, direction, [attribute(KIND, 'bpf'), options]),
+      this.#message(NEW_FILTER, CREATE | REPLACE | ACK, index, direction, [attribute(KIND, 'bpf'), options]),
     );
+  }
+
+  detach(index: number, direction: Direction): void {
+    try {
+      this.#socket.askNow(this.#message(DELETE_FILTER, ACK, index, direction, []));
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  /** The id of the program; undefined where there is none. */
+  programAt(index: number, direction: Direction): number | undefined {
+    let id: number | undefined;
+    const request = trafficMessage(GET_FILTER, DUMP, index, { handle: 0, parent: PARENTS[direction] });
+    try {
+      this.#socket.askNow(request, ({ body }) => {
+        const attributes = body.subarray(HEADER);
+        const options = attributeOf(attributes, OPTIONS);
+        if (body.readUInt32LE(8) !== this.#identity.handle || options === undefined) return;
+        if (attributeOf(options, BPF_NAME)?.toString('latin1') === `${this.#identity.name}\0`)
+          id = attributeOf(options, BPF_ID)?.readUInt32LE();
+      });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    return id;
+  }
+
+  close(): Promise<void> {
+    return this.#socket.close();
+  }
+
+  #message(type: number, flags: number, index: number, direction: Direction, attributes: readonly Buffer[]): Buffer {
+    const info = PRIORITY * 65_536 + ALL_PROTOCOLS;
+    const { handle } = this.#identity;
+    return trafficMessage(type, flags, index, { handle, parent: PARENTS[direction], info, attributes });
+  }
+}
+
+export class ClsactHooks implements InterfaceHooks {
+  readonly name = 'clsact';
+  readonly #filters = new ClsactFilters(PACKETS);
+  readonly #interfaces = new NetworkInterfaces();
+
+  attach(index: number, direction: Direction, program: number): void {
+    this.#filters.attach(index, direction, program);
   }
 
   programs(): ReadonlyMap<string, number> {
     const found = new Map<string, number>();
     for (const { index } of this.#interfaces.read()) {
       for (const direction of DIRECTIONS) {
-        const id = this.#programAt(index, direction);
+        const id = this.#filters.programAt(index, direction);
         if (id !== undefined) found.set(`${index} ${direction}`, id);
       }
     }
@@ -81,34 +136,18 @@ export class ClsactHooks implements InterfaceHooks {
     );
     for (const place of places) {
       const [index, direction] = place.split(' ');
-      this.#socket.askNow(filterMessage(DELETE_FILTER, ACK, Number(index), direction as Direction, []));
+      this.#filters.detach(Number(index), direction as Direction);
     }
   }
 
   async close(): Promise<void> {
-    await this.#socket.close();
+    await this.#filters.close();
     await this.#interfaces.close();
-  }
-
-  #programAt(index: number, direction: Direction): number | undefined {
-    let id: number | undefined;
-    const request = trafficMessage(GET_FILTER, DUMP, index, { handle: 0, parent: PARENTS[direction] });
-    try {
-      this.#socket.askNow(request, ({ body }) => {
-        const attributes = body.subarray(HEADER);
-        const options = attributeOf(attributes, OPTIONS);
-        if (body.readUInt32LE(8) !== HANDLE || options === undefined) return;
-        if (attributeOf(options, BPF_NAME)?.toString('latin1') === `${NAME}\0`)
-          id = attributeOf(options, BPF_ID)?.readUInt32LE();
-      });
-    } catch (error) {
-      // The interface is gone, or never had a discipline.
-      if (!(error instanceof NetlinkError && GONE.has(error.code))) throw error;
-    }
-    return id;
   }
 }
 
+/** The interface is gone, or never had such a filter or a discipline for it. */
+const isGone = (error: unknown): boolean => error instanceof NetlinkError && GONE.has(error.code);
 const GONE: ReadonlySet<string> = new Set([19, 22, 2].map((errno) => getSystemErrorName(-errno)));
 
 interface TrafficMessage {
@@ -124,14 +163,3 @@ function trafficMessage(type: number, flags: number, index: number, rest: Traffi
   const header = Buffer.concat([index, handle, parent, info].map(hostWord));
   return message(type, flags, 0, header, ...attributes);
 }
-
-const filterMessage = (
-  type: number,
-  flags: number,
-  index: number,
-  direction: Direction,
-  attributes: readonly Buffer[],
-): Buffer => {
-  const info = PRIORITY * 65_536 + ALL_PROTOCOLS;
-  return trafficMessage(type, flags, index, { handle: HANDLE, parent: PARENTS[direction], info, attributes });
-};

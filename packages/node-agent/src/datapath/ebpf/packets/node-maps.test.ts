@@ -78,6 +78,7 @@ describe('what packet programs know of the node', () => {
 describe('the interfaces of clients and backends', () => {
   const link = (more: Partial<NetworkInterface>): NetworkInterface => ({
     ...{ index: 7, name: 'x', kind: undefined, isLoopback: false, isEthernet: true, isPeerElsewhere: false },
+    ...{ isUp: true, hasNeighbors: true, master: undefined, mac: '02:00:00:00:00:01' },
     ...more,
   });
   const addressed = facts({ interfaces: [at(7, '192.0.2.1'), at(1, '127.0.0.1')] });

@@ -1,0 +1,181 @@
+/**
+ * What this node does for the addresses that are its own to answer for, one by one: sees that nobody has them, answers, and
+ * says so. Decides only; the time and what was seen are handed in.
+ *
+ * H1. An address that no agent is known to have had before is asked for first, after RFC 5227 (shorter: `PROBES` times
+ *     within 0.6 s). If a stranger has it, it is left to him and asked for again later.
+ * H2. What another agent leaves is answered for, and said, at once. Where it fell silent, it is asked for once: an agent that
+ *     is not heard and still answers keeps it.
+ * H3. What is held is said again and again for a while, since frames are lost, and then once a minute, since switches forget.
+ * H4. Whoever claims what is held is contradicted, at most every 10 s (RFC 5227, 2.4 c), and reported.
+ */
+import { familyOf, type IpAddress } from '@tombolo/shared/model/ip.ts';
+import { announcementsOf, type Mac, questionFor, solicitedNodeGroup } from './frames.ts';
+import type { Claim, Watched } from './responder.ts';
+
+/** An interface of this node at which an address is to be answered for. */
+export interface Place {
+  readonly index: number;
+  readonly mac: Mac;
+}
+
+/** Who had the address before: no agent that is known; one that leaves it; or one that is not heard any more. */
+export type Former = 'nobody' | 'leaving' | 'silent';
+
+export interface Held {
+  readonly places: readonly Place[];
+  readonly former: Former;
+}
+
+export interface FrameAt {
+  readonly index: number;
+  readonly frame: Buffer;
+}
+
+/** Somebody else says that an address of ours is his. */
+export interface Conflict {
+  readonly address: IpAddress;
+  readonly mac: Mac;
+  /** False where he had it before: it is left to him. */
+  readonly isAnswered: boolean;
+}
+
+export interface Step {
+  readonly answers: readonly Watched[];
+  readonly frames: readonly FrameAt[];
+  /** To be joined, at these interfaces; all others are to be left. */
+  readonly groups: readonly { readonly index: number; readonly group: IpAddress }[];
+  readonly conflicts: readonly Conflict[];
+}
+
+const PROBES = 3;
+const PROBE_MS = 200;
+/** After so long an agent has asked for what it was given, and either holds it or leaves it. */
+export const ASKING_MS = 3 * PROBES * PROBE_MS;
+/** One answer takes far less, on a segment. */
+const CHECK_MS = 100;
+/** Until what was left to somebody is asked for again. */
+const AGAIN_MS: Readonly<Record<'asking' | 'checking', number>> = { asking: 10_000, checking: 1_000 };
+const REPEATS = 5;
+const REPEAT_MS = 1_100;
+const REMIND_MS = 60_000;
+const DEFEND_MS = 10_000;
+/** A claim that was not heard again for so long is over. */
+const CLAIM_MS = 60_000;
+
+type Phase = 'asking' | 'checking' | 'left' | 'held';
+
+const FIRST_PHASES: Readonly<Record<Former, Phase>> = { nobody: 'asking', leaving: 'held', silent: 'checking' };
+
+interface State {
+  readonly place: Place;
+  phase: Phase;
+  /** How it was found out that it is somebody else's. */
+  asked: 'asking' | 'checking';
+  since: number;
+  /** Of what is sent in this phase: how often it was, and when it is next. */
+  sent: number;
+  nextAt: number;
+  defendedAt: number;
+  claim: { readonly mac: Mac; readonly at: number } | undefined;
+}
+
+export class Holdings {
+  readonly #states = new Map<IpAddress, Map<number, State>>();
+
+  /** Exactly these are ours from now on. */
+  set(held: ReadonlyMap<IpAddress, Held>, now: number): void {
+    for (const address of this.#states.keys()) if (!held.has(address)) this.#states.delete(address);
+    for (const [address, { places, former }] of held) {
+      const states = this.#states.get(address) ?? new Map<number, State>();
+      this.#states.set(address, states);
+      const indices = new Set(places.map(({ index }) => index));
+      for (const index of states.keys()) if (!indices.has(index)) states.delete(index);
+      const isHeld = [...states.values()].some(({ phase }) => phase === 'held');
+      for (const place of places) {
+        if (states.get(place.index)?.place.mac === place.mac) continue;
+        states.set(place.index, newState(place, isHeld ? 'held' : FIRST_PHASES[former], now));
+      }
+    }
+  }
+
+  has(address: IpAddress): boolean {
+    return [...(this.#states.get(address)?.values() ?? [])].some(({ phase }) => phase === 'held');
+  }
+
+  /** Others may have answered meanwhile: all that is held is said anew. */
+  repeat(now: number): void {
+    for (const state of this.#all()) if (state.phase === 'held') Object.assign(state, { sent: 0, nextAt: now });
+  }
+
+  /** `friends`: the link-layer addresses of all agents, at all interfaces. */
+  step(now: number, claims: readonly Claim[], friends: ReadonlySet<Mac>): Step {
+    for (const claim of claims) {
+      const state = this.#states.get(claim.address)?.get(claim.index);
+      if (!state || claim.seenAt < state.since || claim.seenAt <= (state.claim?.at ?? Number.NEGATIVE_INFINITY))
+        continue;
+      if (state.phase === 'checking' || !friends.has(claim.mac)) state.claim = { mac: claim.mac, at: claim.seenAt };
+    }
+    const frames: FrameAt[] = [];
+    const conflicts = new Map<IpAddress, Conflict>();
+    const answers: Watched[] = [];
+    const groups: { index: number; group: IpAddress }[] = [];
+    for (const [address, states] of this.#states) {
+      for (const state of states.values()) {
+        frames.push(...advance(address, state, now));
+        const { place, phase, claim } = state;
+        const isAnswered = phase === 'held';
+        answers.push({ ...place, address, answers: isAnswered });
+        if (claim) conflicts.set(address, { address, mac: claim.mac, isAnswered });
+        if (familyOf(address) === 6) groups.push({ index: place.index, group: solicitedNodeGroup(address) });
+      }
+    }
+    return { answers, frames, groups, conflicts: [...conflicts.values()] };
+  }
+
+  *#all(): Generator<State> {
+    for (const states of this.#states.values()) yield* states.values();
+  }
+}
+
+const newState = (place: Place, phase: Phase, now: number): State => ({
+  ...{ place, phase, asked: phase === 'checking' ? 'checking' : 'asking', since: now, sent: 0, nextAt: now },
+  ...{ defendedAt: Number.NEGATIVE_INFINITY, claim: undefined },
+});
+
+/** What is to be sent now. */
+function advance(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+  if (state.phase === 'left' && now >= state.nextAt) Object.assign(state, newState(state.place, state.asked, now));
+  if (state.phase === 'left') return [];
+  return state.phase === 'held' ? say(address, state, now) : ask(address, state, now);
+}
+
+function ask(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+  const { place, asked } = state;
+  if (state.claim) {
+    Object.assign(state, { phase: 'left', nextAt: now + AGAIN_MS[asked] });
+    return [];
+  }
+  if (now < state.nextAt) return [];
+  if (state.sent === (asked === 'checking' ? 1 : PROBES)) {
+    Object.assign(state, newState(place, 'held', now));
+    return say(address, state, now);
+  }
+  state.sent += 1;
+  state.nextAt = now + (asked === 'checking' ? CHECK_MS : PROBE_MS);
+  return [{ index: place.index, frame: questionFor(address, place.mac) }];
+}
+
+function say(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+  const { place } = state;
+  if (state.claim && now - state.claim.at > CLAIM_MS) state.claim = undefined;
+  const { claim } = state;
+  const isDefended = claim !== undefined && claim.at > state.defendedAt && now - state.defendedAt >= DEFEND_MS;
+  if (now < state.nextAt && !isDefended) return [];
+  if (isDefended) state.defendedAt = now;
+  if (now >= state.nextAt) {
+    state.sent += 1;
+    state.nextAt = now + (state.sent <= REPEATS ? REPEAT_MS : REMIND_MS);
+  }
+  return announcementsOf(address, place.mac).map((frame) => ({ index: place.index, frame }));
+}
