@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { addressAt } from '@tombolo/shared/model/address-range.ts';
+import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
+import type { L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import fc from 'fast-check';
+import type { ServiceAddress } from '../service-address.ts';
+import { answersAt, electAll, Ranks, type SpeakerNode } from './elections.ts';
+
+const VIP = ip('192.0.2.1');
+
+const advertisement = (fields: Partial<L2Advertisement> = {}): L2Advertisement => ({
+  ...{
+    product: 'cilium',
+    name: 'all',
+    kinds: ['LoadBalancer'],
+    services: [],
+    nodes: [],
+    preferences: [],
+    interfaces: [],
+  },
+  ...fields,
+});
+const node = (name: string, fields: Partial<SpeakerNode> = {}): SpeakerNode => ({
+  ...{ name, labels: { name }, isExcluded: false, isReady: true, interfaces: ['eth0'] },
+  ...fields,
+});
+const address = (fields: Partial<ServiceAddress> = {}): ServiceAddress => ({
+  ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address: VIP, policy: 'Cluster' },
+  ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set<string>(), isServed: true },
+  obstacle: undefined,
+  ...fields,
+});
+const named = (...names: readonly string[]) => [{ key: 'name', operator: 'In' as const, values: names }];
+
+const elect = (
+  sharing: readonly ServiceAddress[],
+  advertisements: readonly L2Advertisement[],
+  nodes: readonly SpeakerNode[],
+  of: IpAddress = VIP,
+) => electAll(new Map([[of, sharing]]), advertisements, nodes, new Ranks()).get(of) ?? assert.fail();
+
+const hash = (name: string, of: IpAddress): string => createHash('sha256').update(`${name}#${of}`).digest('hex');
+
+describe('the election of who answers for an address', () => {
+  it('takes the node whose name hashes lowest, as MetalLB does, and knows who would be next', () => {
+    // Worked out with sha256sum: printf 'a#192.0.2.1' | sha256sum, and so on.
+    const nodes = ['a', 'b', 'c', 'd'].map((name) => node(name));
+    const order = nodes.map(({ name }) => name).sort((x, y) => (hash(x, VIP) < hash(y, VIP) ? -1 : 1));
+    const { owner, second, obstacle } = elect([address()], [advertisement()], nodes);
+    assert.deepEqual([owner, second, obstacle], [order[0], order[1], undefined]);
+  });
+
+  it('says why nobody does', () => {
+    const all = [advertisement()];
+    const cases: readonly [string, readonly ServiceAddress[], readonly L2Advertisement[], readonly SpeakerNode[]][] = [
+      ['otherClass', [address({ obstacle: 'otherClass' })], all, [node('a')]],
+      ['noEndpoints', [address({ isServed: false })], all, [node('a')]],
+      ['noEndpoints', [address({ policy: 'Local' })], all, [node('a')]],
+      ['noAdvertisement', [address()], [], [node('a')]],
+      ['noAdvertisement', [address({ kind: 'ExternalIP' })], all, [node('a')]],
+      ['noNode', [address()], [advertisement({ nodes: [named('b')] })], [node('a')]],
+      ['noNode', [address()], all, [node('a', { isReady: false }), node('b', { isExcluded: true })]],
+      ['noNode', [address({ policy: 'Local', servingNodes: new Set(['b']) })], all, [node('a')]],
+      ['noInterface', [address()], [advertisement({ interfaces: [{ name: 'eth1' }] })], [node('a')]],
+    ];
+    for (const [reason, sharing, advertisements, nodes] of cases) {
+      const { owner, obstacle } = elect(sharing, advertisements, nodes);
+      assert.deepEqual([owner, obstacle], [undefined, reason]);
+    }
+  });
+
+  it('prefers what advertisements prefer, together', () => {
+    const nodes = ['a', 'b', 'c'].map((name) => node(name));
+    const prefers = (weight: number, ...names: readonly string[]) =>
+      advertisement({ preferences: [{ weight, nodes: named(...names) }] });
+    assert.equal(elect([address()], [prefers(10, 'b')], nodes).owner, 'b');
+    assert.equal(elect([address()], [prefers(10, 'b'), prefers(6, 'c'), prefers(5, 'c', 'a')], nodes).owner, 'c');
+  });
+
+  it('answers at the interfaces that the advertisements for that node name', () => {
+    const ads = [
+      advertisement({ nodes: [named('a')], interfaces: [{ name: 'eth0' }] }),
+      advertisement({ nodes: [named('b')], interfaces: [{ expression: /th1/ }] }),
+    ];
+    const election = elect([address()], ads, [node('a'), node('b', { interfaces: ['eth0', 'eth1'] })]);
+    const at = (name: string) => ['eth0', 'eth1'].filter((each) => answersAt(election, name, each));
+    assert.deepEqual([at('a'), at('b'), at('c')], [['eth0'], ['eth1'], []]);
+  });
+
+  it('counts a node whose interfaces nobody has told as one that has them', () => {
+    const ads = [advertisement({ interfaces: [{ name: 'eth1' }] })];
+    assert.equal(elect([address()], ads, [node('a', { interfaces: undefined })]).owner, 'a');
+  });
+
+  it('announces an address that Services share if one of them is announced', () => {
+    const blue = advertisement({ services: [[{ key: 'color', operator: 'In', values: ['blue'] }]] });
+    const sharing = [address({ isShared: true }), address({ isShared: true, labels: { color: 'blue' } })];
+    assert.equal(elect(sharing, [blue], [node('a')]).owner, 'a');
+    assert.equal(elect(sharing.slice(0, 1), [blue], [node('a')]).obstacle, 'noAdvertisement');
+  });
+
+  const anyWorld = fc.record({
+    nodes: fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 }),
+    ready: fc.subarray(['a', 'b', 'c', 'd', 'e', 'f']),
+    serving: fc.subarray(['a', 'b', 'c', 'd', 'e', 'f']),
+    selected: fc.option(fc.subarray(['a', 'b', 'c', 'd', 'e', 'f'], { minLength: 1 })),
+    preferred: fc.subarray(['a', 'b', 'c']),
+    policy: fc.constantFrom('Cluster' as const, 'Local' as const),
+    last: fc.integer({ min: 1, max: 250 }),
+  });
+
+  it('is what a naive election gives, in whatever order all is told', () => {
+    fc.assert(
+      fc.property(anyWorld, (world) => {
+        const of = ip(`192.0.2.${world.last}`);
+        const able = world.nodes
+          .filter((name) => world.ready.includes(name) && (world.selected?.includes(name) ?? true))
+          .filter((name) => world.policy === 'Cluster' || world.serving.includes(name));
+        const points = (name: string): number => (world.preferred.includes(name) ? 1 : 0);
+        const order = able.sort((x, y) => points(y) - points(x) || (hash(x, of) < hash(y, of) ? -1 : 1));
+        const ad = advertisement({
+          nodes: world.selected ? [named(...world.selected)] : [],
+          preferences: world.preferred.length > 0 ? [{ weight: 7, nodes: named(...world.preferred) }] : [],
+        });
+        const sharing = [address({ address: of, policy: world.policy, servingNodes: new Set(world.serving) })];
+        const nodes = world.nodes.map((name) => node(name, { isReady: world.ready.includes(name) }));
+        for (const told of [nodes, nodes.toReversed()]) {
+          const { owner, second } = elect(sharing, [ad], told, of);
+          assert.deepEqual([owner, second], [order[0], order[1]]);
+        }
+      }),
+    );
+  });
+
+  it('moves no address of others when a node goes', () => {
+    const nodes = Array.from({ length: 20 }, (_, i) => node(`node-${i}`));
+    const addresses = new Map(
+      Array.from({ length: 500 }, (_, i) => addressAt(4, 0xc000_0200n + BigInt(i))).map((of) => [
+        of,
+        [address({ address: of })],
+      ]),
+    );
+    const before = electAll(addresses, [advertisement()], nodes, new Ranks());
+    const after = electAll(addresses, [advertisement()], nodes.slice(1), new Ranks());
+    const owners = new Set<string | undefined>();
+    for (const [of, { owner, second }] of before) {
+      const now = after.get(of)?.owner;
+      assert.equal(now, owner === 'node-0' ? second : owner);
+      if (owner === 'node-0') owners.add(now);
+    }
+    assert.ok(owners.size > 5, 'they are spread over the others');
+  });
+});

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import type { NetworkInterface } from '../../datapath/netlink/links.ts';
+import { couldAnswer } from './links.ts';
+
+const link = (more: Partial<NetworkInterface>): NetworkInterface => ({
+  ...{ index: 2, name: 'eth0', kind: undefined, isLoopback: false, isEthernet: true, isPeerElsewhere: false },
+  ...{ isUp: true, hasNeighbors: true, master: undefined, mac: '02:00:5e:00:53:01' },
+  ...more,
+});
+const MASTERS = [link({ index: 8, name: 'br0', kind: 'bridge' }), link({ index: 9, name: 'red', kind: 'vrf' })];
+
+describe('interfaces at which a node could answer', () => {
+  const cases: readonly [string, NetworkInterface, boolean][] = [
+    ['a network card', link({}), true],
+    ['one that is down, or connected to nothing', link({ isUp: false }), false],
+    ['a bridge, a bond, a VLAN', link({ name: 'vlan7', kind: 'vlan' }), true],
+    ['the port of a bridge', link({ master: 8 }), false],
+    ['one in a VRF', link({ master: 9 }), true],
+    ['loopback', link({ name: 'lo', isLoopback: true, isEthernet: false, mac: '' }), false],
+    ['a tunnel', link({ name: 'tunnel0', kind: 'vxlan' }), false],
+    ['what asks nobody (NOARP)', link({ hasNeighbors: false }), false],
+    ['the end of a pod’s link', link({ name: 'veth1234', kind: 'veth', isPeerElsewhere: true }), false],
+    ['a namespace’s way out that is called as a card is', link({ kind: 'veth', isPeerElsewhere: true }), true],
+    ['the bridge of a CNI', link({ name: 'cni0', kind: 'bridge' }), false],
+  ];
+  for (const [what, each, expected] of cases)
+    it(`${expected ? 'are' : 'are not'}: ${what}`, () => assert.equal(couldAnswer(each, [...MASTERS, each]), expected));
+});

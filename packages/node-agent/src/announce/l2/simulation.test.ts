@@ -1,0 +1,211 @@
+/**
+ * Many agents over a network that fails in every way: each decides for itself, as `layer2.ts` does, and the kernel of each
+ * answers while it is the owner by its own view and its lease holds. `L2_SIMULATIONS` sets how many histories are run.
+ */
+import assert from 'node:assert/strict';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import fc from 'fast-check';
+import type { ServiceAddress } from '../service-address.ts';
+import { electAll, Ranks } from './elections.ts';
+import { DEAD_MS, INTERVAL_MS, LISTEN_MS, Membership } from './membership.ts';
+
+const RUNS = Number(process.env['L2_SIMULATIONS'] ?? 300);
+const NAMES = ['a', 'b', 'c', 'd', 'e'];
+const ADDRESSES = [1, 2, 3, 4].map((n) => ip(`192.0.2.${n}`));
+const LINKS = [{ name: 'eth0', mac: '02:00:5e:00:53:01' }];
+/** Who is heard is heard a turn later, and told of yet one later. */
+const SETTLE_MS = DEAD_MS + 4 * INTERVAL_MS;
+const LEASE_MS = DEAD_MS - 100;
+
+const sharing = new Map(
+  ADDRESSES.map((address): [typeof address, ServiceAddress[]] => [
+    address,
+    [
+      {
+        ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address, policy: 'Cluster' },
+        ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set(), isServed: true },
+        obstacle: undefined,
+      },
+    ],
+  ]),
+);
+const ALL = [
+  { product: 'cilium', name: 'all', kinds: ['LoadBalancer'], services: [], nodes: [], preferences: [], interfaces: [] },
+] as const;
+
+class Agent {
+  readonly membership: Membership;
+  readonly startedAt: number;
+  isHanging = false;
+  owned: readonly string[] = [];
+  leaseUntil = 0;
+  view = '';
+  readonly #name: string;
+  readonly #ranks = new Ranks();
+
+  constructor(name: string, boot: string, now: number) {
+    this.#name = name;
+    this.startedAt = now;
+    this.membership = new Membership(name, boot);
+    this.membership.setNodes(NAMES);
+  }
+
+  isReady(now: number): boolean {
+    return now - this.startedAt >= LISTEN_MS;
+  }
+
+  turn(now: number): void {
+    const members = this.membership.judge(now);
+    if (this.isReady(now)) this.leaseUntil = now + LEASE_MS;
+    const nodes = NAMES.map((name) => {
+      const isReady = name === this.#name ? this.isReady(now) : (members.get(name)?.isReady ?? false);
+      return { name, labels: {}, isExcluded: false, isReady, interfaces: ['eth0'] };
+    });
+    const view = JSON.stringify(nodes);
+    if (view === this.view) return;
+    this.view = view;
+    const elections = electAll(sharing, ALL, nodes, this.#ranks);
+    this.owned = ADDRESSES.filter((address) => elections.get(address)?.owner === this.#name);
+  }
+}
+
+class World {
+  readonly agents = new Map<string, Agent>();
+  /** Ways that let nothing through, as `from to`. */
+  readonly cut = new Set<string>();
+  now = 0;
+  #boots = 0;
+
+  start(name: string): void {
+    this.agents.set(name, new Agent(name, `boot-${++this.#boots}`, this.now));
+  }
+
+  /** What is lost is drawn from these: one in `of` datagrams. */
+  run(ms: number, lost: (datagram: number) => boolean = () => false): void {
+    for (let until = this.now + ms; this.now < until; ) {
+      this.now += INTERVAL_MS;
+      for (const agent of this.agents.values()) if (!agent.isHanging) agent.turn(this.now);
+      let datagram = 0;
+      for (const [from, agent] of this.agents) {
+        if (agent.isHanging) continue;
+        const about = { isReady: agent.isReady(this.now), links: LINKS, ...agent.membership.hearsay(this.now) };
+        for (const to of NAMES) {
+          if (to === from) continue;
+          const heartbeat = { ...agent.membership.addressed(to), ...about };
+          const other = this.agents.get(to);
+          if (!other || other.isHanging || this.cut.has(`${from} ${to}`) || lost(++datagram)) continue;
+          other.membership.heard(heartbeat, this.now);
+        }
+      }
+    }
+  }
+
+  /** Whose kernel answers for it. */
+  answering(address: string): readonly string[] {
+    return [...this.agents]
+      .filter(([, { owned, leaseUntil }]) => owned.includes(address) && leaseUntil >= this.now)
+      .map(([name]) => name);
+  }
+
+  /** Agents that hear each other both ways, directly or by one that both hear, are of one part. */
+  parts(): readonly (readonly string[])[] {
+    const parts: string[][] = [];
+    for (const name of this.agents.keys()) {
+      if (this.agents.get(name)?.isHanging) continue;
+      const part = parts.find((each) => each.every((other) => this.#hear(name, other)));
+      if (part) part.push(name);
+      else parts.push([name]);
+    }
+    return parts;
+  }
+
+  #hear(a: string, b: string): boolean {
+    return !this.cut.has(`${a} ${b}`) && !this.cut.has(`${b} ${a}`);
+  }
+}
+
+type Event =
+  | { readonly kind: 'start' | 'crash' | 'hang' | 'go on'; readonly node: string }
+  | { readonly kind: 'split'; readonly side: readonly string[] }
+  | { readonly kind: 'heal' };
+
+const anyNode = fc.constantFrom(...NAMES);
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('start', 'crash', 'hang', 'go on'), node: anyNode }),
+  fc.record({ kind: fc.constant('split'), side: fc.subarray(NAMES, { minLength: 1, maxLength: NAMES.length - 1 }) }),
+  fc.record({ kind: fc.constant('heal') }),
+);
+const anyHistory = fc.array(fc.record({ event: anyEvent, forMs: fc.nat(2_000), lossy: fc.boolean() }), {
+  maxLength: 12,
+});
+
+function happen(world: World, event: Event): void {
+  if (event.kind === 'start') world.start(event.node);
+  if (event.kind === 'crash') world.agents.delete(event.node);
+  if (event.kind === 'heal') world.cut.clear();
+  const agent = 'node' in event ? world.agents.get(event.node) : undefined;
+  if (agent && event.kind === 'hang') agent.isHanging = true;
+  if (agent && event.kind === 'go on') agent.isHanging = false;
+  if (event.kind !== 'split') return;
+  world.cut.clear();
+  for (const a of event.side)
+    for (const b of NAMES)
+      if (!event.side.includes(b)) {
+        world.cut.add(`${a} ${b}`);
+        world.cut.add(`${b} ${a}`);
+      }
+}
+
+describe('many agents over a network that fails', () => {
+  it('one of each part answers for each address when things have settled, and nobody who hangs', () => {
+    fc.assert(
+      fc.property(anyHistory, (history) => {
+        const world = new World();
+        for (const name of NAMES) world.start(name);
+        world.run(LISTEN_MS);
+        for (const { event, forMs, lossy } of history) {
+          happen(world, event);
+          world.run(forMs, (datagram) => lossy && datagram % 5 === 0);
+        }
+        world.run(LISTEN_MS + SETTLE_MS);
+        const parts = world.parts();
+        for (const address of ADDRESSES) {
+          const answering = world.answering(address);
+          for (const part of parts) {
+            const here = answering.filter((name) => part.includes(name));
+            assert.equal(here.length, 1, `${address}: ${here} of ${part}`);
+          }
+          assert.equal(answering.length, parts.length);
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  it('two do not answer for longer than a lease while all hear each other, whoever crashes or hangs', () => {
+    const kinds = fc.constantFrom('start' as const, 'crash' as const, 'hang' as const);
+    const history = fc.array(fc.record({ kind: kinds, node: anyNode, forMs: fc.nat(3_000) }), { maxLength: 10 });
+    fc.assert(
+      fc.property(history, (events) => {
+        const world = new World();
+        for (const name of NAMES) world.start(name);
+        world.run(LISTEN_MS + SETTLE_MS);
+        const since = new Map<string, number>();
+        for (const { kind, node, forMs } of events) {
+          happen(world, { kind, node });
+          for (const until = world.now + forMs; world.now < until; ) {
+            world.run(INTERVAL_MS);
+            for (const address of ADDRESSES) {
+              if (world.answering(address).length < 2) since.delete(address);
+              else if (!since.has(address)) since.set(address, world.now);
+              // Who hangs does not hear who comes; who hears him leaves in the next turn.
+              assert.ok(world.now - (since.get(address) ?? world.now) <= LEASE_MS, `${world.answering(address)}`);
+            }
+          }
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
