@@ -69,6 +69,11 @@ export class Responder {
     if (!this.#isLinked) this.#filters = new ClsactFilters(FILTER);
   }
 
+  /** A descriptor, for tests. */
+  get program(): number {
+    return this.#program;
+  }
+
   /** Where it is attached: at these interfaces and no others. Returns those where the kernel refuses, with the reason. */
   attach(indices: ReadonlySet<number>): ReadonlyMap<number, string> {
     const refused = new Map<number, string>();

@@ -221,12 +221,12 @@ export function loadProgram(type: number, instructions: Buffer, what: string): n
   return demand(result, `load a program to ${what}`);
 }
 
-/** Runs a program once, on a packet; what it makes of that is written to `output`, which may not be shorter. */
+/** Runs a program once, on a packet; what it makes of that is written to `output`, which may not be shorter than `length`. */
 export function runProgram(
   program: number,
   packet: Buffer,
   output = Buffer.alloc(0),
-): { readonly result: number; readonly errno: number } {
+): { readonly result: number; readonly errno: number; readonly length: number } {
   const attributes = Buffer.alloc(72);
   attributes.writeUInt32LE(program, 0);
   attributes.writeUInt32LE(packet.length, 8);
@@ -234,7 +234,7 @@ export function runProgram(
   attributes.writeBigUInt64LE(addressOf(packet), 16);
   if (output.length > 0) attributes.writeBigUInt64LE(addressOf(output), 24);
   const { errno } = bpf(COMMANDS.runProgram, attributes, packet, output);
-  return { result: attributes.readUInt32LE(4), errno };
+  return { result: attributes.readUInt32LE(4), errno, length: attributes.readUInt32LE(12) };
 }
 
 /** In multi mode, as all links: the programs of others stay attached and run too. */
