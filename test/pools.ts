@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import type { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
 import type { KubernetesObject, Manifest } from '@tombolo/machine/kubernetes/objects.ts';
-import { parse } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 
 const CRDS = join(REPOSITORY, 'deploy/chart/crds');
 const CILIUM = '/apis/cilium.io/v2/ciliumloadbalancerippools';
@@ -26,9 +26,11 @@ const isEstablished = ({ type, status }: Condition): boolean => type === 'Establ
 /** Resolves when objects of these kinds can be made. */
 export async function installPoolKinds(api: KubernetesClient): Promise<void> {
   for (const file of await readdir(CRDS)) {
-    const crd: Manifest = parse(await readFile(join(CRDS, file), 'utf8'));
-    await api.apply(crd);
-    await api.waitFor<Kind>(crd, (found) => found?.status?.conditions?.some(isEstablished) ?? false);
+    for (const document of parseAllDocuments(await readFile(join(CRDS, file), 'utf8'))) {
+      const crd: Manifest = document.toJS();
+      await api.apply(crd);
+      await api.waitFor<Kind>(crd, (found) => found?.status?.conditions?.some(isEstablished) ?? false);
+    }
   }
 }
 
@@ -58,6 +60,11 @@ export async function putL2Advertisement(
 ): Promise<void> {
   const path = `/apis/metallb.io/v1beta1/namespaces/${namespace}/l2advertisements`;
   await put(api, path, { apiVersion: 'metallb.io/v1beta1', kind: 'L2Advertisement', metadata: { name }, spec });
+}
+
+export async function putBgpPeer(api: KubernetesClient, name: string, spec: object): Promise<void> {
+  const path = `/apis/metallb.io/v1beta2/namespaces/${METALLB_NAMESPACE}/bgppeers`;
+  await put(api, path, { apiVersion: 'metallb.io/v1beta2', kind: 'BGPPeer', metadata: { name }, spec });
 }
 
 export async function deletePools(api: KubernetesClient): Promise<void> {

@@ -30,6 +30,7 @@ describe('parseCommand()', () => {
           metallbNamespace: 'metallb-system',
           speakerKeyFile: undefined,
           speakerPort: 7950,
+          bgpEngineDirectory: '/var/run/frr',
           stateFile: '/run/tombolo/agent.state',
           apiAddress: 'unix:///run/tombolo/agent.sock',
           healthHost: '127.0.0.1',

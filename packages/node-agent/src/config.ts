@@ -55,6 +55,7 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --metallb-namespace NAMESPACE  where MetalLB's pools and advertisements are read; default: metallb-system
   --speaker-key FILE             what all agents of this cluster know and nobody else, at least 16 bytes: without it
                                  nothing is announced by ARP and NDP
+  --bgp-engine DIR               where the sockets of FRR are, by which BGP is spoken; default: /var/run/frr
   --speaker-port PORT            UDP, on the node's own address, for heartbeats between agents; default: 7950
   --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
@@ -92,6 +93,7 @@ const DEFAULTS = {
   'metallb-namespace': 'metallb-system',
   'speaker-key': undefined,
   'speaker-port': '7950',
+  'bgp-engine': '/var/run/frr',
   'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
@@ -142,6 +144,7 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   /** Undefined: there is none. */
   speakerKeyFile: flags.given('speaker-key'),
   speakerPort: flags.port('speaker-port'),
+  bgpEngineDirectory: flags.text('bgp-engine'),
   /** What the next agent should know beside what the kernel keeps. */
   stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
   apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),

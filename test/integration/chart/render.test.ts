@@ -10,6 +10,19 @@ const PARALLEL = 2;
 const find = (manifests: readonly Manifest[], kind: string, name: string): Manifest | undefined =>
   manifests.find((each) => each.kind === kind && each.metadata.name === name);
 
+const METALLB_KINDS = [
+  'ipaddresspools',
+  'l2advertisements',
+  'bgppeers',
+  'bgpadvertisements',
+  'bfdprofiles',
+  'communities',
+];
+const CILIUM_KINDS = [
+  ...['ciliumloadbalancerippools', 'ciliuml2announcementpolicies', 'ciliumbgppeeringpolicies'],
+  ...['ciliumbgpclusterconfigs', 'ciliumbgppeerconfigs', 'ciliumbgpadvertisements', 'ciliumbgpnodeconfigoverrides'],
+];
+
 describe('the chart, rendered', () => {
   it('passes the linter of Helm', async () => {
     const { ok, stdout, stderr } = await helm('lint', '--strict', CHART, ...setting(EAST));
@@ -44,10 +57,10 @@ describe('the chart, rendered', () => {
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
-      { apiGroups: ['metallb.io'], resources: ['ipaddresspools', 'l2advertisements'], verbs: ['list', 'watch'] },
+      { apiGroups: ['metallb.io'], resources: METALLB_KINDS, verbs: ['list', 'watch'] },
       {
         apiGroups: ['cilium.io'],
-        resources: ['ciliumloadbalancerippools', 'ciliuml2announcementpolicies'],
+        resources: CILIUM_KINDS,
         verbs: ['list', 'watch'],
       },
     ]);

@@ -18,7 +18,7 @@ import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
-import { installPoolKinds, METALLB_NAMESPACE, putCiliumPool, putL2Advertisement } from '../../pools.ts';
+import { installPoolKinds, METALLB_NAMESPACE, putBgpPeer, putCiliumPool, putL2Advertisement } from '../../pools.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, template } from './helm.ts';
 
@@ -57,6 +57,7 @@ describe('the rights of the programs', () => {
     await installPoolKinds(api);
     await putCiliumPool(api, 'pool', { blocks: [{ cidr: '192.0.2.0/24' }] });
     await putL2Advertisement(api, 'all', {});
+    await putBgpPeer(api, 'tor', { myASN: 65_000, peerASN: 65_001, peerAddress: '192.0.2.1' });
   });
   after(async () => {
     await kubernetes?.close();
@@ -94,6 +95,7 @@ describe('the rights of the programs', () => {
       const announcing = new Announcing({
         ...options,
         ...{ scope: 'global', metallbNamespace: METALLB_NAMESPACE, speakerPort: 7_950, speakerKeyFile: undefined },
+        bgpEngineDirectory: directory,
         ...{ applied: () => 0, isServing: () => true },
       });
       const announced = announcing.run(stop.signal);
@@ -197,7 +199,7 @@ describe('the rights of the programs', () => {
           // An agent works without the ranges of cluster IPs, which an older Kubernetes lacks, and without the node's pods;
           // what is exported, and what is balanced, needs no pools of addresses and no announcing.
           const canDoWithout =
-            /(pools|advertisements|policies)$/.test(right.resource) ||
+            /(pools|advertisements|policies|peers|profiles|communities|configs|overrides)$/.test(right.resource) ||
             (program === 'tombolo-node-agent' && /^(servicecidrs|pods)$/.test(right.resource));
           if (right.verb === 'list' && !canDoWithout) assert.equal(await running.isReady(), false);
         } finally {

@@ -53,7 +53,7 @@ export class AnnounceFacts {
     return this.#nodes;
   }
 
-  /** Of nodes and completeness; the addresses have one of their own. */
+  /** Of everything here; the addresses have one of their own besides. */
   get changed(): Notifier {
     return this.#changed;
   }
@@ -75,6 +75,7 @@ export class AnnounceFacts {
     const addresses = new ServiceAddresses({ table, applied }, { name, scope, isExcluded: false });
     this.#addresses = addresses;
     await Promise.all([
+      this.#tellOf(addresses, signal),
       this.follow(NODES, signal, (name, node) => this.#nodeChanged(name, node)),
       ...this.#poolKinds.map((collection) =>
         this.follow(collection, signal, (key, pool) => {
@@ -114,6 +115,13 @@ export class AnnounceFacts {
     return followCollection(client, { ...collection, absentMs: ABSENT_MS }, handler, signal, log, {
       report: (state) => health.report(`kubernetes${collection.path}`, state),
     });
+  }
+
+  async #tellOf({ changed }: ServiceAddresses, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await changed.changed(changed.version, signal);
+      this.#changed.notify();
+    }
   }
 
   get #poolKinds(): readonly Collection<AddressPool>[] {

@@ -4,6 +4,7 @@
  */
 import { systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
+import { AnnounceBgp } from './announce-bgp.ts';
 import { AnnounceFacts, type AnnounceFactsOptions } from './announce-facts.ts';
 import { AnnounceLayer2 } from './announce-layer2.ts';
 import type { Layer2 } from './l2/layer2.ts';
@@ -11,6 +12,8 @@ import type { Layer2 } from './l2/layer2.ts';
 export interface AnnouncingOptions extends AnnounceFactsOptions {
   readonly speakerPort: number;
   readonly speakerKeyFile: string | undefined;
+  /** Where FRR's sockets are. */
+  readonly bgpEngineDirectory: string;
   /** Whether the datapath of this node does its work. */
   readonly isServing: () => boolean;
 }
@@ -18,15 +21,17 @@ export interface AnnouncingOptions extends AnnounceFactsOptions {
 export class Announcing {
   readonly #facts: AnnounceFacts;
   readonly #layer2: AnnounceLayer2;
+  readonly #bgp: AnnounceBgp;
 
   constructor(options: AnnouncingOptions) {
-    const { nodeName, metallbNamespace, speakerPort: port, speakerKeyFile: keyFile, isServing, health, log } = options;
-    this.#facts = new AnnounceFacts(options);
-    const report = (state: Health): void => health.report('layer 2', state);
-    this.#layer2 = new AnnounceLayer2({
-      ...{ facts: this.#facts, nodeName, metallbNamespace, port, keyFile, isServing, report, log },
-      clock: systemClock,
-    });
+    const { client, nodeName, metallbNamespace, isServing, health, log } = options;
+    const { speakerPort: port, speakerKeyFile: keyFile, bgpEngineDirectory: engineDirectory } = options;
+    const facts = new AnnounceFacts(options);
+    const common = { facts, nodeName, metallbNamespace, clock: systemClock, log };
+    const reporter = (part: string) => (state: Health) => health.report(part, state);
+    this.#facts = facts;
+    this.#layer2 = new AnnounceLayer2({ ...common, port, keyFile, isServing, report: reporter('layer 2') });
+    this.#bgp = new AnnounceBgp({ ...common, client, engineDirectory, report: reporter('bgp') });
   }
 
   /** Undefined while nothing is announced by ARP and NDP. */
@@ -34,18 +39,22 @@ export class Announcing {
     return this.#layer2.layer2;
   }
 
+  get bgp(): AnnounceBgp {
+    return this.#bgp;
+  }
+
   /** To be called when the kernel has more of the table. */
   applied(): void {
     this.#facts.applied();
   }
 
-  /** Resolves when the signal aborts, and what was announced is left to others; rejects on a fault of our own. */
+  /** Resolves when the signal aborts, and what is announced by ARP and NDP is left to others, by BGP left as it is; rejects on a fault of our own. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#layer2.run(signal), this.#followFacts(signal)]);
+    await Promise.all([this.#layer2.run(signal), this.#bgp.run(signal), this.#followFacts(signal)]);
   }
 
   async #followFacts(signal: AbortSignal): Promise<void> {
-    await this.#facts.changed.until(() => this.#layer2.isWanted, signal);
+    await this.#facts.changed.until(() => this.#layer2.isWanted || this.#bgp.isWanted, signal);
     if (!signal.aborted) await this.#facts.run(signal);
   }
 }

@@ -5,7 +5,19 @@ import type { Cidr, IpAddress } from '../model/ip.ts';
 import type { L2Advertisement } from '../model/l2-advertisement.ts';
 import type { LocalEndpointSlice, LocalNamespace, LocalService } from '../model/service.ts';
 import { convertCiliumPool, convertMetallbPool } from './address-pool-objects.ts';
+import {
+  convertBfdProfile,
+  convertBgpAdvertisement,
+  convertBgpPeer,
+  convertCiliumAdvertisement,
+  convertCiliumClusterConfig,
+  convertCiliumNodeOverride,
+  convertCiliumPeerConfig,
+  convertCiliumPeeringPolicy,
+  convertCommunity,
+} from './bgp-objects.ts';
 import type { Collection } from './collection.ts';
+import type { Convert } from './conversion.ts';
 import { convertEndpointSlice } from './endpoint-slice-object.ts';
 import { convertL2Advertisement, convertL2Policy } from './l2-advertisement-objects.ts';
 import { convertLoadBalancerService, type LoadBalancerService } from './load-balancer-object.ts';
@@ -89,6 +101,34 @@ export const L2_POLICIES: Collection<L2Advertisement> = {
   ...WITH_A_CRD,
   path: '/apis/cilium.io/v2alpha1/ciliuml2announcementpolicies',
   convert: convertL2Policy,
+};
+
+const metallb = <T>(namespace: string, version: string, kind: string, convert: Convert<T>): Collection<T> => ({
+  ...WITH_A_CRD,
+  path: `/apis/metallb.io/${version}/namespaces/${namespace}/${kind}`,
+  convert,
+});
+
+/** What MetalLB has for BGP, in its namespace. */
+export const metallbBgp = (namespace: string) => ({
+  peers: metallb(namespace, 'v1beta2', 'bgppeers', convertBgpPeer),
+  advertisements: metallb(namespace, 'v1beta1', 'bgpadvertisements', convertBgpAdvertisement),
+  bfdProfiles: metallb(namespace, 'v1beta1', 'bfdprofiles', convertBfdProfile),
+  communities: metallb(namespace, 'v1beta1', 'communities', convertCommunity),
+});
+
+/** A cluster serves one version or both; then they are the same objects. */
+const cilium = <T>(kind: string, versions: readonly string[], convert: Convert<T>): readonly Collection<T>[] =>
+  versions.map((version) => ({ ...WITH_A_CRD, path: `/apis/cilium.io/${version}/${kind}`, convert }));
+
+const BOTH = ['v2', 'v2alpha1'];
+
+export const CILIUM_BGP = {
+  policies: cilium('ciliumbgppeeringpolicies', ['v2alpha1'], convertCiliumPeeringPolicy),
+  clusterConfigs: cilium('ciliumbgpclusterconfigs', BOTH, convertCiliumClusterConfig),
+  peerConfigs: cilium('ciliumbgppeerconfigs', BOTH, convertCiliumPeerConfig),
+  advertisements: cilium('ciliumbgpadvertisements', BOTH, convertCiliumAdvertisement),
+  overrides: cilium('ciliumbgpnodeconfigoverrides', BOTH, convertCiliumNodeOverride),
 };
 
 export const LOAD_BALANCER_SERVICES: Collection<LoadBalancerService> = {

@@ -1,0 +1,249 @@
+/**
+ * Announces by BGP, through FRR beside the agent, while there is an object that asks for a session from this node: MetalLB's
+ * `BGPPeer`, Cilium's `CiliumBGPPeeringPolicy` or `CiliumBGPClusterConfig`.
+ *
+ * B1. Nothing is changed before all is known: an agent that starts finds what the last one left, and leaves it so.
+ * B2. An agent that stops changes nothing: FRR goes on.
+ * B3. FRR's configuration is compared with what is wanted at each change and every `CHECK_MS`: an engine that was started
+ *     anew, or changed by others, has it again then.
+ */
+import { ApiError, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import type { Collection } from '@tombolo/shared/kubernetes/collection.ts';
+import { CILIUM_BGP, metallbBgp } from '@tombolo/shared/kubernetes/collections.ts';
+import type {
+  BfdProfile,
+  BgpAdvertisement,
+  BgpPeer,
+  CiliumAdvertisement,
+  CiliumClusterConfig,
+  CiliumNodeOverride,
+  CiliumPeerConfig,
+  CiliumPeeringPolicy,
+  CommunityAliases,
+  SecretRef,
+} from '@tombolo/shared/model/bgp.ts';
+import type { Clock } from '@tombolo/shared/process/clock.ts';
+import type { Health } from '@tombolo/shared/process/health.ts';
+import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import type { AnnounceFacts } from './announce-facts.ts';
+import { FrrEngine, type PeerState } from './bgp/engine.ts';
+import { bfddLines, bgpdLines } from './bgp/frr-config.ts';
+import { type BgpIntent, type BgpResources, planBgp, secretKey } from './bgp/plan.ts';
+
+export interface AnnounceBgpOptions {
+  readonly client: KubernetesClient;
+  readonly facts: AnnounceFacts;
+  readonly nodeName: string;
+  readonly metallbNamespace: string;
+  /** Where FRR's sockets are. */
+  readonly engineDirectory: string;
+  readonly report: (health: Health) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const CHECK_MS = 2_000;
+const SECRETS_MS = 30_000;
+const ANSWER_MS = 5_000;
+
+/** Objects of some kinds, by the path of their collection and their key there. */
+class Objects<T> {
+  readonly #all = new Map<string, T>();
+
+  set(path: string, key: string, value: T | undefined): void {
+    if (value === undefined) this.#all.delete(`${path} ${key}`);
+    else this.#all.set(`${path} ${key}`, value);
+  }
+
+  /** Each name once: both versions of a kind have the same objects. */
+  get all(): ReadonlyMap<string, T> {
+    return new Map([...this.#all].map(([id, value]) => [id.slice(id.lastIndexOf(' ') + 1), value]));
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+}
+
+export class AnnounceBgp {
+  readonly #options: AnnounceBgpOptions;
+  readonly #log: Logger;
+  readonly #engine: FrrEngine;
+  readonly #peers = new Objects<BgpPeer>();
+  readonly #advertisements = new Objects<BgpAdvertisement>();
+  readonly #bfdProfiles = new Objects<BfdProfile>();
+  readonly #communities = new Objects<CommunityAliases>();
+  readonly #policies = new Objects<CiliumPeeringPolicy>();
+  readonly #clusterConfigs = new Objects<CiliumClusterConfig>();
+  readonly #peerConfigs = new Objects<CiliumPeerConfig>();
+  readonly #ciliumAdvertisements = new Objects<CiliumAdvertisement>();
+  readonly #overrides = new Objects<CiliumNodeOverride>();
+  readonly #passwords = new Map<string, string>();
+  /** Collections that have not been listed yet. */
+  readonly #waitingFor = new Set<string>();
+  #secretsAt = Number.NEGATIVE_INFINITY;
+  #intent: BgpIntent = { instance: undefined, neighbors: [], problems: [] };
+  #states: readonly PeerState[] = [];
+  #problem = '';
+  /** What is in the engine may be ours: there is, or was, something to announce, or nobody has looked yet. */
+  #mayHold = true;
+
+  constructor(options: AnnounceBgpOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ room: 'bgp' });
+    this.#engine = new FrrEngine(options.engineDirectory);
+  }
+
+  /** Whether there is an object that asks for sessions: then the facts are needed. */
+  get isWanted(): boolean {
+    return this.#peers.size + this.#policies.size + this.#clusterConfigs.size > 0;
+  }
+
+  /** What this node is to say, and to whom. */
+  get intent(): BgpIntent {
+    return this.#intent;
+  }
+
+  /** What FRR said last of its neighbors. */
+  get states(): readonly PeerState[] {
+    return this.#states;
+  }
+
+  /** Resolves when the signal aborts; rejects on a fault of our own. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { metallbNamespace, facts } = this.#options;
+    const metallb = metallbBgp(metallbNamespace);
+    const asking = [
+      this.#follow(metallb.peers, this.#peers, signal),
+      ...CILIUM_BGP.policies.map((kind) => this.#follow(kind, this.#policies, signal)),
+      ...CILIUM_BGP.clusterConfigs.map((kind) => this.#follow(kind, this.#clusterConfigs, signal)),
+    ];
+    const rest = async (): Promise<void> => {
+      await facts.changed.until(() => this.isWanted, signal);
+      if (signal.aborted) return;
+      await Promise.all([
+        this.#follow(metallb.advertisements, this.#advertisements, signal),
+        this.#follow(metallb.bfdProfiles, this.#bfdProfiles, signal),
+        this.#follow(metallb.communities, this.#communities, signal),
+        ...CILIUM_BGP.peerConfigs.map((kind) => this.#follow(kind, this.#peerConfigs, signal)),
+        ...CILIUM_BGP.advertisements.map((kind) => this.#follow(kind, this.#ciliumAdvertisements, signal)),
+        ...CILIUM_BGP.overrides.map((kind) => this.#follow(kind, this.#overrides, signal)),
+      ]);
+    };
+    await Promise.all([...asking, rest(), this.#announce(signal)]);
+  }
+
+  #follow<T>(collection: Collection<T>, objects: Objects<T>, signal: AbortSignal): Promise<void> {
+    this.#waitingFor.add(collection.path);
+    return this.#options.facts.follow(
+      collection,
+      signal,
+      (key, value) => objects.set(collection.path, key, value),
+      () => void this.#waitingFor.delete(collection.path),
+    );
+  }
+
+  async #announce(signal: AbortSignal): Promise<void> {
+    const { facts, clock } = this.#options;
+    let checkedAt = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      const seen = facts.changed.version;
+      const isDue = clock.now() - checkedAt >= CHECK_MS;
+      if (this.#isComplete) {
+        await this.#readSecrets(signal);
+        if (isDue) checkedAt = clock.now();
+        await this.#settle(isDue);
+      }
+      await facts.changed.changedWithin(seen, CHECK_MS, clock, signal);
+    }
+  }
+
+  /** Without an object that asks for sessions nothing else need be known: what was left is taken back. */
+  get #isComplete(): boolean {
+    const { facts } = this.#options;
+    return this.#waitingFor.size === 0 && (!this.isWanted || facts.isComplete);
+  }
+
+  async #settle(isChecked: boolean): Promise<void> {
+    const { facts, nodeName, engineDirectory, report } = this.#options;
+    if (!this.isWanted && !this.#mayHold) return;
+    const addresses = this.isWanted ? [...(facts.addresses?.all.values() ?? [])].flat() : [];
+    const labels = facts.nodes.get(nodeName)?.labels ?? {};
+    this.#intent = planBgp(this.#resources(), { name: nodeName, labels }, addresses);
+    const problems = [...this.#intent.problems];
+    try {
+      // Profiles before the peers that have them.
+      problems.push(...(await this.#engine.apply('bfdd', bfddLines(this.#intent), isChecked)));
+      problems.push(...(await this.#engine.apply('bgpd', bgpdLines(this.#intent), isChecked)));
+      if (isChecked) this.#states = await this.#engine.peers();
+      this.#mayHold = this.isWanted;
+    } catch (error) {
+      this.#states = [];
+      // Who asks for nothing need not have one.
+      if (!this.isWanted) this.#mayHold = false;
+      else problems.push(`FRR cannot be reached in ${engineDirectory}: ${reasonOf(error)}`);
+    }
+    const problem = problems.join('; ');
+    if (problem !== this.#problem && problem !== '') this.#log.warn({ problems }, 'Not all is announced by BGP');
+    this.#problem = problem;
+    report(problem === '' ? { kind: 'ok' } : { kind: 'degraded', reason: problem });
+  }
+
+  #resources(): BgpResources {
+    return {
+      peers: [...this.#peers.all.values()],
+      advertisements: [...this.#advertisements.all.values()],
+      bfdProfiles: [...this.#bfdProfiles.all.values()],
+      aliases: new Map([...this.#communities.all.values()].flatMap((each) => [...each])),
+      policies: [...this.#policies.all.values()],
+      clusterConfigs: [...this.#clusterConfigs.all.values()],
+      peerConfigs: this.#peerConfigs.all,
+      ciliumAdvertisements: [...this.#ciliumAdvertisements.all.values()],
+      overrides: [...this.#overrides.all.values()],
+      passwords: this.#passwords,
+    };
+  }
+
+  /** Those that are missing at once, all of them now and then: they are read one by one, so that no others may be. */
+  async #readSecrets(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const wanted = this.#secrets();
+    const isDue = clock.now() - this.#secretsAt >= SECRETS_MS;
+    const due = isDue ? wanted : wanted.filter((ref) => !this.#passwords.has(secretKey(ref)));
+    if (due.length === 0) return;
+    if (isDue) this.#secretsAt = clock.now();
+    for (const ref of due) {
+      const password = await this.#readSecret(ref, signal);
+      if (password === 'unknown') continue;
+      if (password === undefined) this.#passwords.delete(secretKey(ref));
+      else this.#passwords.set(secretKey(ref), password);
+    }
+  }
+
+  #secrets(): readonly SecretRef[] {
+    const refs = [
+      ...[...this.#peers.all.values()].map(({ passwordSecret }) => passwordSecret),
+      ...[...this.#peerConfigs.all.values()].map(({ passwordSecret }) => passwordSecret),
+      ...[...this.#policies.all.values()].flatMap(({ routers }) =>
+        routers.flatMap(({ neighbors }) => neighbors.map(({ passwordSecret }) => passwordSecret)),
+      ),
+    ];
+    return [...new Map(refs.flatMap((ref) => (ref ? [[secretKey(ref), ref] as const] : []))).values()];
+  }
+
+  /** Unknown: nobody says that it is gone, so what was known stays. */
+  async #readSecret({ namespace, name }: SecretRef, signal: AbortSignal): Promise<string | undefined | 'unknown'> {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    try {
+      const text = await this.#options.client.get(`/api/v1/namespaces/${namespace}/secrets/${name}`, within);
+      const { data = {} } = JSON.parse(text) as { readonly data?: Readonly<Record<string, string>> };
+      const encoded = data['password'];
+      return encoded === undefined ? undefined : Buffer.from(encoded, 'base64').toString();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      if (!signal.aborted) this.#log.warn({ secret: `${namespace}/${name}`, error }, 'Cannot read a password of BGP');
+      return 'unknown';
+    }
+  }
+}

@@ -1,0 +1,313 @@
+/** What this node says by BGP, as real routers have it in their tables: FRR and BIRD, from FRR beside the agent. */
+import assert from 'node:assert/strict';
+import { FrrEngine } from '@tombolo/node-agent/announce/bgp/engine.ts';
+import { bfddLines, bgpdLines } from '@tombolo/node-agent/announce/bgp/frr-config.ts';
+import { type BgpResources, planBgp } from '@tombolo/node-agent/announce/bgp/plan.ts';
+import type { ServiceAddress } from '@tombolo/node-agent/announce/service-address.ts';
+import type { BgpAdvertisement, BgpPeer } from '@tombolo/shared/model/bgp.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { Bird, Frr, Segment, until } from './routers.ts';
+
+const NOTHING: BgpResources = {
+  ...{ peers: [], advertisements: [], bfdProfiles: [], aliases: new Map(), policies: [], clusterConfigs: [] },
+  ...{ peerConfigs: new Map(), ciliumAdvertisements: [], overrides: [], passwords: new Map() },
+};
+const peer = (address: string, more: Partial<BgpPeer> = {}): BgpPeer => ({
+  ...{ name: `to-${address}`, nodes: [], myAsn: 65_010, peerAsn: 65_000, address: ip(address), port: 179, timers: {} },
+  ...{ gracefulRestart: false, multihop: false, dualStack: true },
+  ...more,
+});
+const advertisement = (more: Partial<BgpAdvertisement> = {}): BgpAdvertisement => ({
+  ...{ name: 'all', pools: { names: [], labels: [] }, services: [], nodes: [], peers: [], communities: [] },
+  aggregation: { 4: 32, 6: 128 },
+  ...more,
+});
+const address = (text: string, more: Partial<ServiceAddress> = {}): ServiceAddress => ({
+  ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address: ip(text), policy: 'Cluster' },
+  ...{ loadBalancerClass: '', isShared: false, pools: [{ product: 'metallb', name: 'wan', labels: {} }] },
+  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined },
+  ...more,
+});
+
+const ROUTER = (asn: number, more = '') => `
+bgp no-rib
+router bgp ${asn}
+ bgp router-id 10.78.0.200
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ bgp graceful-restart
+ bgp bestpath as-path multipath-relax
+${more}
+`;
+const accepts = (address: string, asn: number, more: readonly string[] = []): string =>
+  [
+    `neighbor ${address} remote-as ${asn}`,
+    `neighbor ${address} passive`,
+    ...more.map((each) => `neighbor ${address} ${each}`),
+    ...['ipv4', 'ipv6'].flatMap((family) => [
+      `address-family ${family} unicast`,
+      `neighbor ${address} activate`,
+      'exit-address-family',
+    ]),
+  ]
+    .map((line) => ` ${line}`)
+    .join('\n');
+
+interface FrrRoute {
+  readonly paths: readonly {
+    readonly aspath: { readonly string: string };
+    readonly locPrf?: number;
+    readonly community?: { readonly string: string };
+    readonly largeCommunity?: { readonly string: string };
+    readonly stale?: boolean;
+    readonly nexthops: readonly { readonly ip: string }[];
+  }[];
+}
+
+describe('BGP, as real routers see it', () => {
+  let segment: Segment;
+  let node: Frr;
+  let router: Frr;
+  let engine: FrrEngine;
+  let at: Readonly<Record<'node' | 'router' | 'second', { readonly v4: string; readonly v6: string }>>;
+
+  beforeEach(() => {
+    segment = new Segment();
+    at = { node: segment.addHost('node'), router: segment.addHost('router'), second: segment.addHost('second') };
+    node = new Frr(segment.place('node'), true);
+    router = new Frr(segment.place('router'), false);
+    engine = new FrrEngine(node.directory);
+  });
+  afterEach(() => segment?.end());
+
+  async function announce(
+    resources: Partial<BgpResources>,
+    addresses: readonly ServiceAddress[],
+    of = engine,
+  ): Promise<readonly string[]> {
+    const intent = planBgp({ ...NOTHING, ...resources }, { name: 'node', labels: {} }, addresses);
+    const bfd = await of.apply('bfdd', bfddLines(intent), true);
+    return [...intent.problems, ...bfd, ...(await of.apply('bgpd', bgpdLines(intent), true))];
+  }
+
+  const routeIn = async (frr: Frr, prefix: string): Promise<FrrRoute | undefined> => {
+    const family = prefix.includes(':') ? 'ipv6' : 'ipv4';
+    const route = await frr.ask<FrrRoute>(`show bgp ${family} unicast ${prefix} json`);
+    return route.paths?.length > 0 ? route : undefined;
+  };
+  const untilRoute = (prefix: string, count = 1): Promise<FrrRoute> =>
+    until(`${prefix} at the router`, async () => {
+      const route = await routeIn(router, prefix);
+      return route?.paths.length === count && route;
+    });
+  const untilGone = (prefix: string): Promise<unknown> =>
+    until(`${prefix} to be gone`, async () => (await routeIn(router, prefix)) === undefined);
+
+  it('FRR has both families over one session with a password, with communities of every kind', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010, ['password secret'])))]);
+    const problems = await announce(
+      {
+        peers: [peer(at.router.v4, { passwordSecret: { namespace: 'metallb-system', name: 'tor' } })],
+        advertisements: [advertisement({ communities: ['65000:7', 'no-advertise', 'large:1:2:3', 'back'] })],
+        aliases: new Map([['back', '65000:8']]),
+        passwords: new Map([['metallb-system/tor', 'secret']]),
+      },
+      [address('192.0.2.1'), address('2001:db8::1')],
+    );
+    assert.deepEqual(problems, []);
+    for (const prefix of ['192.0.2.1/32', '2001:db8::1/128']) {
+      const [path] = (await untilRoute(prefix)).paths;
+      assert.equal(path?.aspath.string, '65010');
+      assert.equal(path?.community?.string, '65000:7 65000:8 no-advertise');
+      assert.equal(path?.largeCommunity?.string, '1:2:3');
+      const hops = path?.nexthops.map((hop) => hop.ip) ?? [];
+      assert.ok(hops.includes(prefix.includes(':') ? at.node.v6 : at.node.v4), `${hops}`);
+    }
+  });
+
+  it('what changes about Services resets no session, and is withdrawn at once', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    const peers = [peer(at.router.v4)];
+    const advertisements = [
+      advertisement(),
+      advertisement({
+        name: 'more',
+        services: [[{ key: 'vip', operator: 'Exists', values: [] }]],
+        communities: ['65000:9'],
+      }),
+    ];
+    await announce({ peers, advertisements }, [address('192.0.2.1')]);
+    await untilRoute('192.0.2.1/32');
+    const drops = async () => {
+      const { [at.node.v4]: about } = await router.ask<Record<string, { connectionsDropped: number }>>(
+        `show bgp neighbors ${at.node.v4} json`,
+      );
+      return about?.connectionsDropped;
+    };
+    const before = await drops();
+    await announce({ peers, advertisements }, [address('192.0.2.1'), address('192.0.2.2', { labels: { vip: '1' } })]);
+    assert.equal((await untilRoute('192.0.2.2/32')).paths[0]?.community?.string, '65000:9');
+    // Its attributes change.
+    await announce({ peers, advertisements }, [address('192.0.2.1', { labels: { vip: '1' } })]);
+    await untilGone('192.0.2.2/32');
+    await until(
+      'its community',
+      async () => (await routeIn(router, '192.0.2.1/32'))?.paths[0]?.community?.string === '65000:9',
+    );
+    await announce({ peers, advertisements }, [address('192.0.2.1', { obstacle: 'noEndpoints' })]);
+    await untilGone('192.0.2.1/32');
+    assert.equal(await drops(), before);
+  });
+
+  it('BIRD has it by iBGP, with local preference, over a session of several hops', async () => {
+    await node.start();
+    const bird = new Bird(
+      segment,
+      'second',
+      `router id 10.78.0.3;
+       protocol device {}
+       protocol bgp node { local ${at.second.v4} as 65010; neighbor ${at.node.v4} as 65010; multihop 3; passive on;
+         ipv4 { import all; export none; }; ipv6 { import all; export none; }; }`,
+    );
+    const peers = [peer(at.second.v4, { peerAsn: 65_010, multihop: true, sourceAddress: ip(at.node.v4) })];
+    const advertisements = [advertisement({ localPreference: 250, aggregation: { 4: 24, 6: 64 } })];
+    await announce({ peers, advertisements }, [
+      address('192.0.2.1'),
+      address('2001:db8::1'),
+      address('198.51.100.7', { policy: 'Local' }),
+    ]);
+    const table = await until('the routes', async () => {
+      const shown = await bird.show('route all');
+      return shown.includes('192.0.2.0/24') && shown.includes('2001:db8::/64') && shown;
+    });
+    assert.match(table, /BGP\.local_pref: 250/);
+    // Of an address that only some nodes may be asked for, no more is announced than itself.
+    assert.match(table, /198\.51\.100\.7\/32/);
+  });
+
+  it('two nodes share the traffic of an address', async () => {
+    const others = new Frr(segment.place('second'), true);
+    const both = [at.node.v4, at.second.v4].map((each) => accepts(each, 65_010)).join('\n');
+    const config = ROUTER(65_000, both).replace('bgp no-rib', '');
+    await Promise.all([node.start(), others.start(), router.start(config)]);
+    segment.ip('router', 'route add blackhole 192.0.2.0/24 metric 4000');
+    await segment.run('router', ['sh', '-c', 'echo 1 >/proc/sys/net/ipv4/fib_multipath_hash_policy']);
+    const resources = { peers: [peer(at.router.v4)], advertisements: [advertisement()] };
+    for (const each of [engine, new FrrEngine(others.directory)])
+      assert.deepEqual(await announce(resources, [address('192.0.2.1')], each), []);
+    await untilRoute('192.0.2.1/32', 2);
+    await until('both ways in the kernel', async () => {
+      const [route] = JSON.parse(await segment.run('router', ['ip', '-j', 'route', 'show', '192.0.2.1'])) as {
+        nexthops?: unknown[];
+      }[];
+      return route?.nexthops?.length === 2;
+    });
+    for (const host of ['node', 'second']) {
+      segment.ip(host, 'addr add 192.0.2.1/32 dev lo');
+      await segment.run(host, [
+        'nft',
+        `add table ip seen; add chain ip seen in { type filter hook input priority 0; }; add rule ip seen in ip daddr 192.0.2.1 counter`,
+      ]);
+    }
+    const script = `const s = require('node:dgram').createSocket('udp4'); let n = 0;
+      const next = () => n++ < 400 ? s.send('x', 1000 + n, '192.0.2.1', next) : s.close(); next();`;
+    await segment.run('router', [process.execPath, '-e', script]);
+    for (const host of ['node', 'second']) {
+      const counted = Number(
+        /packets (\d+)/.exec(await segment.run(host, ['nft', 'list', 'table', 'ip', 'seen']))?.[1],
+      );
+      assert.ok(counted > 100, `${host} had ${counted} of 400`);
+    }
+  });
+
+  it('an engine that starts anew has its configuration again, and the router keeps the routes meanwhile', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    const resources = {
+      peers: [peer(at.router.v4, { gracefulRestart: true, timers: { connectSeconds: 1 } })],
+      advertisements: [advertisement()],
+    };
+    const addresses = [address('192.0.2.1'), address('2001:db8::1')];
+    await announce(resources, addresses);
+    await untilRoute('192.0.2.1/32');
+    await untilRoute('2001:db8::1/128');
+    const lost: string[] = [];
+    let isWatching = true;
+    const watching = (async () => {
+      while (isWatching)
+        for (const prefix of ['192.0.2.1/32', '2001:db8::1/128'])
+          if (!(await routeIn(router, prefix))) lost.push(prefix);
+    })();
+    await node.kill();
+    await until('the router to notice', async () => (await routeIn(router, '192.0.2.1/32'))?.paths[0]?.stale);
+    await node.start();
+    assert.deepEqual(await announce(resources, addresses), []);
+    for (const prefix of ['192.0.2.1/32', '2001:db8::1/128'])
+      await until('fresh routes', async () => (await routeIn(router, prefix))?.paths[0]?.stale !== true);
+    isWatching = false;
+    await watching;
+    assert.deepEqual(lost, []);
+  });
+
+  it('a router that is spoken to no more has nothing left, though it keeps routes over restarts', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    const graceful = peer(at.router.v4, { gracefulRestart: true });
+    const other = peer(at.second.v4);
+    const advertisements = [advertisement()];
+    for (const peers of [[graceful, other], [graceful]]) {
+      await announce({ peers, advertisements }, [address('192.0.2.1')]);
+      await untilRoute('192.0.2.1/32');
+      // The other one stays, or nobody.
+      assert.deepEqual(await announce({ peers: peers.slice(1), advertisements }, [address('192.0.2.1')]), []);
+      await untilGone('192.0.2.1/32');
+    }
+  });
+
+  it('BFD ends a session within its time, long before BGP would', async () => {
+    const bfd = accepts(at.node.v4, 65_010, ['bfd']);
+    await Promise.all([node.start(), router.start(ROUTER(65_000, bfd))]);
+    const profile = { name: 'fast', transmitMs: 100, receiveMs: 100, passive: false, echo: false };
+    const peers = [peer(at.router.v4, { bfdProfile: 'fast' })];
+    assert.deepEqual(
+      await announce({ peers, advertisements: [advertisement()], bfdProfiles: [profile] }, [address('192.0.2.1')]),
+      [],
+    );
+    await untilRoute('192.0.2.1/32');
+    await until('BFD', async () => /Status: up/.test(await router.text('show bfd peers', 'bfdd')));
+    segment.ip('switch', 'link set port-node down');
+    // The hold time is 180 s.
+    await untilGone('192.0.2.1/32');
+  });
+
+  it('an engine that somebody else has configured is left alone, and so is what stands beside ours', async () => {
+    await node.start(`router bgp 65099\n neighbor 10.78.0.99 remote-as 65098\n`);
+    const resources = { peers: [peer(at.router.v4)], advertisements: [advertisement()] };
+    assert.deepEqual(await announce(resources, [address('192.0.2.1')]), [
+      'FRR is left alone: its neighbor 10.78.0.99 is not of ours',
+    ]);
+    assert.match(await node.text('show running-config'), /neighbor 10\.78\.0\.99 remote-as 65098/);
+    await node.kill();
+    await node.start(
+      'ip prefix-list theirs seq 5 permit 198.51.100.0/24\nroute-map theirs permit 10\n match ip address prefix-list theirs\n',
+    );
+    assert.deepEqual(await announce(resources, [address('192.0.2.1')]), []);
+    assert.deepEqual(await announce({}, []), []);
+    const left = await node.text('show running-config');
+    assert.match(left, /route-map theirs permit 10/);
+    assert.doesNotMatch(left, /router bgp|tombolo/);
+  });
+
+  it('a thousand addresses are announced, and one of them is withdrawn', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    const resources = { peers: [peer(at.router.v4)], advertisements: [advertisement()] };
+    const all = Array.from({ length: 1_000 }, (_, i) => address(`198.18.${i >> 8}.${i & 255}`));
+    assert.deepEqual(await announce(resources, all), []);
+    const count = async () =>
+      (await router.ask<{ totalRoutes?: number; ribCount?: number; routes?: object }>('show bgp ipv4 unicast json'))
+        .routes;
+    await until('all of them', async () => Object.keys((await count()) ?? {}).length === 1_000);
+    assert.deepEqual(await announce(resources, all.slice(1)), []);
+    await untilGone('198.18.0.0/32');
+    assert.equal(Object.keys((await count()) ?? {}).length, 999);
+  });
+});
