@@ -47,6 +47,7 @@ describe('generate()', () => {
     assert.deepEqual(names, [
       'google/protobuf/timestamp.proto',
       'tombolo/v1/agent.proto',
+      'tombolo/v1/announcements.proto',
       'tombolo/v1/clusters.proto',
       'tombolo/v1/services.proto',
     ]);

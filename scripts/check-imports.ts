@@ -44,7 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ),
   ],
   [`${AGENT}health/`]: [SHARED, `${AGENT}persist.ts`],
-  [`${AGENT}api/`]: [SHARED, 'proto/'],
+  [`${AGENT}api/`]: [SHARED, 'proto/', `${AGENT}announce/announcements.ts`],
   [AGENT]: [SHARED, 'proto/'],
   'proto/': [`${SHARED}model/`],
   'packages/cli/src/': [SHARED, 'proto/'],

@@ -155,6 +155,14 @@ ${peers.join('\n')}
     const counts = await stream.stop();
     assertNoneFailed(counts);
     assert.equal(Object.keys(counts.by).length, NODES);
+    assert.match(
+      await east.node(1).tombolo(['lb', 'routes']),
+      /203\.0\.113\.10\/32 +10\.0\.1\.250 +- +- +default\/ingress/,
+    );
+    assert.match(
+      await east.node(1).tombolo(['lb', 'peers']),
+      /10\.0\.1\.250 +65000 +Established .* CiliumBGPPeeringPolicy firewall/,
+    );
   });
 
   it('stays while agents are killed and come back: no request fails', async () => {

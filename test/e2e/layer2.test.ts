@@ -133,6 +133,14 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
         const counts = await stream.stop();
         assertNoneFailed(counts);
         assert.deepEqual(Object.keys(counts.by).sort(), ['east/east-1/web-east-1', 'east/east-2/web-east-2']);
+        const shown = await node(second).tombolo(['lb', 'services', 'default/balanced']);
+        const words =
+          shown
+            .split('\n')
+            .find((line) => line.startsWith(`${address} `))
+            ?.split(/ {2,}/) ?? [];
+        assert.deepEqual(words.slice(1, 5), ['default/balanced', 'LoadBalancer', OWNER, second]);
+        assert.match(await node(second).tombolo(['lb', 'peers']), /east-3 +yes +directly +eth0/);
       });
 
       for (const end of ['stopped', 'killed'] as const) {

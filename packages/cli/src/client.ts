@@ -44,6 +44,16 @@ export class AgentClient {
     return this.#stream(agentDefinition.listClusters, {}, 'every');
   }
 
+  listAnnouncedAddresses(
+    request: api.ListAnnouncedAddressesRequest,
+  ): AsyncGenerator<api.ListAnnouncedAddressesResponse> {
+    return this.#stream(agentDefinition.listAnnouncedAddresses, request, 'every');
+  }
+
+  listAnnouncers(): Promise<api.ListAnnouncersResponse> {
+    return this.#unary(agentDefinition.listAnnouncers, {});
+  }
+
   watchServices(filter: api.ServiceFilter, resumeToken = ''): AsyncGenerator<api.WatchServicesResponse> {
     return this.#stream(agentDefinition.watchServices, { filter, resumeToken }, 'first');
   }

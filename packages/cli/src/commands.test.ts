@@ -26,6 +26,8 @@ const agent = (answers: Partial<Agent>): Agent => ({
   resolveBackend: notAsked,
   listServices: notAsked,
   listClusters: notAsked,
+  listAnnouncedAddresses: notAsked,
+  listAnnouncers: notAsked,
   watchServices: notAsked,
   watchClusters: notAsked,
   ...answers,

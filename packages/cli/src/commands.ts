@@ -1,5 +1,6 @@
 /** What each command does: asks the agent, shows the answer. Presentation only; every decision was the agent's. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import { formatAnnounced, formatAnnouncers } from './announcements-view.ts';
 import type { AgentClient } from './client.ts';
 import { formatClusters } from './clusters-view.ts';
 import { clusterJson, type Json, serviceJson, statusJson, watchJson } from './json-output.ts';
@@ -55,6 +56,24 @@ export async function showService(client: Agent, output: Output, { namespace, na
   }
   if (!service) throw new Error('Cannot show the Service: the agent sent none');
   await show(output, service, (whole) => ({ revision, service: serviceJson(whole) }), formatService);
+}
+
+type AnnouncedView = typeof formatAnnounced;
+
+/** `view`: as addresses, or as routes. */
+export async function showAnnounced(
+  client: Agent,
+  output: Output,
+  request: api.ListAnnouncedAddressesRequest,
+  view: AnnouncedView = formatAnnounced,
+): Promise<void> {
+  const addresses: api.AnnouncedAddress[] = [];
+  for await (const { address } of client.listAnnouncedAddresses(request)) if (address) addresses.push(address);
+  await show(output, addresses, (all) => ({ addresses: all }), view);
+}
+
+export async function showAnnouncers(client: Agent, output: Output): Promise<void> {
+  await show(output, await client.listAnnouncers(), (all) => all, formatAnnouncers);
 }
 
 /** Goes on until the agent ends the stream or the process is ended. */

@@ -3,8 +3,18 @@ import { type ApiAddress, DEFAULT_ADDRESS, parseApiAddress } from '@tombolo/prot
 import type { ServiceFilter, ServiceName } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { formatAnnounced, formatRoutes } from './announcements-view.ts';
 import { AgentClient } from './client.ts';
-import { type Output, showClusters, showService, showServices, showStatus, watchServices } from './commands.ts';
+import {
+  type Output,
+  showAnnounced,
+  showAnnouncers,
+  showClusters,
+  showService,
+  showServices,
+  showStatus,
+  watchServices,
+} from './commands.ts';
 
 export interface ProgramOptions {
   /** As the user typed it: `tombolo`, or `kubectl tombolo`. */
@@ -49,9 +59,9 @@ export function createProgram({ name, version, output }: ProgramOptions): Comman
     .helpCommand(false)
     .exitOverride();
 
-  const add = (usage: string, description: string, examples: readonly string[]): Command => {
+  const add = (usage: string, description: string, examples: readonly string[], to = program): Command => {
     const lines = examples.map((example) => `  ${name} ${example}`);
-    return program
+    return to
       .command(usage)
       .description(description)
       .addOption(new Option('-o, --output <format>', 'how to print').choices(['table', 'json']).default('table'))
@@ -112,6 +122,29 @@ export function createProgram({ name, version, output }: ProgramOptions): Comman
       const filter = { ...filterOf(options), ...wanted.value };
       return run(options.output, (client, out) => watchServices(client, out, filter));
     });
+
+  const lb = program.command('lb').description('Addresses of Services: what the network is told of them, and by whom');
+  const ofService = (service: string | undefined, options: CommandOptions): Result<ServiceName> =>
+    service === undefined
+      ? ok({ namespace: options.namespace ?? '', name: '' })
+      : parseService(service, options.namespace);
+
+  for (const [word, description, view] of [
+    ['services', 'The addresses of services, who answers for each, and why nobody does', formatAnnounced],
+    ['routes', 'What this node tells routers by BGP', formatRoutes],
+  ] as const) {
+    add(`${word} [service]`, description, [`lb ${word}`, `lb ${word} shop/cart`, `lb ${word} -o json`], lb)
+      .addOption(ONLY_NAMESPACE)
+      .action((service: string | undefined, options: CommandOptions) => {
+        const wanted = ofService(service, options);
+        if (!wanted.ok) return program.error(`error: ${wanted.error}`);
+        return run(options.output, (client, out) => showAnnounced(client, out, wanted.value, view));
+      });
+  }
+
+  add('peers', 'Who announces: agents that answer ARP and NDP, and the routers of this node', ['lb peers'], lb).action(
+    (options: CommandOptions) => run(options.output, showAnnouncers),
+  );
   return program;
 }
 

@@ -154,11 +154,13 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
 
 /** The mesh, the API and the health servers: what they read or listen on may be missing for a while. */
 function servers(parts: Parts): readonly Hook[] {
-  const { config, log, health, datapath, core } = parts;
+  const { config, log, health, datapath, core, announcing } = parts;
   const source = apiSource(parts);
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
-    registry ??= import('./metrics.ts').then(({ agentMetrics }) => agentMetrics(source, core, datapath.halves));
+    registry ??= import('./metrics.ts').then(({ agentMetrics }) =>
+      agentMetrics(source, core, datapath.halves, announcing),
+    );
     return registry;
   };
   const { healthHost: host, healthPort: port } = config;
@@ -218,9 +220,10 @@ function openMesh({ config, log, health, core: { facts } }: Parts): Closable | u
   });
 }
 
-function apiSource({ config, startedAt, health, datapath, core: { table, facts } }: Parts): ApiSource {
+function apiSource({ config, startedAt, health, datapath, announcing, core: { table, facts } }: Parts): ApiSource {
   return {
     table,
+    announcing,
     clusters: () =>
       new Map([[config.cluster.name, localStatus(config.cluster, startedAt, table.counts)], ...facts.statuses]),
     onClustersChange: (listener) => facts.onChange(listener),

@@ -1,6 +1,7 @@
 /** What Prometheus scrapes from an agent. Names follow Cilium's where there is one, with our prefix. */
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Announcing } from './announce/announcing.ts';
 import type { ApiSource } from './api/source.ts';
 import type { AgentCore } from './core.ts';
 import type { Datapath } from './datapath/datapath.ts';
@@ -13,6 +14,7 @@ export function agentMetrics(
   source: Pick<ApiSource, 'table' | 'clusters'>,
   { applied, repairs }: Pick<AgentCore, 'applied' | 'repairs'>,
   halves: readonly Pick<Datapath, 'fill'>[],
+  announcing: Pick<Announcing, 'counts'>,
 ): Registry {
   const { table } = source;
   const registry = new Registry();
@@ -63,6 +65,21 @@ export function agentMetrics(
       ['false', services - globalServices],
     ];
   });
+  gauge('l2_addresses_held', 'Addresses for which this node answers ARP and NDP', () => announcing.counts.held);
+  gauge('l2_speakers', 'Other agents that are heard', () => announcing.counts.speakers);
+  gauge('bgp_peers', 'Routers that this node is to speak to', () => announcing.counts.bgpPeers);
+  gauge('bgp_peers_established', 'Routers with which there is a session', () => announcing.counts.bgpEstablished);
+  const counter = (name: string, help: string, value: () => number): void => {
+    new Counter({
+      ...{ name: `tombolo_${name}`, help, registers: [registry] },
+      collect() {
+        this.reset();
+        this.inc(value());
+      },
+    });
+  };
+  counter('l2_answers_total', 'ARP and NDP questions that were answered', () => announcing.counts.answered);
+  counter('l2_heartbeats_refused_total', 'Heartbeats that did not count', () => announcing.counts.refusedHeartbeats);
   gauge('clustermesh_remote_clusters', 'Remote clusters in the clustermesh directory', () => remotes().length);
   perCluster('readiness_status', '1 while the control plane is heard', ({ control }) => Number(control === 'heard'));
   perCluster('failures', 'Failed connections', ({ failures }) => failures);

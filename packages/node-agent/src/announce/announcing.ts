@@ -7,7 +7,7 @@ import type { Health } from '@tombolo/shared/process/health.ts';
 import { AnnounceBgp } from './announce-bgp.ts';
 import { AnnounceFacts, type AnnounceFactsOptions } from './announce-facts.ts';
 import { AnnounceLayer2 } from './announce-layer2.ts';
-import type { Layer2 } from './l2/layer2.ts';
+import { type AnnouncedAddress, type Announcers, announcedAddresses, announcers } from './announcements.ts';
 
 export interface AnnouncingOptions extends AnnounceFactsOptions {
   readonly speakerPort: number;
@@ -34,13 +34,29 @@ export class Announcing {
     this.#bgp = new AnnounceBgp({ ...common, client, engineDirectory, report: reporter('bgp') });
   }
 
-  /** Undefined while nothing is announced by ARP and NDP. */
-  get layer2(): Layer2 | undefined {
-    return this.#layer2.layer2;
+  /** For whoever asks. */
+  get addresses(): readonly AnnouncedAddress[] {
+    const addresses = this.#facts.addresses?.all.values() ?? [];
+    return announcedAddresses(addresses, this.#layer2.layer2?.statuses ?? [], this.#bgp.intent);
   }
 
-  get bgp(): AnnounceBgp {
-    return this.#bgp;
+  get announcers(): Announcers {
+    const { layer2 } = this.#layer2;
+    return announcers(layer2?.members ?? new Map(), this.#bgp.intent, this.#bgp.states, layer2?.problems ?? []);
+  }
+
+  /** For metrics. */
+  get counts() {
+    const layer2 = this.#layer2.layer2;
+    const states = this.#bgp.states.filter(({ state }) => state === 'Established');
+    return {
+      answered: layer2?.counts.answered ?? 0,
+      held: layer2?.statuses.filter(({ isAnswered }) => isAnswered).length ?? 0,
+      speakers: layer2?.members.size ?? 0,
+      refusedHeartbeats: layer2?.counts.refusedHeartbeats ?? 0,
+      bgpPeers: this.#bgp.intent.neighbors.length,
+      bgpEstablished: new Set(states.map(({ address }) => address)).size,
+    };
   }
 
   /** To be called when the kernel has more of the table. */

@@ -40,6 +40,8 @@ export class FakeSource implements ApiSource {
     parts: new Map([['kubernetes', { kind: 'ok' }]]),
   };
 
+  announcing: ApiSource['announcing'] = { addresses: [], announcers: { speakers: [], peers: [], problems: [] } };
+
   set(...entries: readonly ServiceExplanation[]): void {
     for (const entry of entries) {
       const { key, service } = entry;

@@ -2,6 +2,7 @@
 import { type handleServerStreamingCall, type handleUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { AgentMethods } from '@tombolo/proto/generated/tombolo-v1.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { announcedAddressMessage, announcersMessage, isAskedFor } from './announcement-message.ts';
 import { clusterMessage, sortClusters, statusMessage } from './cluster-message.ts';
 import { listServices } from './list-services.ts';
 import type { OpenStreams } from './open-streams.ts';
@@ -45,6 +46,15 @@ export function agentHandlers(source: ApiSource, streams: OpenStreams, random: (
       ),
 
     watchClusters: (call) => void streams.run(call, (over) => watchClusters(source, over)),
+
+    listAnnouncedAddresses: (call) =>
+      void streams.run(call, () =>
+        source.announcing.addresses
+          .filter((address) => isAskedFor(address, call.request))
+          .map((address) => ({ address: announcedAddressMessage(address) })),
+      ),
+
+    listAnnouncers: (_call, callback) => callback(null, announcersMessage(source.announcing.announcers)),
 
     resolveBackend: ({ request }, callback) => {
       if (request.namespace === '' || request.name === '') return refuseUnnamed(callback);

@@ -1,7 +1,9 @@
 /** What the API asks of the agent: the service table, the clusters, and how the agent does. All values are immutable. */
+
 import type { ClusterIdentity, ClusterName } from '@tombolo/shared/model/cluster.ts';
 import type { ClusterStatus, TableReader } from '@tombolo/shared/model/service-table.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
+import type { AnnouncedAddress, Announcers } from '../announce/announcements.ts';
 
 export interface ApiSource {
   readonly table: TableReader;
@@ -9,6 +11,13 @@ export interface ApiSource {
   /** The listener is called after each change, synchronously and cheaply; the answer takes it off again. */
   onClustersChange(listener: () => void): () => void;
   status(): AgentStatus;
+  readonly announcing: AnnouncingSource;
+}
+
+/** What is announced, and by whom, as far as this agent knows. */
+export interface AnnouncingSource {
+  readonly addresses: readonly AnnouncedAddress[];
+  readonly announcers: Announcers;
 }
 
 export interface AgentStatus {

@@ -1,0 +1,95 @@
+/** What is announced, in one picture for whoever asks. Pure. */
+import { formatCidr, type IpAddress } from '@tombolo/shared/model/ip.ts';
+import { compareText } from '@tombolo/shared/model/order.ts';
+import type { PeerState } from './bgp/engine.ts';
+import type { BgpIntent } from './bgp/plan.ts';
+import type { AddressStatus } from './l2/layer2.ts';
+import type { Member } from './l2/membership.ts';
+import type { ServiceAddress } from './service-address.ts';
+
+export interface AnnouncedAddress {
+  readonly address: string;
+  readonly services: readonly string[];
+  readonly kind: string;
+  readonly obstacle: string;
+  readonly layer2: AddressStatus | undefined;
+  readonly bgp: readonly {
+    readonly peer: string;
+    readonly prefix: string;
+    readonly communities: readonly string[];
+    readonly localPreference: number | undefined;
+  }[];
+}
+
+export interface Announcers {
+  readonly speakers: readonly (Member & { readonly node: string })[];
+  readonly peers: readonly {
+    readonly address: string;
+    readonly asn: string;
+    readonly source: string;
+    readonly state: string;
+    readonly upMs: number;
+    readonly prefixes: number;
+  }[];
+  readonly problems: readonly string[];
+}
+
+/** By address. */
+export function announcedAddresses(
+  addresses: Iterable<readonly ServiceAddress[]>,
+  layer2: readonly AddressStatus[],
+  { neighbors }: BgpIntent,
+): readonly AnnouncedAddress[] {
+  const byAddress = new Map(layer2.map((status) => [status.address, status]));
+  const groups = Map.groupBy([...addresses].flat(), ({ address }) => address);
+  return [...groups]
+    .flatMap(([address, sharing]): AnnouncedAddress[] => {
+      const [first] = sharing;
+      const bgp = neighbors.flatMap((neighbor) =>
+        sharing.some(({ obstacle }) => obstacle === undefined)
+          ? routesTo(neighbor, address).map((route) => ({ peer: neighbor.address, ...route }))
+          : [],
+      );
+      const isToldOf = first !== undefined && (first.kind !== 'ClusterIP' || bgp.length > 0);
+      if (!isToldOf) return [];
+      const services = sharing.map(({ service }) => service).sort();
+      const obstacle = sharing.some((each) => each.obstacle === undefined) ? '' : (first.obstacle ?? '');
+      return [{ address, services, kind: first.kind, obstacle, layer2: byAddress.get(address), bgp }];
+    })
+    .sort((a, b) => compareText(a.address, b.address));
+}
+
+function routesTo({ routes }: BgpIntent['neighbors'][0], address: IpAddress) {
+  const own = `${address}/${address.includes(':') ? 128 : 32}`;
+  const route = routes.get(own);
+  if (!route) return [];
+  const { prefix, communities, largeCommunities, localPreference } = route;
+  return [{ prefix: formatCidr(prefix), communities: [...communities, ...largeCommunities], localPreference }];
+}
+
+const STATES = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'];
+
+export function announcers(
+  members: ReadonlyMap<string, Member>,
+  { neighbors, problems: bgpProblems }: BgpIntent,
+  states: readonly PeerState[],
+  problems: readonly string[],
+): Announcers {
+  return {
+    speakers: [...members].map(([node, member]) => ({ node, ...member })).sort((a, b) => compareText(a.node, b.node)),
+    peers: neighbors.map(({ address, asn, of, routes }) => {
+      const [best] = states
+        .filter((each) => each.address === address)
+        .sort((a, b) => STATES.indexOf(b.state) - STATES.indexOf(a.state));
+      return {
+        address,
+        asn: `${asn}`,
+        source: of,
+        state: best?.state ?? '',
+        upMs: best?.upMs ?? 0,
+        prefixes: routes.size,
+      };
+    }),
+    problems: [...problems, ...bgpProblems],
+  };
+}
