@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import type { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
 import type { KubernetesObject, Manifest } from '@tombolo/machine/kubernetes/objects.ts';
+import { objectPath } from '@tombolo/machine/kubernetes/resource-path.ts';
 import { parseAllDocuments } from 'yaml';
 
-const CRDS = join(REPOSITORY, 'deploy/chart/crds');
+const CRDS = join(REPOSITORY, 'deploy/chart/kinds');
 const CILIUM = '/apis/cilium.io/v2/ciliumloadbalancerippools';
 /** Some namespace that there is. */
 export const METALLB_NAMESPACE = 'kube-public';
@@ -23,16 +24,33 @@ interface Kind extends KubernetesObject {
 
 const isEstablished = ({ type, status }: Condition): boolean => type === 'Established' && status === 'True';
 
-/** Resolves when objects of these kinds can be made. */
-export async function installPoolKinds(api: KubernetesClient): Promise<void> {
-  for (const file of await readdir(CRDS)) {
-    for (const document of parseAllDocuments(await readFile(join(CRDS, file), 'utf8'))) {
-      const crd: Manifest = document.toJS();
-      await api.apply(crd);
-      await api.waitFor<Kind>(crd, (found) => found?.status?.conditions?.some(isEstablished) ?? false);
-    }
+/** Resolves when objects of the kinds of our chart can be made. */
+export const installPoolKinds = async (api: KubernetesClient): Promise<void> => installKinds(api, await chartKinds());
+
+/** The same for CRDs of others. What is there of a kind is replaced, as its own product does it. */
+export async function installKinds(api: KubernetesClient, kinds: readonly Manifest[]): Promise<void> {
+  for (const crd of kinds) {
+    const there = await api.find(crd);
+    const { resourceVersion } = there?.metadata ?? {};
+    if (there) await api.request('PUT', objectPath(crd), { ...crd, metadata: { ...crd.metadata, resourceVersion } });
+    else await api.create(crd);
+    await api.waitFor<Kind>(crd, (found) => found?.status?.conditions?.some(isEstablished) ?? false);
   }
 }
+
+export const chartKinds = (): Promise<readonly Manifest[]> => kindsIn(CRDS);
+
+export async function kindsIn(directory: string): Promise<readonly Manifest[]> {
+  const files = (await readdir(directory, { recursive: true })).filter((file) => file.endsWith('.yaml'));
+  const texts = await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')));
+  return texts.flatMap(manifestsIn);
+}
+
+export const manifestsIn = (text: string): readonly Manifest[] =>
+  parseAllDocuments(text).flatMap((document) => {
+    const manifest: Manifest | null = 'toJS' in document ? document.toJS() : null;
+    return manifest?.kind === undefined ? [] : [manifest];
+  });
 
 export async function putCiliumPool(api: KubernetesClient, name: string, spec: object): Promise<void> {
   await put(api, CILIUM, { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name }, spec });
@@ -67,8 +85,8 @@ export async function putBgpPeer(api: KubernetesClient, name: string, spec: obje
   await put(api, path, { apiVersion: 'metallb.io/v1beta2', kind: 'BGPPeer', metadata: { name }, spec });
 }
 
-export async function deletePools(api: KubernetesClient): Promise<void> {
-  for (const path of [CILIUM, metallbPath(METALLB_NAMESPACE), metallbPath('default')])
+export async function deletePools(api: KubernetesClient, ...namespaces: readonly string[]): Promise<void> {
+  for (const path of [CILIUM, ...[METALLB_NAMESPACE, 'default', ...namespaces].map(metallbPath)])
     await api.request('DELETE', path);
 }
 

@@ -19,6 +19,7 @@ import {
   type Part,
   testsPart,
 } from './building/parts.ts';
+import { fetchProducts, hasProducts } from './building/products.ts';
 import { createProgress, elapsed, type Progress } from './building/progress.ts';
 
 const program = new Command('scripts/kubernetes')
@@ -85,7 +86,9 @@ async function buildAll(versions: readonly KubernetesVersion[], tests: boolean, 
   const parts: Part[] = [];
   for (const part of wanted) if (!isNamed(part) && !cached(await cacheNameOf(part))) parts.push(part);
   const images = [await labImagesName(), ...(tests ? await Promise.all(versions.map(testImageName)) : [])];
-  if (parts.length === 0 && images.every((name) => cached(name))) return;
+  const areThere = await hasProducts();
+  if (parts.length === 0 && images.every((name) => cached(name)) && areThere) return;
+  if (!areThere) await fetchProducts(await findGo((text) => progress.say(text)));
   if (parts.length > 0) {
     const names = parts.map(({ name }) => name).join(', ');
     progress.say(`building ${names}: 10 to 20 minutes on two cores when nothing of it was built before`);

@@ -1,14 +1,10 @@
 /** Addresses for Services of type LoadBalancer, on a real API server: from pools of both kinds into the Services' status. */
 import assert from 'node:assert/strict';
-import { Addresses } from '@tombolo/clustermesh-apiserver/addresses/addresses.ts';
 import type { KubernetesObject } from '@tombolo/machine/kubernetes/objects.ts';
-import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
-import { systemClock } from '@tombolo/shared/process/clock.ts';
-import { HealthTree } from '@tombolo/shared/process/health.ts';
 import { TestCluster } from '../../cluster.ts';
-import { deletePools, installPoolKinds, METALLB_NAMESPACE, putCiliumPool, putMetallbPool } from '../../pools.ts';
-import { type LogLine, recordingLogger } from '../../recording-logger.ts';
+import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from '../../pools.ts';
 import { until } from '../etcd/etcd-server.ts';
+import { type Replica, startReplica } from './replica.ts';
 
 interface Service extends KubernetesObject {
   readonly spec: { readonly type: string };
@@ -21,13 +17,6 @@ interface Service extends KubernetesObject {
       readonly message: string;
     }[];
   };
-}
-
-interface Replica {
-  readonly addresses: Addresses;
-  readonly logged: LogLine[];
-  /** As a pod that is deleted. */
-  stop(): Promise<void>;
 }
 
 const NAMESPACE = 'shop';
@@ -52,21 +41,12 @@ describe('addresses from pools', () => {
   });
 
   function start(instance: string): Replica {
-    const client = connectKubernetes({ kubeconfig: cluster.kubeconfig });
-    const logged: LogLine[] = [];
-    const ending = new AbortController();
-    const addresses = new Addresses({
-      ...{ client, instance, leaseNamespace: 'kube-system', metallbNamespace: METALLB_NAMESPACE },
-      ...{ health: new HealthTree(), clock: systemClock, log: recordingLogger(logged) },
-    });
-    const done = addresses.run(ending.signal);
+    const { stop, ...running } = startReplica(cluster.kubeconfig, instance);
     const replica: Replica = {
-      ...{ addresses, logged },
-      stop: async () => {
+      ...running,
+      stop: () => {
         replicas.delete(replica);
-        ending.abort();
-        await done;
-        client.close();
+        return stop();
       },
     };
     replicas.add(replica);

@@ -1,5 +1,8 @@
 /** Where objects live in the Kubernetes API, for the kinds that the development cluster creates itself. */
-const CLUSTER_SCOPED = new Set(['Namespace', 'Node', 'CustomResourceDefinition', 'PersistentVolume', 'ClusterRole']);
+const CLUSTER_SCOPED = new Set([
+  ...['Namespace', 'Node', 'CustomResourceDefinition', 'PersistentVolume', 'ClusterRole'],
+  'CiliumLoadBalancerIPPool',
+]);
 
 export interface ObjectAddress {
   readonly apiVersion: string;

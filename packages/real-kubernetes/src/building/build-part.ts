@@ -100,7 +100,7 @@ function compile(argv: readonly string[], env: Readonly<Record<string, string>>,
 }
 
 /** Proxies and caches are the user's to set. */
-function goPlaces(): Record<string, string> {
+export function goPlaces(): Record<string, string> {
   const names = [
     'GOPROXY',
     'GOSUMDB',

@@ -1,0 +1,265 @@
+/**
+ * The kinds of MetalLB and Cilium as those products bring them, on a real API server: their own example manifests give
+ * addresses unchanged, and the chart's kinds and theirs take each other's place without losing a pool.
+ */
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import type { KubernetesObject, Manifest } from '@tombolo/machine/kubernetes/objects.ts';
+import { collectionPath, objectPath } from '@tombolo/machine/kubernetes/resource-path.ts';
+import { CILIUM, METALLB, productFiles } from '@tombolo/real-kubernetes/building/products.ts';
+import { convertCiliumPool, convertMetallbPool } from '@tombolo/shared/kubernetes/address-pool-objects.ts';
+import type { Json } from '@tombolo/shared/kubernetes/json.ts';
+import fc from 'fast-check';
+import { TestCluster } from '../../cluster.ts';
+import {
+  chartKinds,
+  deletePools,
+  installKinds,
+  installPoolKinds,
+  kindsIn,
+  manifestsIn,
+  putCiliumPool,
+} from '../../pools.ts';
+import { CHART, EAST, helm, setting } from '../chart/helm.ts';
+import { until } from '../etcd/etcd-server.ts';
+import { startReplica } from './replica.ts';
+
+interface Service extends KubernetesObject {
+  readonly status: { readonly loadBalancer: { readonly ingress?: readonly { readonly ip: string }[] } };
+}
+
+/** Of OpenAPI, as far as these kinds use it. */
+interface Schema {
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean';
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema;
+  readonly items?: Schema;
+  readonly required?: readonly string[];
+  readonly enum?: readonly string[];
+}
+
+const METALLB_SYSTEM = 'metallb-system';
+const METALLB_KINDS = 'config/crd/bases';
+const CILIUM_KINDS = 'pkg/k8s/apis/cilium.io/client/crds';
+const POOL_KINDS = { CiliumLoadBalancerIPPool: convertCiliumPool, IPAddressPool: convertMetallbPool };
+const POOL_CRDS = ['ciliumloadbalancerippools.cilium.io', 'ipaddresspools.metallb.io'];
+const STRICT = '?fieldValidation=Strict';
+
+describe('the kinds that MetalLB and Cilium bring', () => {
+  let cluster: TestCluster;
+  let metallb: string;
+  let cilium: string;
+  /** Theirs, of the kinds that the chart brings. */
+  let theirs: readonly Manifest[];
+  let ours: readonly Manifest[];
+  let areGoing = false;
+
+  before(async () => {
+    [metallb, cilium] = await Promise.all([productFiles(METALLB), productFiles(CILIUM)]);
+    ours = await chartKinds();
+    const all = await Promise.all([join(metallb, METALLB_KINDS), join(cilium, CILIUM_KINDS)].map(kindsIn));
+    theirs = all.flat().filter(({ metadata }) => ours.some((crd) => crd.metadata.name === metadata.name));
+    // Ours has kinds, too, that the newest of theirs has no more.
+    for (const name of POOL_CRDS) assert(theirs.some(({ metadata }) => metadata.name === name));
+    cluster = await TestCluster.start('tproducts');
+    for (const name of [METALLB_SYSTEM, 'namespace-a', 'tenant-a']) await cluster.namespace(name);
+  });
+  after(() => cluster?.close());
+
+  afterEach(async () => {
+    await cluster.empty();
+    if (!areGoing) await deletePools(cluster.api, METALLB_SYSTEM);
+  });
+
+  /** Refused where anything of it is unknown. */
+  async function put(manifest: Manifest): Promise<void> {
+    const there = await cluster.api.find(manifest);
+    if (!there) await cluster.api.request('POST', `${collectionPath(manifest)}${STRICT}`, manifest);
+    else
+      await cluster.api.request('PATCH', `${objectPath(manifest)}${STRICT}`, manifest, 'application/merge-patch+json');
+  }
+
+  async function given(
+    name: string,
+    namespace: string,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
+    await cluster.api.apply({
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels } },
+      spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+    });
+    const path = `/api/v1/namespaces/${namespace}/services/${name}`;
+    const ipOf = async () => (await cluster.api.get<Service>(path)).status.loadBalancer.ingress?.[0]?.ip;
+    await until(`${name} to have an address`, async () => (await ipOf()) !== undefined);
+    return (await ipOf()) ?? '';
+  }
+
+  // The first: it alone needs a cluster without any. To end a kind and make it anew can take Kubernetes minutes.
+  it('are the chart’s where there are none, and outlive it', async () => {
+    await runHelm('install', 'tombolo', CHART, '--create-namespace', ...setting(EAST));
+    const uids = () => Promise.all(ours.map(async (crd) => (await cluster.api.find(crd))?.metadata.uid ?? 'absent'));
+    const before = await uids();
+    assert(!before.includes('absent'));
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/29' }] });
+    for (const _ of ['an upgrade', 'another']) await runHelm('upgrade', 'tombolo', CHART, ...setting(EAST));
+    assert.deepEqual(await uids(), before);
+    await installKinds(cluster.api, theirs);
+    await runHelm('upgrade', 'tombolo', CHART, ...setting(EAST));
+    await runHelm('uninstall', 'tombolo', '--no-hooks');
+    assert.deepEqual(await uids(), before);
+  });
+
+  it('take MetalLB’s own pools unchanged, which give addresses', async () => {
+    await installKinds(cluster.api, theirs);
+    const samples = join(metallb, 'configsamples');
+    for (const file of await readdir(samples)) {
+      for (const manifest of manifestsIn(await readFile(join(samples, file), 'utf8'))) {
+        if (manifest.kind !== 'IPAddressPool') continue;
+        assertReadWhole(manifest);
+        await put(manifest);
+      }
+    }
+    const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+    try {
+      assert.match(await given('web', 'tenant-a'), /^192\.168\.(9|10)\./);
+      assert.equal(await given('selected', 'namespace-a', { app: 'bar' }), '192.168.20.1');
+    } finally {
+      await replica.stop();
+    }
+  });
+
+  it('take the pools of Cilium’s documentation unchanged, in both versions, which give addresses', async () => {
+    await installKinds(cluster.api, theirs);
+    const text = await readFile(join(cilium, 'Documentation/network/lb-ipam.rst'), 'utf8');
+    const pools = blocksOf(text)
+      .flatMap(manifestsIn)
+      .filter(({ kind }) => kind === 'CiliumLoadBalancerIPPool');
+    assert(pools.length >= 4, `${pools.length} pools`);
+    for (const pool of pools) {
+      assertReadWhole(pool);
+      for (const version of ['v2', 'v2alpha1']) await put({ ...pool, apiVersion: `cilium.io/${version}` });
+    }
+    const first = pools[0] ?? assert.fail();
+    await cluster.api.remove(first);
+    await put({ ...first, apiVersion: 'cilium.io/v2alpha1' });
+    await cluster.api.remove({ ...first, metadata: { name: 'red-pool' } });
+    const replica = startReplica(cluster.kubeconfig, 'one');
+    try {
+      assert.equal(await given('web', 'tenant-a'), '10.0.10.0');
+    } finally {
+      await replica.stop();
+    }
+  });
+
+  it('may come before the chart, which leaves them as they are', async () => {
+    await installKinds(cluster.api, theirs);
+    const versions = () =>
+      Promise.all(theirs.map(async (crd) => (await cluster.api.find(crd))?.metadata.resourceVersion));
+    const before = await versions();
+    await runHelm('install', 'tombolo', CHART, '--create-namespace', ...setting(EAST));
+    assert.deepEqual(await versions(), before);
+    await runHelm('uninstall', 'tombolo', '--no-hooks');
+    assert.deepEqual(await versions(), before);
+  });
+
+  it('may come after the chart’s, and read the pools that were made before', async () => {
+    await installPoolKinds(cluster.api);
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/29' }], allowFirstLastIPs: 'No' });
+    await put({
+      ...{ apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool' },
+      metadata: { name: 'shop', namespace: METALLB_SYSTEM },
+      spec: { addresses: ['198.51.100.1-198.51.100.9'], serviceAllocation: { namespaces: ['namespace-a'] } },
+    });
+    await installKinds(cluster.api, theirs);
+    const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+    try {
+      assert.equal(await given('a', 'tenant-a'), '192.0.2.1');
+      assert.equal(await given('b', 'namespace-a'), '198.51.100.1');
+      // And back, as somebody does who wants the chart's.
+      await installPoolKinds(cluster.api);
+      assert.equal(await given('c', 'tenant-a'), '192.0.2.2');
+    } finally {
+      await replica.stop();
+    }
+  });
+
+  for (const [kind, convert] of Object.entries(POOL_KINDS)) {
+    it(`let nothing through that the conversion of ${kind} cannot bear`, async () => {
+      const crd = theirs.find(({ spec }) => (spec as { names: { kind: string } }).names.kind === kind);
+      const { versions } = (crd ?? assert.fail())['spec'] as {
+        readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[];
+      };
+      for (const { schema } of versions) {
+        const spec = schema.openAPIV3Schema.properties?.['spec'] ?? assert.fail();
+        const about = { name: 'a', creationTimestamp: '2026-01-01T00:00:00Z' };
+        fc.assert(
+          fc.property(anyOf(spec), (value) => {
+            const converted = convert({ metadata: about, spec: value } as Json);
+            assert(converted.kind !== 'ignored');
+            if (converted.kind === 'refused') assert.match(converted.reason, /^spec\..* must be /);
+            else for (const warning of converted.warnings) assert.match(warning, /^spec\.(blocks|addresses)\[\d+\] /);
+          }),
+        );
+      }
+    });
+  }
+
+  // The last, for the same reason.
+  it('come with MetalLB’s chart after ours only if that is told to take over the kinds that are there', async () => {
+    await installPoolKinds(cluster.api);
+    const chart = join(metallb, 'charts/metallb/charts/crds');
+    const refused = await helm('install', 'metallb-crds', chart, ...where());
+    assert.equal(refused.ok, false);
+    assert.match(refused.stderr, /exists and cannot be imported|conflict|invalid ownership/i);
+    await runHelm('install', 'metallb-crds', chart, '--take-ownership', '--server-side=true', '--force-conflicts');
+    // They go with that release, and all pools with them.
+    areGoing = true;
+    await runHelm('uninstall', 'metallb-crds');
+    const pools = ours.find(({ metadata }) => metadata.name === 'ipaddresspools.metallb.io') ?? assert.fail();
+    const isGoing = (found: KubernetesObject | undefined): boolean => found?.metadata.deletionTimestamp !== undefined;
+    await cluster.api.waitFor(pools, (found) => found === undefined || isGoing(found));
+  });
+
+  const where = (): readonly string[] => [`--kubeconfig=${cluster.kubeconfig}`, '--namespace=tombolo'];
+
+  async function runHelm(...words: readonly string[]): Promise<void> {
+    const { ok, stderr } = await helm(...words, ...where());
+    assert(ok, stderr);
+  }
+});
+
+/** The blocks of YAML in a page of reStructuredText. */
+const blocksOf = (page: string): readonly string[] =>
+  [...page.matchAll(/^ *\.\. code-block:: yaml\n\n((?: +.*\n|\n)+)/gm)].map(([, block = '']) => block);
+
+function assertReadWhole(manifest: Manifest): void {
+  const convert = POOL_KINDS[manifest.kind as keyof typeof POOL_KINDS];
+  const converted = convert(manifest as unknown as Json);
+  assert(converted.kind === 'value', inspect(converted));
+  assert.deepEqual(converted.warnings, [], manifest.metadata.name);
+}
+
+/** Anything that a schema lets through; texts are addresses now and then. */
+function anyOf(schema: Schema): fc.Arbitrary<unknown> {
+  switch (schema.type) {
+    case 'object': {
+      if (schema.additionalProperties) return fc.dictionary(fc.string(), anyOf(schema.additionalProperties));
+      const fields = Object.entries(schema.properties ?? {}).map(([name, each]) => [name, anyOf(each)] as const);
+      return fc.record(Object.fromEntries(fields), { requiredKeys: [...(schema.required ?? [])] });
+    }
+    case 'array':
+      return fc.array(anyOf(schema.items ?? {}), { maxLength: 4 });
+    case 'string':
+      return schema.enum ? fc.constantFrom(...schema.enum) : fc.oneof(TEXT, fc.string());
+    case 'integer':
+      return fc.integer();
+    case 'boolean':
+      return fc.boolean();
+    default:
+      return fc.constant({});
+  }
+}
+
+const TEXT = fc.constantFrom('192.0.2.0/24', '192.0.2.7', '192.0.2.9-192.0.2.1', '2001:db8::/64', '::/0', 'In', '');
