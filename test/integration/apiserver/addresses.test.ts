@@ -139,6 +139,41 @@ describe('addresses from pools', () => {
     assert.deepEqual(ipsOf(await get('a')), ['192.0.2.0']);
   });
 
+  it('are not for more Services than the quota of the namespace allows', async () => {
+    const quota = { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'few', namespace: NAMESPACE } };
+    await cluster.api.create({ ...quota, spec: { hard: { 'services.loadbalancers': '1' } } });
+    await cluster.api.waitFor<KubernetesObject & { readonly status?: { readonly hard?: object } }>(
+      quota,
+      (found) => found?.status?.hard !== undefined,
+    );
+    start('one');
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/28' }] });
+    await service('a');
+    await has('a', '192.0.2.0');
+    await assert.rejects(service('b'), /exceeded quota: few.*services\.loadbalancers/);
+    await cluster.api.remove(quota);
+  });
+
+  it('are none of those that nodes, pods or cluster IPs have', async () => {
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } };
+    await cluster.api.create({ ...node, spec: { podCIDR: '192.0.2.2/31', podCIDRs: ['192.0.2.2/31'] } });
+    await cluster.api.patch(node, { status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } }, 'status');
+    start('one');
+    await putMetallbPool(cluster.api, 'careless', { addresses: ['10.96.0.0/16', '192.0.2.1-192.0.2.4'] });
+    await service('a');
+    await has('a', '192.0.2.4');
+    for (const [name, address, message] of [
+      ['node', '192.0.2.1', '192.0.2.1 is an address of node node-a'],
+      ['cluster-ip', '10.96.7.7', '10.96.7.7 is a cluster IP (ServiceCIDR kubernetes)'],
+    ] as const) {
+      await service(name, {}, { annotations: { 'metallb.io/loadBalancerIPs': address } });
+      await until(`${name} to be told`, async () => conditionOf(await get(name))?.reason === 'reserved');
+      assert.equal(conditionOf(await get(name))?.message, message);
+    }
+    await cluster.api.request('DELETE', '/api/v1/nodes/node-a');
+    await has('node', '192.0.2.1');
+  });
+
   it('are given by one of two replicas, and by the other when that ends', async () => {
     const [one, two] = [start('one'), start('two')];
     await putCiliumPool(cluster.api, 'blue', { blocks: [{ cidr: '192.0.2.0/28' }] });

@@ -72,6 +72,7 @@ describe('the chart, rendered', () => {
       ...exporting,
       { apiGroups: ['cilium.io'], resources: ['ciliumloadbalancerippools'], verbs: ['list', 'watch'] },
       { apiGroups: ['metallb.io'], resources: ['ipaddresspools'], verbs: ['list', 'watch'] },
+      { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
       { apiGroups: [''], resources: ['services/status'], verbs: ['patch'] },
       { apiGroups: [''], resources: ['events'], verbs: ['create'] },
     ]);

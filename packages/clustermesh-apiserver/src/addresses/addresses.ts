@@ -15,11 +15,15 @@ import {
   LOAD_BALANCER_SERVICES,
   metallbPools,
   NAMESPACES,
+  NODES,
+  SERVICE_CIDRS,
 } from '@tombolo/shared/kubernetes/collections.ts';
 import { KubernetesLease } from '@tombolo/shared/kubernetes/lease.ts';
 import type { LoadBalancerService } from '@tombolo/shared/kubernetes/load-balancer-object.ts';
 import { type AddressPool, poolId } from '@tombolo/shared/model/address-pool.ts';
+import { type Cidr, hostCidr, parseCidr } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
+import { type ReservedRange, reserve } from '@tombolo/shared/model/reserved-addresses.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import { type Clock, sleep } from '@tombolo/shared/process/clock.ts';
 import type { HealthTree } from '@tombolo/shared/process/health.ts';
@@ -60,6 +64,9 @@ export class Addresses {
   readonly #pools = new Map<string, AddressPool>();
   readonly #services = new Map<ServiceKey, LoadBalancerService>();
   readonly #namespaces = new Map<string, Labels>();
+  /** What the cluster itself uses, by the path of the collection and the key of the object that says it. */
+  readonly #reserved = new Map<string, readonly ReservedRange[]>();
+  #isReservedChanged = false;
   readonly #changed = new Notifier();
   /** Of the collections that have to be complete. */
   readonly #complete = new Set<string>();
@@ -103,6 +110,17 @@ export class Addresses {
         else this.#namespaces.delete(key);
         this.#allocator?.setNamespace(key, value?.labels);
       }),
+      this.#follow(NODES, signal, (key, node) => {
+        const pods = (node?.podCidrs ?? []).flatMap((text) => {
+          const prefix = parseCidr(text);
+          return prefix.ok ? [prefix.value] : [];
+        });
+        this.#reservedHeard(`node ${key}`, `an address of node ${key}`, node?.addresses.map(hostCidr));
+        this.#reservedHeard(`pods on ${key}`, `an address of pods on node ${key}`, node && pods);
+      }),
+      this.#follow(SERVICE_CIDRS, signal, (key, prefixes) =>
+        this.#reservedHeard(`services ${key}`, `a cluster IP (ServiceCIDR ${key})`, prefixes),
+      ),
       this.#follow(LOAD_BALANCER_SERVICES, signal, (key, value) => this.#serviceHeard(key as ServiceKey, value)),
       this.#give(signal),
       this.#lead(signal),
@@ -162,6 +180,16 @@ export class Addresses {
           relist();
         }),
     });
+  }
+
+  /** Nodes tell the same again and again. */
+  #reservedHeard(id: string, what: string, prefixes: readonly Cidr[] = []): void {
+    const ranges = prefixes.map((prefix) => reserve(prefix, what));
+    const same = (a: readonly ReservedRange[]) => a.map(({ first, last }) => `${first}-${last}`).join();
+    if (same(ranges) === same(this.#reserved.get(id) ?? [])) return;
+    if (ranges.length > 0) this.#reserved.set(id, ranges);
+    else this.#reserved.delete(id);
+    this.#isReservedChanged = true;
   }
 
   #serviceHeard(key: ServiceKey, service: LoadBalancerService | undefined): void {
@@ -225,6 +253,8 @@ export class Addresses {
     while (!signal.aborted) {
       const seen = this.#changed.version;
       if (this.#isElected && !this.#allocator && this.#isComplete) this.#begin();
+      if (this.#isReservedChanged) this.#allocator?.setReserved([...this.#reserved.values()].flat());
+      this.#isReservedChanged = false;
       for (const [key, outcome] of this.#allocator?.settle() ?? []) {
         this.#outcomes.set(key, outcome);
         this.#toWrite.add(key);
@@ -248,11 +278,14 @@ export class Addresses {
   }
 
   get #isComplete(): boolean {
-    return [...this.#poolKinds, NAMESPACES, LOAD_BALANCER_SERVICES].every(({ path }) => this.#complete.has(path));
+    return [...this.#poolKinds, NAMESPACES, NODES, SERVICE_CIDRS, LOAD_BALANCER_SERVICES].every(({ path }) =>
+      this.#complete.has(path),
+    );
   }
 
   #begin(): void {
     const allocator = new AddressAllocator();
+    allocator.setReserved([...this.#reserved.values()].flat());
     for (const [name, labels] of this.#namespaces) allocator.setNamespace(name, labels);
     for (const [key, service] of this.#services) allocator.setService(key, service);
     allocator.setPools(this.#allPools());

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { AddressPool } from '@tombolo/shared/model/address-pool.ts';
+import { cidr } from '@tombolo/shared/model/ip.ts';
+import { reserve } from '@tombolo/shared/model/reserved-addresses.ts';
 import { AddressAllocator, type Outcome } from './allocator.ts';
 import { ciliumPool, claim, DUAL, key, metallbPool, type ServiceParts } from './claims.fixture.ts';
 
@@ -323,6 +325,33 @@ describe('AddressAllocator', () => {
     service('wants', { annotations: { 'lbipam.cilium.io/ips': '203.0.113.5' } });
     assert.deepEqual(settled(), { a: '192.0.2.0', wants: 'no_pool' });
     assert.deepEqual([...allocator.conflicts.keys()], ['cilium/a']);
+  });
+
+  it('gives nothing that the cluster itself uses, and nothing that means something else everywhere', () => {
+    const own = [reserve(cidr('192.0.2.0/30'), 'a cluster IP'), reserve(cidr('192.0.2.5/32'), 'the address of node a')];
+    const wants = (address: string) => ({ annotations: { 'lbipam.cilium.io/ips': address } });
+    pools(ciliumPool('blue', { blocks: [{ start: '192.0.2.0', stop: '192.0.2.6' }, { cidr: '127.0.0.0/29' }] }));
+    allocator.setReserved(own);
+    for (const name of ['a', 'b', 'c']) service(name);
+    service('node', wants('192.0.2.5'));
+    service('loop', wants('127.0.0.1'));
+    assert.deepEqual(settled(), {
+      ...{ a: '192.0.2.4', b: '192.0.2.6', c: 'out_of_ips' },
+      ...{ node: 'reserved', loop: 'reserved' },
+    });
+    allocator.setReserved(own.slice(0, 1));
+    assert.deepEqual(settled(), { c: '192.0.2.5', node: 'already_allocated' });
+    service('theirs', { held: ['192.0.2.1'] });
+    assert.deepEqual(settled(), {});
+    allocator.setReserved([...own, reserve(cidr('192.0.2.4/32'), 'the address of node b')]);
+    assert.deepEqual(settled(), { a: '192.0.2.4 stranded', c: '192.0.2.5 stranded', node: 'reserved' });
+  });
+
+  it('passes over what is reserved in one step, in pools of everything', () => {
+    pools(metallbPool('all', { addresses: ['0.0.0.0/0', '::/0'] }));
+    allocator.setReserved([reserve(cidr('1.0.0.0/8'), 'an address of pods')]);
+    service('a', { spec: { ...DUAL, ipFamilyPolicy: 'RequireDualStack' } });
+    assert.deepEqual(settled(), { a: '2.0.0.0 100::' });
   });
 
   it('leaves an address that somebody else wrote instead of ours', () => {

@@ -7,7 +7,8 @@
  * P2. A Service keeps its addresses as long as it asks for nothing else. What becomes of pools takes nothing from anybody:
  *     who has what no pool would give any more is told so, and keeps it.
  * P3. Those who have addresses are served before those who do not, and among them the oldest.
- * P4. Whoever gets less than he asks for is told which rule decided.
+ * P4. What is reserved is given to nobody, whatever the pools have.
+ * P5. Whoever gets less than he asks for is told which rule decided.
  */
 import { type AddressPool, isFor, poolId } from '@tombolo/shared/model/address-pool.ts';
 import { type AddressRange, addressAt, isIn, isOverlapping, numberOf } from '@tombolo/shared/model/address-range.ts';
@@ -20,6 +21,7 @@ import type {
 import { familyOf, type IpAddress, type IpFamily, sortByIp } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
+import { ReservedAddresses, type ReservedRange } from '@tombolo/shared/model/reserved-addresses.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import { AddressUsers } from './address-users.ts';
 
@@ -57,7 +59,8 @@ export class AddressAllocator {
   /** Those who did not get all that they asked for. */
   readonly #waiting = new Set<ServiceKey>();
   /** Below it no address of the range is free. */
-  readonly #firstFree = new WeakMap<AddressRange, bigint>();
+  #firstFree = new WeakMap<AddressRange, bigint>();
+  #reserved = new ReservedAddresses([]);
   /** Somebody who waits may get something now. */
   #hasNews = false;
 
@@ -70,6 +73,13 @@ export class AddressAllocator {
       if (older) this.#conflicts.set(poolId(pool), older);
     }
     this.#giving = this.#pools.filter((pool) => this.#gives(pool));
+    for (const key of this.#known.keys()) this.#dirty.add(key);
+  }
+
+  /** What the cluster itself uses. */
+  setReserved(own: readonly ReservedRange[]): void {
+    this.#reserved = new ReservedAddresses(own);
+    this.#firstFree = new WeakMap();
     for (const key of this.#known.keys()) this.#dirty.add(key);
   }
 
@@ -172,7 +182,7 @@ export class AddressAllocator {
   #serve(request: AddressRequest, has: readonly IpAddress[], isOurs: boolean): Assignment | undefined {
     const { wanted } = request;
     if (!isOurs && this.#pools.length === 0) return undefined;
-    const isForeign = !isOurs && has.length > 0 && !has.some((address) => this.#poolsWith(address).length > 0);
+    const isForeign = !isOurs && has.length > 0 && !has.some((address) => this.#isFromPools(address));
     if (isForeign) return undefined;
     const refusals: Refusal[] = [];
     const addresses = [...has];
@@ -203,6 +213,8 @@ export class AddressAllocator {
       const message = pool ? `pool ${poolId(pool)} gives out nothing: ${this.#whyNot(pool)}` : `no pool has ${address}`;
       return { reason: 'no_pool', message };
     }
+    const reserved = this.#reserved.with(address);
+    if (reserved) return { reason: 'reserved', message: `${address} is ${reserved.what}` };
     const open = giving.filter((pool) => this.#isOpen(pool, request));
     if (open.length === 0) {
       return { reason: 'pool_selector_mismatch', message: `${names(giving)} is not for this Service` };
@@ -293,7 +305,11 @@ export class AddressAllocator {
     for (const range of pool.ranges) {
       if (range.family !== family) continue;
       let number = this.#firstFree.get(range) ?? range.first;
-      while (number <= range.last && this.#isUnavailable(pool, family, number)) number++;
+      while (number <= range.last) {
+        const reserved = this.#reserved.rangeWith(family, number);
+        if (!reserved && !this.#isUnavailable(pool, family, number)) break;
+        number = reserved ? reserved.last + 1n : number + 1n;
+      }
       this.#firstFree.set(range, number);
       if (number <= range.last) return addressAt(family, number);
     }
@@ -304,7 +320,7 @@ export class AddressAllocator {
     const shared = this.#users
       .sharedWith(request)
       .filter((address) => familyOf(address) === family && isInPool(pool, address))
-      .filter((address) => this.#users.rivalOf(address, request) === undefined);
+      .filter((address) => !this.#reserved.with(address) && this.#users.rivalOf(address, request) === undefined);
     return sortByIp(shared, (address) => address);
   }
 
@@ -322,6 +338,8 @@ export class AddressAllocator {
   /** What it has and would not get today (P2). */
   #stranded(request: AddressRequest, addresses: readonly IpAddress[]): readonly Refusal[] {
     return addresses.flatMap((address): Refusal[] => {
+      const reserved = this.#reserved.with(address);
+      if (reserved) return [{ reason: 'stranded', message: `${address} is kept, though it is ${reserved.what}` }];
       const pools = this.#poolsWith(address);
       if (pools.some((pool) => this.#isOpen(pool, request))) return [];
       const why = pools.length === 0 ? 'no pool has it any more' : `${names(pools)} is no longer for this Service`;
@@ -346,6 +364,10 @@ export class AddressAllocator {
         if (first !== undefined && number < first) this.#firstFree.set(range, number);
       }
     }
+  }
+
+  #isFromPools(address: IpAddress): boolean {
+    return !this.#reserved.with(address) && this.#poolsWith(address).length > 0;
   }
 
   #poolsWith(address: IpAddress): readonly AddressPool[] {

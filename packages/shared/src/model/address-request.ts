@@ -46,6 +46,7 @@ export type AddressReason =
   | 'pool_selector_mismatch'
   | 'already_allocated'
   | 'already_allocated_incompatible_service'
+  | 'reserved'
   | 'out_of_ips'
   | 'wrong_family'
   | 'stranded';
