@@ -35,14 +35,12 @@ describe('ReservedAddresses', () => {
 
   it('knows of each address what a search through all ranges knows', () => {
     const start = 0x0a_00_00_00n;
-    const range = fc
-      .tuple(fc.nat(60), fc.nat(9))
-      .map(([at, more]) => ({
-        family: 4 as const,
-        first: start + BigInt(at),
-        last: start + BigInt(at + more),
-        what: 'x',
-      }));
+    const range = fc.tuple(fc.nat(60), fc.nat(9)).map(([at, more]) => ({
+      family: 4 as const,
+      first: start + BigInt(at),
+      last: start + BigInt(at + more),
+      what: 'x',
+    }));
     fc.assert(
       fc.property(fc.array(range, { maxLength: 9 }), fc.nat(70), (ranges, at) => {
         const number = start + BigInt(at);
