@@ -3,6 +3,7 @@
  * restart is not a withdrawal.
  */
 import type { Logger } from '@tombolo/shared/process/logger.ts';
+import { removeResponder } from './announce/l2/responder.ts';
 import { removeEbpfDatapath } from './datapath/ebpf/open.ts';
 import { openNftablesDatapath } from './datapath/nftables/open.ts';
 import { claimNode } from './only-agent.ts';
@@ -12,6 +13,7 @@ export async function uninstall(bpfDirectory: string, log: Logger): Promise<void
   const claim = await claimNode();
   try {
     removeEbpfDatapath(bpfDirectory);
+    await removeResponder();
     const packets = await openNftablesDatapath({ table: 'tombolo', log });
     if (packets.ok) await packets.value.destroy();
     else log.warn({ reason: packets.error }, 'Cannot look for nftables tables');

@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { L2_POLICIES, l2Advertisements } from '@tombolo/shared/kubernetes/collections.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
-import type { IpAddress } from '@tombolo/shared/model/ip.ts';
+import { familyOf, type IpAddress, type IpFamily } from '@tombolo/shared/model/ip.ts';
 import type { L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
@@ -85,7 +85,8 @@ export class AnnounceLayer2 {
     const opened = await persist(() => this.#open(address), { log, report: (state) => report(state) });
     while (!signal.aborted && this.isWanted && this.#ownAddress === address) {
       const seen = facts.changed.version;
-      this.#layer2?.setNodes(new Map([...facts.nodes].map(([name, node]) => [name, layer2Node(node)])));
+      const family = familyOf(address);
+      this.#layer2?.setNodes(new Map([...facts.nodes].map(([name, node]) => [name, layer2Node(node, family)])));
       this.#layer2?.setAdvertisements([...this.#advertisements.values()]);
       const now = this.#layer2?.problems.join('; ') ?? problem;
       if (now !== problem) report(now === '' ? { kind: 'ok' } : { kind: 'degraded', reason: now });
@@ -120,13 +121,16 @@ export class AnnounceLayer2 {
   }
 }
 
-/** The first that the Node is known by within the cluster. */
-const internalAddress = ({ typedAddresses }: KubernetesNode): IpAddress | undefined =>
-  (typedAddresses.find(({ type }) => type === 'InternalIP') ?? typedAddresses[0])?.address;
+/** The first that the Node is known by within the cluster, of that family if one is given. */
+function internalAddress({ typedAddresses }: KubernetesNode, family?: IpFamily): IpAddress | undefined {
+  const fitting = typedAddresses.filter(({ address }) => family === undefined || familyOf(address) === family);
+  return (fitting.find(({ type }) => type === 'InternalIP') ?? fitting[0])?.address;
+}
 
-const layer2Node = (node: KubernetesNode): Layer2Node => ({
+/** Agents are told at an address of the family of our own: nodes may list theirs in different orders. */
+export const layer2Node = (node: KubernetesNode, family: IpFamily): Layer2Node => ({
   name: node.name,
   labels: node.labels,
   isExcluded: isExcluded(node),
-  address: internalAddress(node),
+  address: internalAddress(node, family),
 });

@@ -19,6 +19,7 @@ import {
 import { getAddress, putAddress } from '../../datapath/ebpf/layout.ts';
 import { type LoadedObject, loadObject } from '../../datapath/ebpf/libbpf.ts';
 import { ClsactFilters } from '../../datapath/ebpf/packets/clsact.ts';
+import { NetworkInterfaces } from '../../datapath/netlink/links.ts';
 import { bytesOfMac, type Mac, macOfBytes } from './frames.ts';
 
 const OBJECT = fileURLToPath(new URL('../../../build/l2-responder.bpf.o', import.meta.url));
@@ -191,6 +192,19 @@ export class Responder {
   #part(fd: number | undefined, name: string): number {
     if (fd === undefined) throw new Error(`Cannot use the ARP and NDP responder: the BPF object has no ${name}`);
     return fd;
+  }
+}
+
+/** Takes away what an agent that was killed left at interfaces of a kernel without links for them: it answers nothing. */
+export async function removeResponder(): Promise<void> {
+  const filters = new ClsactFilters(FILTER);
+  const interfaces = new NetworkInterfaces();
+  try {
+    for (const { index } of interfaces.read())
+      if (filters.programAt(index, 'in') !== undefined) filters.detach(index, 'in');
+  } finally {
+    await filters.close();
+    await interfaces.close();
   }
 }
 
