@@ -1,5 +1,6 @@
 /** What this node says by BGP, as real routers have it in their tables: FRR and BIRD, from FRR beside the agent. */
 import assert from 'node:assert/strict';
+import { Bird, Frr, RouterSegment, until } from '@tombolo/lab/segment/routers.ts';
 import { FrrEngine } from '@tombolo/node-agent/announce/bgp/engine.ts';
 import { bfddLines, bgpdLines } from '@tombolo/node-agent/announce/bgp/frr-config.ts';
 import { type BgpResources, planBgp } from '@tombolo/node-agent/announce/bgp/plan.ts';
@@ -7,7 +8,6 @@ import type { ServiceAddress } from '@tombolo/node-agent/announce/service-addres
 import type { BgpAdvertisement, BgpPeer } from '@tombolo/shared/model/bgp.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
-import { Bird, Frr, Segment, until } from './routers.ts';
 
 const NOTHING: BgpResources = {
   ...{ peers: [], advertisements: [], bfdProfiles: [], aliases: new Map(), policies: [], clusterConfigs: [] },
@@ -66,14 +66,14 @@ interface FrrRoute {
 }
 
 describe('BGP, as real routers see it', () => {
-  let segment: Segment;
+  let segment: RouterSegment;
   let node: Frr;
   let router: Frr;
   let engine: FrrEngine;
   let at: Readonly<Record<'node' | 'router' | 'second', { readonly v4: string; readonly v6: string }>>;
 
   beforeEach(() => {
-    segment = new Segment();
+    segment = new RouterSegment();
     at = { node: segment.addHost('node'), router: segment.addHost('router'), second: segment.addHost('second') };
     node = new Frr(segment.place('node'), true);
     router = new Frr(segment.place('router'), false);

@@ -1,9 +1,9 @@
 /** Layer 2 on real segments: who answers, as clients' neighbour tables and their requests see it. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { Segment, type Speaker } from '@tombolo/lab/segment/segment.ts';
+import type { SpeakerState } from '@tombolo/lab/segment/speaker-config.ts';
 import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
-import { Segment, type Speaker } from './segment.ts';
-import type { SpeakerState } from './speaker-config.ts';
 
 const NODES = ['a', 'b', 'c'];
 const V4 = ['10.77.0.100', '10.77.0.101', '10.77.0.102'].map(ip);

@@ -1,4 +1,5 @@
 /** The benchmarks by name: what `scripts/bench NAME` can run. */
+import { announce } from './announce.ts';
 import { churn } from './churn.ts';
 import { connect, throughput } from './connect.ts';
 import { idle } from './idle.ts';
@@ -18,4 +19,5 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['churn', churn],
   ['local', local],
   ['idle', idle],
+  ['announce', announce],
 ]);

@@ -13,6 +13,7 @@ export const USAGE = `Usage: scripts/bench NAME [--json] [--cases CASE,CASE…] 
                  churn        what a remote cluster costs that changes 2,000 Services a second, and a large one
                  local        an agent at 5,000 local Services with 10 endpoints each, against kube-proxy
                  idle         memory and time to ready of an agent and an apiserver with nothing to do
+                 announce     how long until another node answers for an address, or a router knows of a change
   --json         one JSON object on standard output instead of a table; progress goes to standard error
   --cases LIST   only these, e.g. ebpf/1,nftables/1000
   --runs N       paired runs of each case`;

@@ -97,10 +97,16 @@ export class Segment {
   }
 
   static async create(nodes: readonly string[], addresses: readonly IpAddress[]): Promise<Segment> {
-    execFileSync(here('../../../scripts/build-bpf'));
+    execFileSync(here('../../../../scripts/build-bpf'));
     for (const name of leftovers()) clear(name);
     const segment = new Segment(nodes, addresses);
-    execFileSync('gcc', ['-O2', '-pthread', '-o', join(segment.#directory, 'sink'), here('../../bench/sink.c')]);
+    execFileSync('gcc', [
+      '-O2',
+      '-pthread',
+      '-o',
+      join(segment.#directory, 'sink'),
+      here('../../../../test/bench/sink.c'),
+    ]);
     segment.#addNamespace('switch');
     segment.ip('switch', 'link add br0 type bridge mcast_snooping 0', 'link set br0 up');
     for (const node of [...nodes, 'client', 'stranger']) segment.#addHost(node);

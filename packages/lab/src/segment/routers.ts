@@ -28,7 +28,7 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
   throw new Error(`Not in time: ${what}`, { cause: last });
 }
 
-export class Segment {
+export class RouterSegment {
   readonly directory: string;
   readonly name: string;
   readonly #children = new Set<ChildProcess>();
@@ -159,7 +159,7 @@ export class Frr {
 export class Bird {
   readonly #control: string;
 
-  constructor(segment: Segment, host: string, config: string) {
+  constructor(segment: RouterSegment, host: string, config: string) {
     const directory = join(segment.directory, host);
     mkdirSync(directory);
     this.#control = join(directory, 'bird.ctl');
