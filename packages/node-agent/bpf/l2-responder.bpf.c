@@ -187,11 +187,12 @@ static __always_inline int is_to_us(const __u8 *mac, const struct watched *watch
 	return (mac[0] & 1) || same_mac(mac, watched->mac);
 }
 
-static __always_inline int answer4(struct __sk_buff *skb, const struct ethhdr *asked, struct arp *arp, const struct watched *own)
+/* To the address that the question bears, wherever it came from (RFC 826). */
+static __always_inline int answer4(struct __sk_buff *skb, struct arp *arp, const struct watched *own)
 {
 	struct ethhdr ethernet = {.h_proto = bpf_htons(ETH_P_ARP)};
 
-	__builtin_memcpy(ethernet.h_dest, asked->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet.h_dest, arp->sender_mac, ETH_ALEN);
 	__builtin_memcpy(ethernet.h_source, own->mac, ETH_ALEN);
 	arp->operation = bpf_htons(ARP_REPLY);
 	__builtin_memcpy(arp->target_mac, arp->sender_mac, ETH_ALEN);
@@ -219,15 +220,16 @@ static __always_inline int serve4(struct __sk_buff *skb)
 	    arp.mac_length != ETH_ALEN || arp.address_length != 4 || !is_station(arp.sender_mac))
 		return NEXT;
 	struct watched *claimed = find4(&key, arp.sender);
-	if (claimed) {
+	if (claimed)
 		note_claim(&key, claimed, arp.sender_mac);
+	/* An announcement is no question: the agent contradicts it now and then (RFC 5227). */
+	if (!__builtin_memcmp(arp.sender, arp.target, sizeof(arp.sender)))
 		return NEXT;
-	}
 	struct watched *own = find4(&key, arp.target);
 	if (arp.operation != bpf_htons(ARP_REQUEST) || !own || !own->answers || !is_to_us(ethernet.h_dest, own) ||
 	    same_mac(arp.sender_mac, own->mac) || !is_leased())
 		return NEXT;
-	return answer4(skb, &ethernet, &arp, own);
+	return answer4(skb, &arp, own);
 }
 
 /* The link-layer address in the first options; undefined where there is none. False where they are no options at all. */
@@ -281,6 +283,11 @@ static __always_inline int is_intact(struct __sk_buff *skb, const struct ipv6hdr
 	return !folded(sum);
 }
 
+static __always_inline int is_group(const struct in6_addr *address)
+{
+	return address->s6_addr[0] == 0xff;
+}
+
 static __always_inline int is_unspecified(const __u32 *address)
 {
 	return !(address[0] | address[1] | address[2] | address[3]);
@@ -294,6 +301,8 @@ static __always_inline int answer6(struct __sk_buff *skb, struct ipv6hdr *ip, co
 
 	__builtin_memcpy(ethernet.h_source, own->mac, ETH_ALEN);
 	__builtin_memcpy(ethernet.h_dest, asker, ETH_ALEN);
+	/* No traffic class, no flow label. */
+	*(__u32 *)ip = bpf_htonl(6 << 28);
 	ip->payload_len = bpf_htons(sizeof(answer));
 	ip->hop_limit = HOPS;
 	copy_address(ip->daddr.s6_addr32, ip->saddr.s6_addr32);
@@ -327,13 +336,13 @@ static __always_inline int answer6(struct __sk_buff *skb, struct ipv6hdr *ip, co
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-/* To the address itself, or to the group that everybody joins who has it. */
-static __always_inline int is_asked(const struct ipv6hdr *ip, const __u32 *target)
+/* To the group that everybody joins who has it, or, by who has an address himself, to the address. */
+static __always_inline int is_asked(const struct ipv6hdr *ip, const __u32 *target, int is_probe)
 {
 	const __u32 *to = ip->daddr.s6_addr32;
 
 	if (same_address(to, target))
-		return 1;
+		return !is_probe;
 	return to[0] == bpf_htonl(0xff020000) && !to[1] && to[2] == bpf_htonl(1) &&
 	       to[3] == (bpf_htonl(0xff000000) | (target[3] & bpf_htonl(0x00ffffff)));
 }
@@ -346,10 +355,14 @@ static __always_inline int serve6(struct __sk_buff *skb)
 	struct neighbor asked;
 	struct option option = {};
 
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_ICMPV6 || ip.hop_limit != HOPS ||
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.version != 6 || ip.nexthdr != IPPROTO_ICMPV6 ||
+	    ip.hop_limit != HOPS || is_group(&ip.saddr) ||
 	    bpf_skb_load_bytes(skb, ETH_HLEN + sizeof(ip), &asked, sizeof(asked)))
 		return NEXT;
 	if ((asked.type != SOLICITATION && asked.type != ADVERTISEMENT) || asked.code)
+		return NEXT;
+	/* What answers a question goes to who asked it. */
+	if (asked.type == ADVERTISEMENT && is_group(&ip.daddr) && (asked.flags & bpf_htonl((__u32)SOLICITED << 24)))
 		return NEXT;
 	__builtin_memcpy(key.address, asked.target, sizeof(key.address));
 	struct watched *own = bpf_map_lookup_elem(&watched, &key);
@@ -367,7 +380,7 @@ static __always_inline int serve6(struct __sk_buff *skb)
 		return NEXT;
 	}
 	if (!own->answers || !is_to_us(ethernet.h_dest, own) || same_mac(ethernet.h_source, own->mac) ||
-	    !is_asked(&ip, key.address) || !is_leased())
+	    !is_asked(&ip, key.address, is_probe) || !is_leased())
 		return NEXT;
 	/* Who has an address asks with the one that he is to be answered at; without one, with none. */
 	if (is_probe ? option.length : option.length && !is_station(option.mac))

@@ -39,27 +39,35 @@ function arpVerdict(frame: Buffer, { mac, addresses }: Station): Verdict {
   const [operation, senderMac] = [arp.readUInt16BE(6), text(arp.subarray(8, 14))];
   if (!isStation(senderMac)) return NOTHING;
   const [sender, target] = [address(arp.subarray(14, 18)), address(arp.subarray(24, 28))];
-  if (addresses.has(sender)) return senderMac === mac ? NOTHING : { claim: { address: sender, mac: senderMac } };
+  if (senderMac === mac) return NOTHING;
+  const claimed = addresses.has(sender) ? { claim: { address: sender, mac: senderMac } } : NOTHING;
   const to = text(frame.subarray(0, 6));
   const isForUs = isGroup(to) || to === mac;
-  if (operation !== 1 || addresses.get(target) !== true || !isForUs || senderMac === mac) return NOTHING;
-  return { answer: { to: text(frame.subarray(6, 12)), about: target, told: senderMac } };
+  // RFC 5227, 2.4: an announcement is contradicted now and then, by the agent, and not answered.
+  const isAnnouncement = sender === target;
+  if (operation !== 1 || addresses.get(target) !== true || !isForUs || isAnnouncement) return claimed;
+  // RFC 826: "to the (new) target hardware address", wherever the frame came from.
+  return { ...claimed, answer: { to: senderMac, about: target, told: senderMac } };
 }
 
 /** RFC 4861, 7.1.1 and 7.1.2. */
 function neighborVerdict(frame: Buffer, { mac, addresses }: Station): Verdict {
   const [ip, from] = [frame.subarray(14), text(frame.subarray(6, 12))];
-  if (ip.length < 40 || ip[6] !== 58 || ip[7] !== 255) return NOTHING;
+  if (ip.length < 40 || ip.readUInt8(0) >> 4 !== 6 || ip[6] !== 58 || ip[7] !== 255) return NOTHING;
   const message = ip.subarray(40, 40 + ip.readUInt16BE(4));
   const isWhole = message.length === ip.readUInt16BE(4);
   if (!isWhole || message.length < 24 || message.length % 8 !== 0 || message.length > 56) return NOTHING;
   const [source, destination] = [ip.subarray(8, 24), ip.subarray(24, 40)];
+  // RFC 4291, 2.7: no group sends anything.
+  if (source[0] === 0xff) return NOTHING;
   if (sum(source, destination, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58]), message) !== 0xffff) return NOTHING;
   const [type, code, target] = [message[0], message[1], address(message.subarray(8, 24))];
   if ((type !== 135 && type !== 136) || code !== 0 || !addresses.has(target) || !isStation(from)) return NOTHING;
   const option = linkLayerOption(message.subarray(24), type === 135 ? 1 : 2);
   if (option === undefined) return NOTHING;
   if (type === 136) {
+    // What answers a question goes to who asked it.
+    if (destination[0] === 0xff && (message.readUInt8(4) & 0x40) !== 0) return NOTHING;
     const claimer = option === '' ? from : option;
     return claimer === mac ? NOTHING : { claim: { address: target, mac: claimer } };
   }
@@ -68,7 +76,8 @@ function neighborVerdict(frame: Buffer, { mac, addresses }: Station): Verdict {
   const isAsked = destination.equals(message.subarray(8, 24)) || destination.toString('hex') === solicited;
   if (addresses.get(target) !== true || !(isGroup(to) || to === mac) || from === mac || !isAsked) return NOTHING;
   const isProbe = source.every((byte) => byte === 0);
-  // Who has no address must not say where he is to be answered.
+  // Who has no address asks the group, and must not say where he is to be answered.
+  if (isProbe && destination.toString('hex') !== solicited) return NOTHING;
   if (isProbe ? option !== '' : option !== '' && !isStation(option)) return NOTHING;
   if (isProbe) return { answer: { to: '33:33:00:00:00:01', about: target, told: '', flags: 0x20 } };
   return { answer: { to: option === '' ? from : option, about: target, told: '', flags: 0x60 } };

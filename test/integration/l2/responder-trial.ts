@@ -4,10 +4,10 @@
  */
 import { constants } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
-import { announcementsOf, questionFor } from '@tombolo/node-agent/announce/l2/frames.ts';
+import { announcementsOf } from '@tombolo/node-agent/announce/l2/frames.ts';
 import { Responder } from '@tombolo/node-agent/announce/l2/responder.ts';
 import { runProgram } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
-import { type IpAddress, ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import { bytesOf, familyOf, type IpAddress, ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import { type Station, sum, type Verdict, verdictOn } from './neighbor-oracle.ts';
 
 const [count = '', seed = ''] = process.argv.slice(2);
@@ -15,12 +15,14 @@ const LOOPBACK = 1;
 const REDIRECT = 7;
 const NEXT = 0xffff_ffff;
 const WHOLE_IPV6 = 54;
+const FLOOD = 40_000;
 
 const MACS = ['02:00:5e:00:53:01', '02:00:5e:00:53:02', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00', '33:33:ff:00:00:01'];
 const [OWN = '', PEER = ''] = MACS;
 const HELD = ['192.0.2.1', '2001:db8::1', '2001:db8::ab:cdef'].map(ip);
 const WATCHED = ['192.0.2.2', '2001:db8::2'].map(ip);
 const OTHERS = ['192.0.2.9', '2001:db8::9', '0.0.0.0', '::'].map(ip);
+const ALL_NODES = ip('ff02::1');
 const ALL = [...HELD, ...WATCHED, ...OTHERS];
 const station: Station = {
   mac: OWN,
@@ -39,13 +41,11 @@ const one = <T>(of: readonly T[]): T => of[random(of.length)] as T;
 const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 const often = <T>(usual: T, others: readonly T[]): T => (random(4) > 0 ? usual : one(others));
 
-function someAddress(family: 4 | 6): Buffer {
-  const hex = (address: IpAddress): Buffer =>
-    family === 4
-      ? Buffer.from(address.split('.').map(Number))
-      : questionFor(address.includes(':') ? address : ip('::5'), OWN).subarray(62, 78);
-  return hex(one(ALL.filter((address) => address.includes(':') === (family === 6))));
-}
+const wireOf = (address: IpAddress): Buffer => {
+  const bytes = Buffer.from(bytesOf(address));
+  return familyOf(address) === 4 ? bytes.subarray(-4) : bytes;
+};
+const someAddress = (family: 4 | 6): Buffer => wireOf(one(ALL.filter((address) => familyOf(address) === family)));
 
 function someArp(): Buffer {
   const frame = Buffer.alloc(42 + (random(3) === 0 ? 18 : 0));
@@ -72,18 +72,16 @@ function someNeighborMessage(): Buffer {
   const body = Buffer.concat([Buffer.alloc(24), ...options, Buffer.alloc(often(0, [1, 4]))]);
   body.writeUInt8(often(one([135, 136]), [128, 134, 1]), 0);
   body.writeUInt8(often(0, [1]), 1);
+  body.writeUInt8(often(0, [0x20, 0x40, 0x60]), 4);
   body.set(target, 8);
   const header = Buffer.alloc(40);
-  header.writeUInt8(0x60, 0);
+  header.writeUInt8(often(0x60, [0x40, 0x6f]), 0);
   header.writeUInt16BE(often(body.length, [0, 24, body.length + 8]), 4);
   header.writeUInt8(often(58, [0, 17]), 6);
   header.writeUInt8(often(255, [64, 254]), 7);
-  header.set(someAddress(6), 8);
+  header.set(often(someAddress(6), [wireOf(ALL_NODES)]), 8);
   const group = Buffer.from(`ff0200000000000000000001ff${target.subarray(13).toString('hex')}`, 'hex');
-  header.set(
-    often(random(2) === 0 ? group : target, [someAddress(6), Buffer.from(`ff02${'0'.repeat(27)}1`, 'hex')]),
-    24,
-  );
+  header.set(often(random(2) === 0 ? group : target, [someAddress(6), wireOf(ALL_NODES)]), 24);
   if (random(8) > 0 && body.length % 2 === 0) {
     const pseudo = Buffer.from([0, 0, 0, body.length, 0, 0, 0, 58]);
     body.writeUInt16BE(~sum(header.subarray(8), pseudo, body) & 0xffff, 2);
@@ -106,11 +104,15 @@ function someNeighborMessage(): Buffer {
   return Buffer.concat([ethernet, header, body]);
 }
 
+/** Of VLAN 7 (IEEE 802.1Q): not this interface's. */
+const TAG = Buffer.from('81000007', 'hex');
+
 function someFrame(): Buffer {
   const frame = one([someArp, someNeighborMessage, someNeighborMessage, () => one(announcementsOf(one(HELD), PEER))])();
   const copy = Buffer.from(frame);
   if (random(5) === 0) for (let i = random(4); i >= 0; i--) copy.writeUInt8(random(256), random(copy.length));
-  return random(12) === 0 ? copy.subarray(0, 15 + random(copy.length - 14)) : copy;
+  const whole = random(20) === 0 ? Buffer.concat([copy.subarray(0, 12), TAG, copy.subarray(12)]) : copy;
+  return random(12) === 0 ? whole.subarray(0, 15 + random(whole.length - 14)) : whole;
 }
 
 /** What an answer says; an invalid one says nothing. */
@@ -126,6 +128,7 @@ function said(answer: Buffer): Verdict['answer'] | string {
     return { to: mac(0), about: ipFromBytes(answer.subarray(28, 32)), told: mac(32) };
   }
   const [ipHeader, message] = [answer.subarray(14, 54), answer.subarray(54)];
+  if (ipHeader.readUInt32BE(0) !== 0x6000_0000) return 'no header of ours';
   const isValid = ipHeader[6] === 58 && ipHeader[7] === 255 && ipHeader.readUInt16BE(4) === 32 && message.length === 32;
   const total = sum(ipHeader.subarray(8), Buffer.from([0, 0, 0, 32, 0, 0, 0, 58]), message);
   if (!isValid || total !== 0xffff || message.readUInt16BE(0) !== 0x8800) return 'no advertisement';
@@ -159,5 +162,13 @@ const noted = new Set(responder.claims().map(({ address, mac }) => `${address} $
 // So many are kept at the most; those that are there were all made.
 const invented = [...noted].filter((claim) => !claimed.has(claim));
 const missed = claimed.size < 8_000 ? [...claimed].filter((claim) => !noted.has(claim)) : [];
+// Somebody claims an address under ever other link-layer addresses.
+for (let i = 0; i < FLOOD; i++) {
+  const flood = Buffer.from(
+    announcementsOf(one(HELD), `02:00:00:${(i + 0x10_0000).toString(16).replace(/..(?=.)/g, '$&:')}`)[0] as Buffer,
+  );
+  runProgram(responder.program, flood, output);
+}
+const kept = responder.claims().length;
 await responder.close();
-process.stdout.write(JSON.stringify({ wrong, answers, counted: claimed.size, invented, missed }));
+process.stdout.write(JSON.stringify({ wrong, answers, kept, counted: claimed.size, invented, missed }));

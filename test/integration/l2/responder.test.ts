@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 const TRIAL = fileURLToPath(new URL('responder-trial.ts', import.meta.url));
 const BUILD = fileURLToPath(new URL('../../../scripts/build-bpf', import.meta.url));
+/** `max_entries` of its map. */
+const MOST_CLAIMS = 16_384;
 const FRAMES = process.env['L2_FRAMES'] ?? '100000';
 
 describe('what answers ARP and neighbor solicitations', () => {
@@ -12,8 +14,9 @@ describe('what answers ARP and neighbor solicitations', () => {
     execFileSync(BUILD);
     const seed = `${(Date.now() % 0x7fff_ffff) + 1}`;
     const trial = ['--net', process.execPath, TRIAL, FRAMES, seed];
-    const { wrong, answers, counted, invented, missed } = JSON.parse(execFileSync('unshare', trial).toString());
+    const { wrong, answers, counted, invented, missed, kept } = JSON.parse(execFileSync('unshare', trial).toString());
     assert.deepEqual({ seed, wrong, invented, missed }, { seed, wrong: [], invented: [], missed: [] });
     assert.ok(answers > Number(FRAMES) / 200 && counted > 3, `${answers} answers, ${counted} claims`);
+    assert.ok(kept > 1_000 && kept <= MOST_CLAIMS, `${kept} claims are kept`);
   });
 });
