@@ -97,7 +97,8 @@ export function bitsOf(all: readonly string[], has: (name: string) => boolean): 
   return bytes.toString('base64');
 }
 
-export function namesOf(bits: string, all: readonly string[]): ReadonlySet<string> {
+/** What `bitsOf` said of each, by its place in that order; of places that it does not have, false. */
+export function bitReader(bits: string): (place: number) => boolean {
   const bytes = Buffer.from(bits, 'base64');
-  return new Set(all.filter((_, i) => ((bytes[i >> 3] ?? 0) >> (i & 7)) & 1));
+  return (place) => (((bytes[place >> 3] ?? 0) >> (place & 7)) & 1) === 1;
 }

@@ -163,6 +163,51 @@ describe('a heartbeat', () => {
     }
   });
 
+  it('of a former start does not keep out who was silent for a while and goes on', () => {
+    const cluster = new Cluster(['a', 'b']);
+    cluster.turns(1_000);
+    const former = recorded(cluster);
+    cluster.start('a');
+    cluster.start('b');
+    cluster.turns(1_000);
+    cluster.cut.add('b a');
+    cluster.turns(2_000);
+    for (const heartbeat of former) cluster.of('a').heard(heartbeat, cluster.now);
+    assert.deepEqual(cluster.sees('a'), []);
+    cluster.cut.clear();
+    cluster.turns(1_000);
+    assert.deepEqual(cluster.sees('a'), ['b']);
+  });
+
+  it('of a former start does not make those count again that came after it', () => {
+    const cluster = new Cluster(['a', 'b']);
+    cluster.turns(1_000);
+    const former = recorded(cluster);
+    cluster.start('a');
+    cluster.start('b');
+    cluster.turns(1_000);
+    const all = recorded(cluster);
+    cluster.agents.delete('b');
+    cluster.turns(2_000);
+    for (const first of [former[0] ?? assert.fail(), former.at(-1) ?? assert.fail()]) {
+      for (const heartbeat of [first, ...all]) cluster.of('a').heard(heartbeat, cluster.now);
+      assert.deepEqual(cluster.sees('a'), []);
+    }
+  });
+
+  it('of a former start does not keep two from finding each other that both start', () => {
+    const cluster = new Cluster(['a', 'b']);
+    cluster.turns(1_000);
+    const former = cluster.sent.slice();
+    cluster.start('a');
+    cluster.start('b');
+    for (let i = 0; i < 20; i++) {
+      for (const { to, heartbeat } of former) cluster.of(to).heard(heartbeat, cluster.now);
+      cluster.turn();
+    }
+    assert.deepEqual([cluster.sees('a'), cluster.sees('b')], [['b'], ['a']]);
+  });
+
   it('under our own name is another agent’s', () => {
     const cluster = new Cluster(['a', 'b']);
     const twin = new Membership('a', 'another');

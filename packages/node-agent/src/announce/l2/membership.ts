@@ -8,7 +8,7 @@
  * M3. Who was deaf for a while, since his own program stood still, gives the others the time to be heard again before he
  *     calls anybody dead.
  */
-import { bitsOf, type Heartbeat, namesOf, nodesDigest, type SpeakerLink } from './heartbeat.ts';
+import { bitReader, bitsOf, type Heartbeat, nodesDigest, type SpeakerLink } from './heartbeat.ts';
 
 /** Between two heartbeats. */
 export const INTERVAL_MS = 125;
@@ -30,12 +30,12 @@ export interface Member {
 }
 
 interface Peer {
-  boot: string;
-  /** Numbers of its earlier starts: whatever bears one is old. */
-  readonly former: string[];
-  sequence: number;
-  /** Undefined until it has shown that it hears us. */
+  /** Of what it said last that showed that it hears us; undefined until then. */
   last: { readonly at: number; readonly heartbeat: Heartbeat } | undefined;
+  /** Numbers of its earlier starts that had shown it: whatever bears one is old. */
+  readonly former: string[];
+  /** The number of one that may have started anew. It is repeated to it and counts for nothing else: it may be old. */
+  greeting: string | undefined;
 }
 
 export class Membership {
@@ -70,18 +70,21 @@ export class Membership {
     if (to !== this.#me) return `it is for node ${to}`;
     if (from === this.#me) return 'another agent runs under the name of this node';
     if (!this.#names.includes(from)) return `there is no node ${from}`;
-    const peer = this.#peers.get(from) ?? { boot: '', former: [], sequence: 0, last: undefined };
-    const isNew = peer.boot !== boot;
-    if (isNew ? peer.former.includes(boot) : sequence <= peer.sequence) return 'it was heard before';
-    // Who starts anew does not know us yet; what does know us was sent to us, and can only be newer.
-    if (isNew && peer.last && echo !== this.#boot && at - peer.last.at < DEAD_MS) return undefined;
-    if (isNew && peer.boot !== '' && peer.last) peer.former.push(peer.boot);
-    if (peer.former.length > FORMER_STARTS) peer.former.shift();
-    peer.boot = boot;
-    peer.sequence = sequence;
-    if (echo === this.#boot) peer.last = { at, heartbeat };
-    else if (isNew) peer.last = undefined;
+    const peer: Peer = this.#peers.get(from) ?? { last: undefined, former: [], greeting: undefined };
+    const before = peer.last?.heartbeat;
+    const isNew = before?.boot !== boot;
+    if (isNew ? peer.former.includes(boot) : sequence <= before.sequence) return 'it was heard before';
     this.#peers.set(from, peer);
+    if (echo !== this.#boot) {
+      const isAlive = peer.last !== undefined && at - peer.last.at < DEAD_MS;
+      if (!isAlive) peer.greeting = isNew ? boot : undefined;
+      return undefined;
+    }
+    // It was sent to us since we started, and can only be newer.
+    if (isNew && before) peer.former.push(before.boot);
+    if (peer.former.length > FORMER_STARTS) peer.former.shift();
+    peer.last = { at, heartbeat };
+    peer.greeting = undefined;
     return undefined;
   }
 
@@ -93,13 +96,16 @@ export class Membership {
     const members = new Map<string, Member>();
     const heard = this.#heardAt(at);
     for (const [name, { links, isReady }] of heard) members.set(name, { isReady, links, isHeard: true });
+    // In most turns nobody: all that is heard here need not be looked for in what all others say.
+    const missing = [...this.#names.entries()].filter(([, name]) => name !== this.#me && !heard.has(name));
+    if (missing.length === 0) return members;
     for (const { nodes, hears, hearsReady } of heard.values()) {
       if (nodes !== this.#digest) continue;
-      const ready = namesOf(hearsReady, this.#names);
-      for (const name of namesOf(hears, this.#names)) {
-        if (name === this.#me || members.has(name)) continue;
+      const [isHeard, isReady] = [bitReader(hears), bitReader(hearsReady)];
+      for (const [i, name] of missing) {
+        if (!isHeard(i) || members.has(name)) continue;
         const links = this.#peers.get(name)?.last?.heartbeat.links;
-        members.set(name, { isReady: ready.has(name), links, isHeard: false });
+        members.set(name, { isReady: isReady(i), links, isHeard: false });
       }
     }
     return members;
@@ -123,7 +129,8 @@ export class Membership {
   /** What goes before that in a heartbeat for this node; each is for one datagram. */
   addressed(to: string): Pick<Heartbeat, 'from' | 'to' | 'boot' | 'echo' | 'sequence'> {
     this.#sequence += 1;
-    const echo = this.#peers.get(to)?.boot ?? '';
+    const peer = this.#peers.get(to);
+    const echo = peer?.greeting ?? peer?.last?.heartbeat.boot ?? '';
     return { from: this.#me, to, boot: this.#boot, echo, sequence: this.#sequence };
   }
 
