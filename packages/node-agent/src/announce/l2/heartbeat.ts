@@ -21,7 +21,7 @@ export interface Heartbeat {
   readonly to: string;
   /** Drawn at the sender's start: 16 hex digits. */
   readonly boot: string;
-  /** `boot` of the receiver, as far as the sender knows; else empty. */
+  /** `boot` of the receiver while the sender hears it; else empty. */
   readonly echo: string;
   /** Grows by each one that is sent under `boot`. */
   readonly sequence: number;

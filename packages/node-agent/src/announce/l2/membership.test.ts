@@ -35,7 +35,7 @@ class Cluster {
     for (const [from, agent] of this.agents) {
       for (const to of this.names) {
         if (to === from) continue;
-        const heartbeat = { ...agent.addressed(to), isReady: true, links: LINKS, ...agent.hearsay(this.now) };
+        const heartbeat = { ...agent.addressed(to, this.now), isReady: true, links: LINKS, ...agent.hearsay(this.now) };
         this.sent.push({ to, heartbeat });
         if (!this.cut.has(`${from} ${to}`)) this.agents.get(to)?.heard(heartbeat, this.now);
       }
@@ -87,6 +87,18 @@ describe('who is alive', () => {
     cluster.cut.add('a b');
     cluster.turns(2_000);
     assert.deepEqual(cluster.sees('a'), []);
+  });
+
+  it('is nobody who does not hear us any more', () => {
+    const cluster = new Cluster(['a', 'b']);
+    cluster.turns(1_000);
+    cluster.cut.add('a b');
+    // It takes as long until b calls a dead, and says so by repeating nothing.
+    cluster.turns(2 * DEAD_MS + INTERVAL_MS);
+    assert.deepEqual(cluster.sees('a'), []);
+    cluster.cut.clear();
+    cluster.turns(3 * INTERVAL_MS);
+    assert.deepEqual([cluster.sees('a'), cluster.sees('b')], [['b'], ['a']]);
   });
 
   it('is who starts anew, at once', () => {
@@ -211,7 +223,7 @@ describe('a heartbeat', () => {
   it('under our own name is another agent’s', () => {
     const cluster = new Cluster(['a', 'b']);
     const twin = new Membership('a', 'another');
-    const heartbeat = { ...twin.addressed('a'), isReady: true, links: [], ...twin.hearsay(0) };
+    const heartbeat = { ...twin.addressed('a', 0), isReady: true, links: [], ...twin.hearsay(0) };
     assert.match(cluster.of('a').heard(heartbeat, 0) ?? '', /under the name of this node/);
   });
 });

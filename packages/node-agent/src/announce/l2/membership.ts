@@ -4,7 +4,8 @@
  *
  * M1. Alive is who was heard within `DEAD_MS`, by this agent or by one that it hears: a path that is lost between two
  *     changes nothing as long as others hear both.
- * M2. Nothing of what one agent says counts before it has shown that it hears us: it repeats our number.
+ * M2. Nothing of what one agent says counts unless it shows that it hears us: it repeats our number as long as it does.
+ *     Who only speaks, and is deaf, is dead: he would not hear who asks him for an address either.
  * M3. Who was deaf for a while, since his own program stood still, gives the others the time to be heard again before he
  *     calls anybody dead.
  */
@@ -34,8 +35,8 @@ interface Peer {
   last: { readonly at: number; readonly heartbeat: Heartbeat } | undefined;
   /** Numbers of its earlier starts that had shown it: whatever bears one is old. */
   readonly former: string[];
-  /** The number of one that may have started anew. It is repeated to it and counts for nothing else: it may be old. */
-  greeting: string | undefined;
+  /** Of what it said since then: its number is repeated to it, and counts for nothing else. It may be old. */
+  greeting: { readonly at: number; readonly boot: string } | undefined;
 }
 
 export class Membership {
@@ -77,7 +78,7 @@ export class Membership {
     this.#peers.set(from, peer);
     if (echo !== this.#boot) {
       const isAlive = peer.last !== undefined && at - peer.last.at < DEAD_MS;
-      if (!isAlive) peer.greeting = isNew ? boot : undefined;
+      if (!isAlive) peer.greeting = { at, boot };
       return undefined;
     }
     // It was sent to us since we started, and can only be newer.
@@ -127,17 +128,23 @@ export class Membership {
   }
 
   /** What goes before that in a heartbeat for this node; each is for one datagram. */
-  addressed(to: string): Pick<Heartbeat, 'from' | 'to' | 'boot' | 'echo' | 'sequence'> {
+  addressed(to: string, at: number): Pick<Heartbeat, 'from' | 'to' | 'boot' | 'echo' | 'sequence'> {
     this.#sequence += 1;
-    const peer = this.#peers.get(to);
-    const echo = peer?.greeting ?? peer?.last?.heartbeat.boot ?? '';
-    return { from: this.#me, to, boot: this.#boot, echo, sequence: this.#sequence };
+    const { greeting, last } = this.#peers.get(to) ?? {};
+    const then = this.#listenedAt(at);
+    const isHeard = (said: { readonly at: number } | undefined) => said !== undefined && then - said.at < DEAD_MS;
+    const echo = isHeard(greeting) ? greeting?.boot : isHeard(last) ? last?.heartbeat.boot : undefined;
+    return { from: this.#me, to, boot: this.#boot, echo: echo ?? '', sequence: this.#sequence };
   }
 
   #heardAt(at: number): ReadonlyMap<string, Heartbeat> {
-    const then = at < this.#patience.until ? this.#patience.with : at;
+    const then = this.#listenedAt(at);
     const heard = new Map<string, Heartbeat>();
     for (const [name, { last }] of this.#peers) if (last && then - last.at < DEAD_MS) heard.set(name, last.heartbeat);
     return heard;
+  }
+
+  #listenedAt(at: number): number {
+    return at < this.#patience.until ? this.#patience.with : at;
   }
 }

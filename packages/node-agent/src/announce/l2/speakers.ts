@@ -72,11 +72,12 @@ export class Speakers {
   /** Tells all others what this agent says of itself now. */
   tell(): void {
     const { self, key, port, clock, log } = this.#options;
-    const about = { ...self(), ...this.#membership.hearsay(clock.now()) };
+    const now = clock.now();
+    const about = { ...self(), ...this.#membership.hearsay(now) };
     const family = familyOf(this.#options.address);
     for (const [name, address] of this.#peers) {
       if (familyOf(address) !== family) continue;
-      const heartbeat = { ...this.#membership.addressed(name), ...about };
+      const heartbeat = { ...this.#membership.addressed(name, now), ...about };
       this.#socket.send(encodeHeartbeat(heartbeat, key), port, address, (error) => {
         if (error) log.debug({ error, node: name }, 'Heartbeat was not sent');
       });
