@@ -6,22 +6,11 @@ import type { L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts'
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import type { ServiceAddress } from '../service-address.ts';
+import { advertisement } from './advertisement.fixture.ts';
 import { answersAt, electAll, Ranks, type SpeakerNode } from './elections.ts';
 
 const VIP = ip('192.0.2.1');
 
-const advertisement = (fields: Partial<L2Advertisement> = {}): L2Advertisement => ({
-  ...{
-    product: 'cilium',
-    name: 'all',
-    kinds: ['LoadBalancer'],
-    services: [],
-    nodes: [],
-    preferences: [],
-    interfaces: [],
-  },
-  ...fields,
-});
 const node = (name: string, fields: Partial<SpeakerNode> = {}): SpeakerNode => ({
   ...{ name, labels: { name }, isExcluded: false, isReady: true, interfaces: ['eth0'] },
   ...fields,

@@ -37,7 +37,8 @@ export interface Heartbeat {
 const MAC_BYTES = 32;
 /** So that a datagram is never in fragments. */
 const MOST_BYTES = 1_400;
-const MOST_LINKS = 8;
+/** Of one node. */
+export const MOST_LINKS = 8;
 const MOST_TEXT = 700;
 
 /** In a cluster of thousands of nodes it does not tell who is heard: that would not fit. */

@@ -7,8 +7,9 @@
  *     each other, one that stopped does not answer any more.
  * L3. Who leaves says so first; the others answer at once.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
-import type { L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
+import { fitsInterface, type L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -16,9 +17,9 @@ import type { ServiceAddress } from '../service-address.ts';
 import type { ServiceAddresses } from '../service-addresses.ts';
 import { answersAt, type Election, electAll, Ranks, type SharedAddresses } from './elections.ts';
 import type { Mac } from './frames.ts';
-import type { SpeakerLink } from './heartbeat.ts';
+import { MOST_LINKS, type SpeakerLink } from './heartbeat.ts';
 import { ASKING_MS, type Conflict, type Former, type Held, Holdings, type Place } from './holdings.ts';
-import { type Link, Links } from './links.ts';
+import { type Link, Links, toldLinks } from './links.ts';
 import { DEAD_MS, LISTEN_MS, type Member } from './membership.ts';
 import { type Claim, Responder, type Watched } from './responder.ts';
 import { SegmentSocket } from './segment-socket.ts';
@@ -81,6 +82,8 @@ export class Layer2 {
   /** By link-layer address, of all agents that were heard. */
   readonly #nodeOf = new Map<Mac, string>();
   #own: readonly Link[] = [];
+  /** Interfaces for which there is no room in a heartbeat: nothing is answered there. */
+  #untold: readonly Link[] = [];
   #sharing: SharedAddresses = new Map();
   #elections: ReadonlyMap<IpAddress, Election> = new Map();
   /** Who owns each address, and since when. */
@@ -178,6 +181,9 @@ export class Layer2 {
       ...this.#conflicts.map((each) => this.#conflictText(each)),
       ...this.#findings.map((each) => this.#findingText(each)),
       ...refused,
+      ...this.#untoldNamed().map(
+        ({ name }) => `interface ${name} is not used: a node answers at ${MOST_LINKS} at most`,
+      ),
     ];
   }
 
@@ -222,8 +228,10 @@ export class Layer2 {
 
   async #step(): Promise<void> {
     if (this.#isLeaving) return;
-    const own = await this.#links.look();
-    if (own !== this.#own) {
+    const links = await this.#links.look();
+    const own = toldLinks(links, this.#advertisements);
+    this.#untold = links.filter((link) => !own.includes(link));
+    if (!isDeepStrictEqual(own, this.#own)) {
       this.#own = own;
       // The others need not wait for the next heartbeat.
       this.#speakers.tell();
@@ -303,6 +311,10 @@ export class Layer2 {
   #macsOf(node: string): ReadonlySet<Mac> | undefined {
     const links = this.#members.get(node)?.links;
     return links && new Set(links.map(({ mac }) => mac));
+  }
+
+  #untoldNamed(): readonly Link[] {
+    return this.#untold.filter(({ name }) => this.#advertisements.some((each) => fitsInterface(each, name)));
   }
 
   #friends(): ReadonlySet<Mac> {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { NetworkInterface } from '../../datapath/netlink/links.ts';
-import { couldAnswer } from './links.ts';
+import { advertisement } from './advertisement.fixture.ts';
+import { MOST_LINKS } from './heartbeat.ts';
+import { couldAnswer, toldLinks } from './links.ts';
 
 const link = (more: Partial<NetworkInterface>): NetworkInterface => ({
   ...{ index: 2, name: 'eth0', kind: undefined, isLoopback: false, isEthernet: true, isPeerElsewhere: false },
@@ -25,4 +27,24 @@ describe('interfaces at which a node could answer', () => {
   ];
   for (const [what, each, expected] of cases)
     it(`${expected ? 'are' : 'are not'}: ${what}`, () => assert.equal(couldAnswer(each, [...MASTERS, each]), expected));
+});
+
+describe('interfaces of which others are told', () => {
+  const links = Array.from({ length: 20 }, (_, i) => ({ index: i + 2, name: `vlan${i}`, mac: '02:00:5e:00:53:01' }));
+  const names = (told: readonly { readonly name: string }[]) => told.map(({ name }) => name);
+
+  it('are all, where there is room', () => {
+    const few = links.slice(0, MOST_LINKS);
+    assert.equal(toldLinks(few, []), few);
+  });
+
+  it('are those first that an advertisement names', () => {
+    const ads = [
+      advertisement({ interfaces: [{ name: 'vlan17' }] }),
+      advertisement({ interfaces: [{ name: 'vlan12' }] }),
+    ];
+    const told = names(toldLinks(links, ads));
+    assert.deepEqual(told.slice(0, 3), ['vlan12', 'vlan17', 'vlan0']);
+    assert.equal(told.length, MOST_LINKS);
+  });
 });

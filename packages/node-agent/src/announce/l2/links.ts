@@ -2,11 +2,13 @@
  * The interfaces of this node at which it could answer for addresses: those with neighbours, which are not the node's own
  * plumbing, while what they are connected to answers. A change is heard of from the kernel at once.
  */
+import { fitsInterface, type L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import { type NetworkInterface, NetworkInterfaces } from '../../datapath/netlink/links.ts';
 import { NetlinkMonitor } from '../../datapath/netlink/monitor.ts';
 import { NETLINK_ROUTE } from '../../datapath/netlink/socket.ts';
 import type { Mac } from './frames.ts';
+import { MOST_LINKS } from './heartbeat.ts';
 
 export interface Link {
   readonly index: number;
@@ -34,6 +36,17 @@ export function couldAnswer(link: NetworkInterface, links: readonly NetworkInter
   const { isEthernet, isUp, hasNeighbors, master, mac, name, kind } = link;
   const isWhole = master === undefined || links.find(({ index }) => index === master)?.kind === 'vrf';
   return isEthernet && isUp && hasNeighbors && isWhole && mac !== '' && KINDS.has(kind) && !PLUMBING.test(name);
+}
+
+/**
+ * Those of which others are told: there is room for so many, and an election in which this node knows more of itself than
+ * others do has two winners. Interfaces that advertisements name go first. The same array if it is all of them. Pure.
+ */
+export function toldLinks(links: readonly Link[], advertisements: readonly L2Advertisement[]): readonly Link[] {
+  if (links.length <= MOST_LINKS) return links;
+  const isNamed = ({ name }: Link): boolean => advertisements.some((each) => fitsInterface(each, name));
+  const others = links.filter((link) => !isNamed(link));
+  return [...links.filter(isNamed), ...others].slice(0, MOST_LINKS);
 }
 
 /** RTNLGRP_LINK. */

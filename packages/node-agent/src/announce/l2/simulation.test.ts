@@ -7,6 +7,7 @@ import { ip } from '@tombolo/shared/model/ip.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import type { ServiceAddress } from '../service-address.ts';
+import { advertisement } from './advertisement.fixture.ts';
 import { electAll, Ranks } from './elections.ts';
 import { DEAD_MS, INTERVAL_MS, LISTEN_MS, Membership } from './membership.ts';
 
@@ -35,9 +36,7 @@ const sharing = new Map(
     ],
   ]),
 );
-const ALL = [
-  { product: 'cilium', name: 'all', kinds: ['LoadBalancer'], services: [], nodes: [], preferences: [], interfaces: [] },
-] as const;
+const ALL = [advertisement()];
 
 class Agent {
   readonly membership: Membership;
