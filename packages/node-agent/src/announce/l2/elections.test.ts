@@ -30,6 +30,14 @@ const elect = (
   of: IpAddress = VIP,
 ) => electAll(new Map([[of, sharing]]), advertisements, nodes, new Ranks()).get(of) ?? assert.fail();
 
+const many = (count: number) =>
+  new Map(
+    Array.from({ length: count }, (_, i) => addressAt(4, 0xc000_0200n + BigInt(i))).map((of) => [
+      of,
+      [address({ address: of })],
+    ]),
+  );
+
 const hash = (name: string, of: IpAddress): string => createHash('sha256').update(`${name}#${of}`).digest('hex');
 
 describe('the election of who answers for an address', () => {
@@ -90,47 +98,108 @@ describe('the election of who answers for an address', () => {
     assert.equal(elect(sharing.slice(0, 1), [blue], [node('a')]).obstacle, 'noAdvertisement');
   });
 
+  const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const PORTS = ['eth0', 'eth1', 'veth0'];
+  const COLORS = ['red', 'blue'];
+  const someOf = (all: readonly string[]) => fc.subarray([...all], { minLength: 1 });
   const anyWorld = fc.record({
-    nodes: fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 }),
-    ready: fc.subarray(['a', 'b', 'c', 'd', 'e', 'f']),
-    serving: fc.subarray(['a', 'b', 'c', 'd', 'e', 'f']),
-    selected: fc.option(fc.subarray(['a', 'b', 'c', 'd', 'e', 'f'], { minLength: 1 })),
-    preferred: fc.subarray(['a', 'b', 'c']),
-    policy: fc.constantFrom('Cluster' as const, 'Local' as const),
+    nodes: fc.array(
+      fc.record({
+        name: fc.constantFrom(...NAMES),
+        isReady: fc.boolean(),
+        isExcluded: fc.boolean(),
+        interfaces: fc.option(fc.subarray(PORTS), { nil: undefined }),
+      }),
+    ),
+    ads: fc.array(
+      fc.record({
+        color: fc.option(fc.constantFrom(...COLORS)),
+        nodes: fc.option(someOf(NAMES)),
+        preferences: fc.array(fc.record({ weight: fc.integer({ min: 1, max: 3 }), names: someOf(NAMES) }), {
+          maxLength: 2,
+        }),
+        interfaces: fc.subarray(PORTS),
+      }),
+      { maxLength: 3 },
+    ),
+    sharing: fc.array(
+      fc.record({
+        color: fc.constantFrom(...COLORS),
+        policy: fc.constantFrom('Cluster' as const, 'Local' as const),
+        serving: fc.subarray(NAMES),
+        isServed: fc.boolean(),
+        isOthers: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
     last: fc.integer({ min: 1, max: 250 }),
   });
+  type World = typeof anyWorld extends fc.Arbitrary<infer W> ? W : never;
+
+  /** By MetalLB's rules, node by node, but that interfaces count, and each of those that share an address. */
+  function naiveOrder({ nodes, ads, sharing, last }: World): readonly string[] {
+    const points = new Map<string, number>();
+    for (const { name, isReady, isExcluded, interfaces } of nodes) {
+      if (!isReady || isExcluded) continue;
+      const own = ads.filter(
+        (ad) =>
+          (ad.nodes?.includes(name) ?? true) &&
+          sharing.some(
+            ({ color, policy, serving, isServed, isOthers }) =>
+              !isOthers && (ad.color ?? color) === color && (policy === 'Local' ? serving.includes(name) : isServed),
+          ),
+      );
+      const fits = own.some((ad) =>
+        (interfaces ?? PORTS).some((port) => ad.interfaces.length === 0 || ad.interfaces.includes(port)),
+      );
+      if (!fits) continue;
+      const weights = own.flatMap(({ preferences }) => preferences.filter(({ names }) => names.includes(name)));
+      points.set(
+        name,
+        weights.reduce((sum, { weight }) => sum + weight, 0),
+      );
+    }
+    const of = ip(`192.0.2.${last}`);
+    return [...points.keys()].sort(
+      (x, y) => (points.get(y) ?? 0) - (points.get(x) ?? 0) || (hash(x, of) < hash(y, of) ? -1 : 1),
+    );
+  }
 
   it('is what a naive election gives, in whatever order all is told', () => {
     fc.assert(
-      fc.property(anyWorld, (world) => {
+      fc.property(anyWorld, (drawn) => {
+        const byName = new Map(drawn.nodes.map((each) => [each.name, each]));
+        const world = { ...drawn, nodes: [...byName.values()] };
         const of = ip(`192.0.2.${world.last}`);
-        const able = world.nodes
-          .filter((name) => world.ready.includes(name) && (world.selected?.includes(name) ?? true))
-          .filter((name) => world.policy === 'Cluster' || world.serving.includes(name));
-        const points = (name: string): number => (world.preferred.includes(name) ? 1 : 0);
-        const order = able.sort((x, y) => points(y) - points(x) || (hash(x, of) < hash(y, of) ? -1 : 1));
-        const ad = advertisement({
-          nodes: world.selected ? [named(...world.selected)] : [],
-          preferences: world.preferred.length > 0 ? [{ weight: 7, nodes: named(...world.preferred) }] : [],
-        });
-        const sharing = [address({ address: of, policy: world.policy, servingNodes: new Set(world.serving) })];
-        const nodes = world.nodes.map((name) => node(name, { isReady: world.ready.includes(name) }));
-        for (const told of [nodes, nodes.toReversed()]) {
-          const { owner, second } = elect(sharing, [ad], told, of);
-          assert.deepEqual([owner, second], [order[0], order[1]]);
+        const ads = world.ads.map(({ color, nodes, preferences, interfaces }) =>
+          advertisement({
+            services: color === null ? [] : [[{ key: 'color', operator: 'In', values: [color] }]],
+            nodes: nodes ? [named(...nodes)] : [],
+            preferences: preferences.map(({ weight, names }) => ({ weight, nodes: named(...names) })),
+            interfaces: interfaces.map((name) => ({ name })),
+          }),
+        );
+        const sharing = world.sharing.map(({ color, policy, serving, isServed, isOthers }) =>
+          address({
+            ...{ address: of, labels: { color }, policy, servingNodes: new Set(serving), isServed, isShared: true },
+            obstacle: isOthers ? 'otherClass' : undefined,
+          }),
+        );
+        const nodes = world.nodes.map(({ name, ...fields }) => node(name, fields));
+        const [first, second] = naiveOrder(world);
+        for (const [told, said] of [[nodes, ads] as const, [nodes.toReversed(), ads.toReversed()] as const]) {
+          const election = elect(sharing, said, told, of);
+          assert.deepEqual([election.owner, election.second], [first, second]);
+          assert.equal(election.obstacle === undefined, first !== undefined);
         }
       }),
+      { numRuns: 1_000 },
     );
   });
 
   it('moves no address of others when a node goes', () => {
     const nodes = Array.from({ length: 20 }, (_, i) => node(`node-${i}`));
-    const addresses = new Map(
-      Array.from({ length: 500 }, (_, i) => addressAt(4, 0xc000_0200n + BigInt(i))).map((of) => [
-        of,
-        [address({ address: of })],
-      ]),
-    );
+    const addresses = many(500);
     const before = electAll(addresses, [advertisement()], nodes, new Ranks());
     const after = electAll(addresses, [advertisement()], nodes.slice(1), new Ranks());
     const owners = new Set<string | undefined>();
@@ -141,4 +210,14 @@ describe('the election of who answers for an address', () => {
     }
     assert.ok(owners.size > 5, 'they are spread over the others');
   });
+
+  it('spreads 10,000 addresses over 100 nodes', () => {
+    const nodes = Array.from({ length: 100 }, (_, i) => node(`node-${i}`));
+    const [addresses, ranks] = [many(10_000), new Ranks()];
+    for (const standing of [nodes, nodes.slice(1), nodes]) {
+      const elections = electAll(addresses, [advertisement()], standing, ranks);
+      const owners = Map.groupBy(elections.values(), ({ owner }) => owner);
+      assert.equal(owners.size, standing.length, 'every node has some');
+    }
+  }).timeout(60_000);
 });

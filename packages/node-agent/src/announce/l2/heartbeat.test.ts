@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { bitReader, bitsOf, decodeHeartbeat, encodeHeartbeat, type Heartbeat } from './heartbeat.ts';
 
@@ -25,6 +26,22 @@ describe('heartbeats', () => {
         const changed = Buffer.from(datagram);
         changed[at] = (changed[at] ?? 0) ^ change;
         assert.equal(decodeHeartbeat(changed, KEY).ok, false);
+      }),
+    );
+  });
+
+  it('count for nothing where a part is missing', () => {
+    const datagram = encodeHeartbeat(heartbeat, KEY);
+    for (let length = 0; length < datagram.length; length++)
+      assert.equal(decodeHeartbeat(datagram.subarray(0, length), KEY).ok, false);
+  });
+
+  it('never make anything be thrown, though they have the key', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
+        const body = Buffer.from(text);
+        const mac = createHmac('sha256', KEY).update(body).digest();
+        assert.equal(decodeHeartbeat(Buffer.concat([mac, body]), KEY).ok, false);
       }),
     );
   });
@@ -59,15 +76,18 @@ describe('heartbeats', () => {
       );
     const links = Array.from({ length: 40 }, (_, i) => ({ name: `interface-${i}`, mac: '02:00:5e:00:53:01' }));
     const name = 'n'.repeat(63);
-    for (const [count, tells] of [[1_000, true] as const, [5_000, false] as const]) {
+    const heard = (count: number, each: Heartbeat['links']): string => {
       const [hears, hearsReady] = [all(count), all(count)];
-      const heard = decodeHeartbeat(
-        encodeHeartbeat({ ...heartbeat, from: name, to: name, links, hears, hearsReady }, KEY),
-        KEY,
-      );
-      assert.ok(heard.ok);
-      assert.equal(heard.value.hears !== '', tells);
-    }
+      const sent = encodeHeartbeat({ ...heartbeat, from: name, to: name, links: each, hears, hearsReady }, KEY);
+      const decoded = decodeHeartbeat(sent, KEY);
+      assert.ok(decoded.ok, `${count} nodes`);
+      return decoded.value.hears;
+    };
+    assert.notEqual(heard(1_000, links), '');
+    assert.equal(heard(5_000, links), '');
+    // An interface may be called almost anything, by 15 bytes.
+    const odd = links.map((link) => ({ ...link, name: '€'.repeat(5) }));
+    for (let count = 0; count < 2_000; count += 20) heard(count, odd);
   });
 
   it('tell names by bits', () => {

@@ -44,9 +44,9 @@ const MOST_TEXT = 700;
 /** In a cluster of thousands of nodes it does not tell who is heard: that would not fit. */
 export function encodeHeartbeat(heartbeat: Heartbeat, key: Buffer): Buffer {
   const all = { version: 1, ...heartbeat, links: heartbeat.links.slice(0, MOST_LINKS) };
-  const text = JSON.stringify(all);
-  const isTooLong = text.length > MOST_BYTES - MAC_BYTES;
-  const body = Buffer.from(isTooLong ? JSON.stringify({ ...all, hears: '', hearsReady: '' }) : text);
+  const whole = Buffer.from(JSON.stringify(all));
+  const isTooLong = whole.length > MOST_BYTES - MAC_BYTES;
+  const body = isTooLong ? Buffer.from(JSON.stringify({ ...all, hears: '', hearsReady: '' })) : whole;
   return Buffer.concat([macOf(body, key), body]);
 }
 
