@@ -74,6 +74,13 @@ describe('the election of who answers for an address', () => {
       advertisement({ preferences: [{ weight, nodes: named(...names) }] });
     assert.equal(elect([address()], [prefers(10, 'b')], nodes).owner, 'b');
     assert.equal(elect([address()], [prefers(10, 'b'), prefers(6, 'c'), prefers(5, 'c', 'a')], nodes).owner, 'c');
+    // Once each, for however many of those that share the address it is.
+    const sharing = [address(), address({ policy: 'Local', servingNodes: new Set(['a']) })];
+    const both = [
+      { weight: 2, nodes: named('a') },
+      { weight: 3, nodes: named('b') },
+    ];
+    assert.equal(elect(sharing, [advertisement({ preferences: both })], nodes).owner, 'b');
   });
 
   it('answers at the interfaces that the advertisements for that node name', () => {
