@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
-import { type Former, Holdings, type Step } from './holdings.ts';
+import { addressAt } from '@tombolo/shared/model/address-range.ts';
+import { type IpAddress, ip, ipFromBytes } from '@tombolo/shared/model/ip.ts';
+import { type Former, type FrameAt, Holdings, type Step } from './holdings.ts';
 import type { Claim } from './responder.ts';
 
 const OWN = '02:00:5e:00:53:01';
@@ -14,6 +15,8 @@ const PLACE = { index: 2, mac: OWN };
 class Node {
   readonly holdings = new Holdings();
   now = 0;
+  /** For frames, at each step. */
+  room = Number.POSITIVE_INFINITY;
   #claims: Claim[] = [];
 
   hold(former: Former, address: IpAddress = VIP): void {
@@ -25,7 +28,7 @@ class Node {
   }
 
   step(): Step {
-    const step = this.holdings.step(this.now, this.#claims, FRIENDS);
+    const step = this.holdings.step(this.now, this.#claims, FRIENDS, this.room);
     this.now += 100;
     return step;
   }
@@ -182,5 +185,55 @@ describe('an address that is to be held', () => {
       frames.map(({ index }) => index),
       [3, 3],
     );
+  });
+
+  describe('with thousands of others', () => {
+    const addresses = Array.from({ length: 3_000 }, (_, i) => addressAt(4, 0xc612_0000n + BigInt(i)));
+    const all = (former: Former) => new Map(addresses.map((address) => [address, { places: [PLACE], former }]));
+    const ROOM = 100;
+    /** Of an ARP frame, whose sender asks from nowhere. */
+    const isQuestion = ({ frame }: FrameAt) => frame.readUInt32BE(28) === 0;
+    const askedFor = ({ frame }: FrameAt) => ipFromBytes(frame.subarray(38, 42));
+
+    it('is answered only after it was asked for, however long that takes', () => {
+      const node = new Node();
+      node.room = ROOM;
+      node.holdings.set(all('nobody'), 0);
+      const asked = new Map<IpAddress, number>();
+      let answered = 0;
+      while (answered < addresses.length) {
+        const { frames, answers } = node.step();
+        assert.ok(frames.length <= ROOM + 1, `${frames.length} frames at once`);
+        for (const frame of frames.filter(isQuestion))
+          asked.set(askedFor(frame), (asked.get(askedFor(frame)) ?? 0) + 1);
+        const does = answers.filter((each) => each.answers);
+        for (const { address } of does) assert.equal(asked.get(address), 3, address);
+        answered = does.length;
+        assert.ok(node.now < 100_000, `${answered} are answered`);
+      }
+    });
+
+    it('is said once before any is said again', () => {
+      const node = new Node();
+      node.room = ROOM;
+      node.holdings.set(all('leaving'), 0);
+      const said = new Set<IpAddress>();
+      while (said.size < addresses.length) {
+        const before = said.size;
+        for (const frame of node.step().frames) said.add(askedFor(frame));
+        assert.equal(said.size - before, ROOM / 2);
+      }
+    });
+
+    it('is left to who has it, though there is no room', () => {
+      const node = new Node();
+      node.hold('nobody');
+      node.step();
+      node.room = 0;
+      node.claim(STRANGER);
+      assert.deepEqual(node.step().conflicts, [{ address: VIP, mac: STRANGER, isAnswered: false }]);
+      node.until(5_000);
+      assert.ok(!node.isAnswered);
+    });
   });
 });

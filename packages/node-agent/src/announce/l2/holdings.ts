@@ -108,21 +108,23 @@ export class Holdings {
     for (const state of this.#all()) if (state.phase === 'held') Object.assign(state, { sent: 0, nextAt: now });
   }
 
-  /** `friends`: the link-layer addresses of all agents, at all interfaces. */
-  step(now: number, claims: readonly Claim[], friends: ReadonlySet<Mac>): Step {
+  /**
+   * `friends`: the link-layer addresses of all agents, at all interfaces. `room`: for about so many frames; what does not
+   * fit waits, and what depends on its having been sent waits too.
+   */
+  step(now: number, claims: readonly Claim[], friends: ReadonlySet<Mac>, room: number): Step {
     for (const claim of claims) {
       const state = this.#states.get(claim.address)?.get(claim.index);
       if (!state || claim.seenAt < state.since || claim.seenAt <= (state.claim?.at ?? Number.NEGATIVE_INFINITY))
         continue;
       if (state.phase === 'checking' || !friends.has(claim.mac)) state.claim = { mac: claim.mac, at: claim.seenAt };
     }
-    const frames: FrameAt[] = [];
+    const frames = this.#frames(now, room);
     const conflicts = new Map<IpAddress, Conflict>();
     const answers: Watched[] = [];
     const groups: { index: number; group: IpAddress }[] = [];
     for (const [address, states] of this.#states) {
       for (const state of states.values()) {
-        frames.push(...advance(address, state, now));
         const { place, phase, claim } = state;
         const isAnswered = phase === 'held';
         answers.push({ ...place, address, answers: isAnswered });
@@ -131,6 +133,18 @@ export class Holdings {
       }
     }
     return { answers, frames, groups, conflicts: [...conflicts.values()] };
+  }
+
+  /** What is asked, or said for the first time, goes before what is said again. */
+  #frames(now: number, room: number): readonly FrameAt[] {
+    const frames: FrameAt[] = [];
+    for (const isFirst of [true, false]) {
+      for (const [address, states] of this.#states)
+        for (const state of states.values())
+          if (isFirst === (state.phase !== 'held' || state.sent === 0))
+            frames.push(...advance(address, state, now, frames.length < room));
+    }
+    return frames;
   }
 
   *#all(): Generator<State> {
@@ -143,14 +157,14 @@ const newState = (place: Place, phase: Phase, now: number): State => ({
   ...{ defendedAt: Number.NEGATIVE_INFINITY, claim: undefined },
 });
 
-/** What is to be sent now. */
-function advance(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+/** What is to be sent now; nothing where there is no room. */
+function advance(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {
   if (state.phase === 'left' && now >= state.nextAt) Object.assign(state, newState(state.place, state.asked, now));
   if (state.phase === 'left') return [];
-  return state.phase === 'held' ? say(address, state, now) : ask(address, state, now);
+  return state.phase === 'held' ? say(address, state, now, hasRoom) : ask(address, state, now, hasRoom);
 }
 
-function ask(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+function ask(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {
   const { place, asked } = state;
   if (state.claim) {
     Object.assign(state, { phase: 'left', nextAt: now + AGAIN_MS[asked] });
@@ -159,19 +173,20 @@ function ask(address: IpAddress, state: State, now: number): readonly FrameAt[] 
   if (now < state.nextAt) return [];
   if (state.sent === (asked === 'checking' ? 1 : PROBES)) {
     Object.assign(state, newState(place, 'held', now));
-    return say(address, state, now);
+    return say(address, state, now, hasRoom);
   }
+  if (!hasRoom) return [];
   state.sent += 1;
   state.nextAt = now + (asked === 'checking' ? CHECK_MS : PROBE_MS);
   return [{ index: place.index, frame: questionFor(address, place.mac) }];
 }
 
-function say(address: IpAddress, state: State, now: number): readonly FrameAt[] {
+function say(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {
   const { place } = state;
   if (state.claim && now - state.claim.at > CLAIM_MS) state.claim = undefined;
   const { claim } = state;
   const isDefended = claim !== undefined && claim.at > state.defendedAt && now - state.defendedAt >= DEFEND_MS;
-  if (now < state.nextAt && !isDefended) return [];
+  if (!hasRoom || (now < state.nextAt && !isDefended)) return [];
   if (isDefended) state.defendedAt = now;
   if (now >= state.nextAt) {
     state.sent += 1;

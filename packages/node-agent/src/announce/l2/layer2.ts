@@ -59,8 +59,8 @@ export interface AddressStatus {
 
 /** Less than after what others take over. */
 const LEASE_MS = DEAD_MS - 100;
-/** So that taking over many does not hold up the heartbeats. */
-const FRAMES_AT_ONCE = 400;
+/** So that taking over many does not hold up the heartbeats: a few ms. */
+const FRAMES_AT_ONCE = 1_000;
 /** More of them are not watched. */
 const MOST_WATCHED = 40_000;
 const VERIFY_MS = 2_000;
@@ -93,7 +93,6 @@ export class Layer2 {
   #signature = '';
   #isLeaving = false;
   #groups = new Map<string, { readonly index: number; readonly group: IpAddress }>();
-  #waiting: { readonly index: number; readonly frame: Buffer }[] = [];
   #conflicts: readonly Conflict[] = [];
   #findings: readonly Finding[] = [];
   #told = new Set<string>();
@@ -241,13 +240,12 @@ export class Layer2 {
     const now = clock.now();
     this.#elect(now);
     const claims = this.#claims(now);
-    const holding = this.#holdings.step(now, claims, this.#friends());
-    const { frames, findings } = this.#witness.step(now, claims);
+    const holding = this.#holdings.step(now, claims, this.#friends(), FRAMES_AT_ONCE);
+    const { frames, findings } = this.#witness.step(now, claims, FRAMES_AT_ONCE - holding.frames.length);
     this.#responder.set([...holding.answers, ...this.#watchedOf(holding.answers)]);
     this.#verify(now);
     this.#join(holding.groups);
-    this.#waiting.push(...holding.frames, ...frames);
-    for (const { index, frame } of this.#waiting.splice(0, FRAMES_AT_ONCE)) this.#segment.send(index, frame);
+    for (const { index, frame } of [...holding.frames, ...frames]) this.#segment.send(index, frame);
     this.#conflicts = holding.conflicts;
     this.#findings = findings;
     this.#tellProblems();

@@ -52,16 +52,18 @@ export class Witness {
     }
   }
 
+  /** `room`: for about so many frames; what does not fit waits. */
   step(
     now: number,
     claims: readonly Claim[],
+    room: number,
   ): { readonly frames: readonly FrameAt[]; readonly findings: readonly Finding[] } {
     const claimsOf = Map.groupBy(claims, ({ address }) => address);
     const frames: FrameAt[] = [];
     for (const [address, state] of this.#states) {
       if (state.askedAt !== undefined && now >= state.askedAt + ANSWER_MS)
         judge(address, state, claimsOf.get(address) ?? []);
-      if (now < state.nextAt) continue;
+      if (now < state.nextAt || frames.length >= room) continue;
       state.nextAt = now + EVERY_MS;
       state.askedAt = now;
       for (const { index, mac } of state.seen.places) frames.push({ index, frame: questionFor(address, mac) });
