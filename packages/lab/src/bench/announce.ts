@@ -5,6 +5,7 @@
 import { FrrEngine } from '@tombolo/node-agent/announce/bgp/engine.ts';
 import { bfddLines, bgpdLines } from '@tombolo/node-agent/announce/bgp/frr-config.ts';
 import type { BgpIntent, Route } from '@tombolo/node-agent/announce/bgp/plan.ts';
+import { Vty } from '@tombolo/node-agent/announce/bgp/vty.ts';
 import { ip, parseNetwork } from '@tombolo/shared/model/ip.ts';
 import { Frr, RouterSegment, until } from '../segment/routers.ts';
 import { Segment, type Speaker } from '../segment/segment.ts';
@@ -115,6 +116,7 @@ async function byBgp({ runs, progress, signal }: Running): Promise<ReadonlyMap<C
     const own = new Frr(segment.place('node'), true);
     const other = new Frr(segment.place('router'), false);
     await Promise.all([own.start(), other.start(ROUTER(node.v4))]);
+    const vty = await Vty.open(`${other.directory}/bgpd.vty`);
     const engine = new FrrEngine(own.directory);
     const hold = async (prefixes: readonly string[]): Promise<void> => {
       const intent = intentFor(router.v4, prefixes);
@@ -123,8 +125,11 @@ async function byBgp({ runs, progress, signal }: Running): Promise<ReadonlyMap<C
       if (problems.length > 0) throw new Error(problems.join('; '));
     };
     const has = async (count: number): Promise<boolean> => {
-      const { routes = {} } = await other.ask<{ readonly routes?: object }>('show bgp ipv4 unicast json');
-      return Object.keys(routes).length === count;
+      const { text } = await vty.ask('show bgp ipv4 unicast summary json');
+      const { peers = {} } = JSON.parse(text) as {
+        readonly peers?: Readonly<Record<string, { readonly pfxRcd?: number }>>;
+      };
+      return peers[node.v4]?.pfxRcd === count;
     };
     const timed = async (prefixes: readonly string[]): Promise<number> => {
       const begun = performance.now();
@@ -143,6 +148,8 @@ async function byBgp({ runs, progress, signal }: Running): Promise<ReadonlyMap<C
         `bgp ${run} of ${runs}: ${[times.thousand, times.withdrawal].map((all) => Math.round(all.at(-1) ?? 0))} ms`,
       );
     }
+    // An open session would end with the router.
+    vty.close();
   } finally {
     await segment.end();
   }
