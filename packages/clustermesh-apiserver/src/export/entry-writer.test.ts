@@ -38,6 +38,9 @@ class Source implements EntrySource {
 class Etcd {
   readonly did: string[] = [];
   canary: string | undefined;
+  /** When a listing, and the writing of a canary, is done. */
+  listed = Promise.resolve();
+  vouched = Promise.resolve();
   #lost: (keys: readonly string[]) => void = () => {};
   #written: PromiseWithResolvers<void>[] = [];
 
@@ -48,6 +51,7 @@ class Etcd {
     release: () => void this.did.push('release'),
     adopt: async (prefix: string) => {
       this.did.push(`adopt ${prefix}`);
+      await this.listed;
       return new Map();
     },
     prune: async (prefix: string, keep: ReadonlySet<string>) => {
@@ -63,8 +67,10 @@ class Etcd {
 
   readonly writer = {
     get: async () => (this.canary === undefined ? undefined : { value: Buffer.from(this.canary), revision: '1' }),
-    vouch: async (key: string, value: string) =>
-      void this.did.push(value === this.canary ? `keep ${key}` : `vouch ${key}`),
+    vouch: async (key: string, value: string) => {
+      this.did.push(value === this.canary ? `keep ${key}` : `vouch ${key}`);
+      await this.vouched;
+    },
     retract: (key: string) => void this.did.push(`retract ${key}`),
     onKeysLost: (listener: (keys: readonly string[]) => void) => {
       this.#lost = listener;
@@ -151,6 +157,31 @@ describe('EntryWriter', () => {
     etcd.canary = 'before';
     await lead();
     assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`, `keep ${CANARY}`]);
+  });
+
+  it('lets the canary that it finds end when keys were lost since they were listed', async () => {
+    etcd.canary = 'before';
+    const listed = Promise.withResolvers<void>();
+    etcd.listed = listed.promise;
+    await lead();
+    etcd.lose(`${PREFIX}shop/a`);
+    listed.resolve();
+    await turn();
+    assert.deepEqual(etcd.taken(), ['hold', `adopt ${PREFIX}`, `retract ${CANARY}`]);
+  });
+
+  it('is not complete when keys were lost while the canary was written', async () => {
+    await lead();
+    const vouched = Promise.withResolvers<void>();
+    etcd.vouched = vouched.promise;
+    trusted.resolve();
+    await etcd.allWritten();
+    etcd.lose(`${PREFIX}shop/a`);
+    vouched.resolve();
+    await turn();
+    assert.equal(complete, 0);
+    await etcd.allWritten();
+    assert.equal(complete, 1);
   });
 
   it('stops, and holds back what comes, when its time has ended; the next time begins like the first', async () => {

@@ -39,6 +39,8 @@ export class EntryWriter {
   readonly #prefix: string;
   readonly #canary: string;
   readonly #announcing = new Notifier();
+  /** How often etcd lost keys of ours. */
+  #losses = 0;
   #complete = false;
   #writing = false;
   #flushing = false;
@@ -53,6 +55,7 @@ export class EntryWriter {
     options.writer.onKeysLost((keys) => {
       if (!keys.some((key) => key === this.#canary || key.startsWith(this.#prefix))) return;
       options.writer.retract(this.#canary);
+      this.#losses++;
       this.announce();
     });
   }
@@ -88,8 +91,9 @@ export class EntryWriter {
     try {
       this.keyspace.hold();
       const whenTrusted = trusted(tenure);
+      const losses = this.#losses;
       await this.adopt();
-      await this.#keepCanary(tenure);
+      await this.#keepCanary(tenure, losses);
       await whenTrusted;
       if (!tenure.aborted) await this.#write(tenure);
     } finally {
@@ -100,10 +104,10 @@ export class EntryWriter {
     }
   }
 
-  /** It was there after the listing, so all that it vouched for was. */
-  async #keepCanary(tenure: AbortSignal): Promise<void> {
+  /** It was there after the listing, so all that it vouched for was; and is, if no more has been lost since. */
+  async #keepCanary(tenure: AbortSignal, losses: number): Promise<void> {
     const found = await this.#options.writer.get(this.#canary).catch(() => undefined);
-    if (found) void this.#options.writer.vouch(this.#canary, found.value.toString(), tenure);
+    if (found && this.#losses === losses) void this.#options.writer.vouch(this.#canary, found.value.toString(), tenure);
   }
 
   async #write(tenure: AbortSignal): Promise<void> {
@@ -118,7 +122,7 @@ export class EntryWriter {
       if (this.#announcing.version === version) {
         await writer.vouch(this.#canary, encodeTimestamp(clock.wallTime()), tenure);
         if (tenure.aborted) return;
-        this.#completed();
+        if (this.#announcing.version === version) this.#completed();
       }
       await this.#announcing.changed(version, tenure);
     }

@@ -105,7 +105,7 @@ describe('LeaseKeeper', () => {
     assert.deepEqual(stream.asked, []);
     await clock.advance(1);
     assert.deepEqual(stream.asked, ['7', '8']);
-    assert.deepEqual(rounds, [{ since: 0, ttlMs: 12_000 }]);
+    assert.deepEqual(rounds, [{ number: 1, since: 0, ttlMs: 12_000 }]);
   });
 
   it('tells which are lost, and of no round in which one was', async () => {
@@ -118,12 +118,11 @@ describe('LeaseKeeper', () => {
     await clock.advance(500);
     stream.answer('8', 30);
     await turn();
-    assert.deepEqual(rounds, [{ since: 500, ttlMs: 30_000 }]);
+    assert.deepEqual(rounds, [{ number: 2, since: 500, ttlMs: 30_000 }]);
   });
 
   it('renewAll() waits for a round that began after it, and for what was to be done then', async () => {
     await open();
-    await clock.advance(1);
     const done: string[] = [];
     void keeper.renewAll(closed.signal).then(() => done.push('renewed'));
     const hook = Promise.withResolvers<void>();
@@ -135,6 +134,16 @@ describe('LeaseKeeper', () => {
     for (const id of ids) stream.answer(id, 30);
     await turn();
     assert.deepEqual(done, ['renewed']);
+  });
+
+  it('renewSoon() has the next round begin when the one under way has ended', async () => {
+    await open();
+    keeper.renewSoon();
+    await turn();
+    assert.deepEqual([stream.asked, keeper.begun], [[], 1]);
+    for (const id of ids) stream.answer(id, 30);
+    await turn();
+    assert.deepEqual([stream.asked, keeper.begun], [ids, 2]);
   });
 
   it('begins again soon when what was to be done after a round failed', async () => {

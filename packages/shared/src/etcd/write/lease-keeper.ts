@@ -13,6 +13,8 @@ import type { Session } from '../session/session.ts';
 
 /** Every lease was renewed: none ends sooner than `ttlMs` after `since`, if etcd lets it live. */
 export interface Round {
+  /** 1 for the first that began. */
+  readonly number: number;
   /** By the clock, before anything was asked. */
   readonly since: number;
   readonly ttlMs: number;
@@ -43,14 +45,20 @@ export class LeaseKeeper {
   readonly #unanswered = new Set<string>();
   #shortestMs: number;
   #complete = true;
-  /** When the last round began in which all went well. */
-  #renewedAt = -Infinity;
+  #begun = 0;
+  /** The last round in which all went well. */
+  #renewed = 0;
   #running = false;
 
   constructor(session: Session, options: LeaseKeeperOptions) {
     this.#session = session;
     this.#options = options;
     this.#shortestMs = options.ttlMs;
+  }
+
+  /** How many rounds have begun: the leases of now are asked for in those with a higher number. */
+  get begun(): number {
+    return this.#begun;
   }
 
   /** Runs until the session is closed. Called with each new lease; only the first call starts something. */
@@ -61,12 +69,17 @@ export class LeaseKeeper {
     void retry(() => this.#keepAlive(closed), { ...RETRY, signal: closed, clock: this.#options.clock });
   }
 
-  /** Resolves when all leases were renewed after this call, and `renewed` has resolved; or when the signal aborts. */
-  async renewAll(signal: AbortSignal): Promise<void> {
-    const asked = this.#options.clock.now();
+  /** Has a round begin as soon as the one under way has ended: for leases of which nobody knows how long they still live. */
+  renewSoon(): void {
     this.ensureRunning();
     this.#asked.notify();
-    await this.#done.until(() => this.#renewedAt >= asked, signal);
+  }
+
+  /** Resolves when all leases were renewed after this call, and `renewed` has resolved; or when the signal aborts. */
+  async renewAll(signal: AbortSignal): Promise<void> {
+    const before = this.#begun;
+    this.renewSoon();
+    await this.#done.until(() => this.#renewed > before, signal);
   }
 
   /** Until the signal aborts, the stream breaks, or etcd leaves a round unanswered. */
@@ -111,6 +124,7 @@ export class LeaseKeeper {
   /** True when all went well. */
   async #round(stream: KeepAliveStream, since: number, serving: AbortController): Promise<boolean> {
     const { clock, ids, ttlMs, renewed } = this.#options;
+    const number = ++this.#begun;
     this.#complete = true;
     this.#shortestMs = ttlMs;
     this.#unanswered.clear();
@@ -124,12 +138,12 @@ export class LeaseKeeper {
     cancel();
     if (!this.#complete || serving.signal.aborted) return false;
     try {
-      await renewed?.({ since, ttlMs: this.#shortestMs });
+      await renewed?.({ number, since, ttlMs: this.#shortestMs });
     } catch {
       return false;
     }
     if (serving.signal.aborted) return false;
-    this.#renewedAt = since;
+    this.#renewed = number;
     this.#done.notify();
     return true;
   }

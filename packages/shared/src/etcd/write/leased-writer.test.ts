@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { FakeClock } from '../../process/clock.fixture.ts';
 import type { Health } from '../../process/health.ts';
 import { type LogFields, silentLogger } from '../../process/logger.ts';
+import { Notifier } from '../../process/notifier.ts';
+import { AGAIN, retry } from '../../process/retry.ts';
 import { EtcdError, type EtcdErrorKind } from '../session/errors.ts';
 import { LeaseEtcd } from './lease-etcd.fixture.ts';
 import { LeasedWriter } from './leased-writer.ts';
@@ -75,6 +77,34 @@ describe('LeasedWriter', () => {
     }
     assert.deepEqual([...etcd.entries.keys()], ['a/1', 'a/2']);
     assert.equal(etcd.revision, before);
+  });
+
+  it('adopt() renews at once what a predecessor left, though it keeps others alive already', async () => {
+    const ours = writer();
+    await ours.put('b/1', 'x');
+    await clock.advance(1_000);
+    etcd.put('a/1', 'x', etcd.grant(2));
+    await ours.adopt('a/');
+    await clock.advance(1_900);
+    etcd.expire();
+    await clock.advance(1_000);
+    etcd.expire();
+    assert.deepEqual([...etcd.entries.keys()], ['b/1', 'a/1']);
+  });
+
+  it('put() does not use a lease that was so long on its way that a canary could outlive it', async () => {
+    const ours = writer();
+    await ours.put('a', '1');
+    await ours.put('b', '1');
+    etcd.delay = () => 4_500;
+    await clock.advance(7_000);
+    // The next round begins meanwhile, and does not ask for the new lease.
+    const put = ours.put('c', '1');
+    await clock.advance(8_999);
+    etcd.delay = () => 0;
+    await clock.advance(1);
+    await put;
+    assert.deepEqual([leaseOf('a'), leaseOf('c')], ['1', '3']);
   });
 
   it('writes an adopted key with the lease that it has', async () => {
@@ -336,6 +366,27 @@ describe('LeasedWriter', () => {
       assert(etcd.entries.has(CANARY));
     });
 
+    it('waits for a round that began after what it vouches for was taken over', async () => {
+      const ours = writer();
+      await ours.put('b/1', '1');
+      await clock.advance(9_000);
+      etcd.delay = () => 1_000;
+      // The round that begins here knows nothing of what is adopted meanwhile.
+      await clock.advance(1_500);
+      etcd.delay = () => 0;
+      etcd.put('a/1', 'x', etcd.grant(5));
+      await ours.adopt('a/');
+      void ours.vouch(CANARY, 'there', new AbortController().signal);
+      // Enough messages for a canary, but not for another round before it.
+      let messages = 0;
+      etcd.delay = () => (++messages > 4 ? 60_000 : 0);
+      await clock.advance(1_000);
+      assert(!etcd.entries.has(CANARY));
+      etcd.delay = () => 0;
+      await clock.advance(20_000);
+      assert(etcd.entries.has(CANARY));
+    });
+
     it('ends before all that it vouches for, whenever its writer dies, and whatever happens', async () => {
       const keys = ['a/1', 'a/2', 'a/3', 'a/4', 'a/5'];
       const seconds = fc.integer({ min: 0, max: 20 });
@@ -365,18 +416,32 @@ describe('LeasedWriter', () => {
               check();
             }
           };
-          /** Takes over what is there; if that is not enough, writes everything. */
+          /** As the exporter: takes over what is there with its canary, or writes what is missing, again after each loss. */
           const start = () => {
-            const [ours, ending] = [writer(undefined, 25), new AbortController()];
-            const work = async () => {
+            const [ours, ending, lost] = [writer(undefined, 25), new AbortController(), new Notifier()];
+            const { signal } = ending;
+            const again = { signal, clock, first: 500, limit: 500, random: () => 0.5 };
+            ours.onKeysLost(() => {
+              ours.retract(CANARY);
+              lost.notify();
+            });
+            const takeOver = async () => {
+              const { version } = lost;
               await ours.adopt('a/');
-              const found = await ours.get(CANARY);
-              if (!found) for (const key of keys) await ours.put(key, 'anew');
-              if (!ending.signal.aborted) await ours.vouch(CANARY, 'there', ending.signal);
+              if ((await ours.get(CANARY)) && lost.version === version) void ours.vouch(CANARY, 'there', signal);
             };
-            ours.onKeysLost(() => ours.retract(CANARY));
-            void work().catch(() => {});
-            return { ours, die: () => [ending.abort(), ours.close()] };
+            const makeWhole = async () => {
+              const { version } = lost;
+              const { entries, foreign } = await ours.list('a/');
+              for (const key of keys) if (!entries.has(key) || foreign.has(key)) await ours.put(key, 'anew');
+              if (lost.version === version) await ours.vouch(CANARY, 'anew', signal);
+              await lost.changed(version, signal);
+              return AGAIN;
+            };
+            const adopted = retry(takeOver, again);
+            void adopted.then(() => retry(makeWhole, again));
+            const write = (key: string, value: string) => adopted.then(() => retry(() => ours.put(key, value), again));
+            return { write, die: () => [ending.abort(), ours.close()] };
           };
           let living = start();
           await pass(1);
@@ -384,7 +449,7 @@ describe('LeasedWriter', () => {
           for (const [i, each] of events.entries()) {
             if (each.do === 'pass') await pass(each.seconds);
             if (each.do === 'restart') etcd.restart();
-            if (each.do === 'write') void living.ours.put(each.key, `${i}`).catch(() => {});
+            if (each.do === 'write') void living.write(each.key, `${i}`);
             if (each.do === 'slow') slowest = each.ms;
             if (each.do === 'succeed') {
               living.die();
@@ -393,6 +458,9 @@ describe('LeasedWriter', () => {
             }
             check();
           }
+          slowest = 0;
+          await pass(45);
+          assert(etcd.entries.has(CANARY), 'there again when all is well');
           living.die();
           await pass(60);
         },

@@ -10,7 +10,8 @@
  *    is a lease without keys, and a late write cannot move the end of the lease that it names.
  * 2. It is used only when its grant was answered within a quarter of that time since the round began. So it ends eleven
  *    twelfths after the beginning, at the latest, and the others a whole after it, at the earliest.
- * 3. An etcd that restarts gives every lease its whole time again, which keeps that order.
+ * 3. Only a round that began after all of that was written or taken over counts: what is taken over may be near its end.
+ * 4. An etcd that restarts gives every lease its whole time again, which keeps that order.
  */
 import type { IRequestOp } from 'etcd3';
 import { sleep } from '../../process/clock.ts';
@@ -43,7 +44,8 @@ export class LeasedWriter extends SessionReader implements EtcdWriter {
   readonly #options: LeasedWriterOptions;
   readonly #pool: LeasePool;
   readonly #keeper: LeaseKeeper;
-  readonly #canaries = new Map<string, string>();
+  /** With how many rounds had begun when it was vouched for. */
+  readonly #canaries = new Map<string, { readonly value: string; readonly begun: number }>();
   readonly #history = new RevisionHistory();
   readonly #listeners: ((keys: readonly string[]) => void)[] = [];
   #hasSpace = true;
@@ -52,7 +54,7 @@ export class LeasedWriter extends SessionReader implements EtcdWriter {
     super(session, options);
     const { clock, leaseTtlSeconds } = options;
     this.#options = options;
-    this.#pool = new LeasePool(() => this.#grant(leaseTtlSeconds), options.keysPerLease);
+    this.#pool = new LeasePool(() => this.#grantForEntries(leaseTtlSeconds), options.keysPerLease);
     this.#keeper = new LeaseKeeper(session, {
       clock,
       ttlMs: leaseTtlSeconds * 1_000,
@@ -150,7 +152,7 @@ export class LeasedWriter extends SessionReader implements EtcdWriter {
 
   async adopt(prefix: string): Promise<LeasedEntries> {
     const listing = await this.#list(prefix, true);
-    this.#keeper.ensureRunning();
+    this.#keeper.renewSoon();
     return listing;
   }
 
@@ -170,7 +172,7 @@ export class LeasedWriter extends SessionReader implements EtcdWriter {
   }
 
   vouch(key: string, value: string, signal: AbortSignal): Promise<void> {
-    this.#canaries.set(key, value);
+    this.#canaries.set(key, { value, begun: this.#keeper.begun });
     return this.#keeper.renewAll(signal);
   }
 
@@ -188,12 +190,31 @@ export class LeasedWriter extends SessionReader implements EtcdWriter {
     await this.fence?.held(signal);
   }
 
-  async #renewCanaries({ since, ttlMs }: Round): Promise<void> {
-    if (this.#canaries.size === 0) return;
+  async #renewCanaries({ number, since, ttlMs }: Round): Promise<void> {
+    if (this.#dueIn(number).size === 0) return;
     const lease = await this.#grant(Math.floor((ttlMs * 2) / 3_000));
     if (this.#options.clock.now() - since > ttlMs / 4)
       throw new EtcdError('unavailable', 'etcd took too long to grant a lease');
-    if (this.#canaries.size > 0) await this.#put(this.#canaries, lease);
+    const due = this.#dueIn(number);
+    if (due.size > 0) await this.#put(due, lease);
+  }
+
+  /** Canaries, not retracted, of which the round renewed all that they vouch for: it began after that was known. */
+  #dueIn(round: number): ReadonlyMap<string, string> {
+    const due = [...this.#canaries].filter(([, { begun }]) => begun < round);
+    return new Map(due.map(([key, { value }]) => [key, value]));
+  }
+
+  /**
+   * Granted while a round began, a lease may end sooner than those of the round, which did not ask for it: by as long as
+   * the grant took. A twelfth of the time to live is what canaries leave.
+   */
+  async #grantForEntries(ttlSeconds: number): Promise<string> {
+    const { begun } = this.#keeper;
+    const asked = this.#options.clock.now();
+    const lease = await this.#grant(ttlSeconds);
+    const isInTime = this.#keeper.begun === begun || this.#options.clock.now() - asked <= (ttlSeconds * 1_000) / 12;
+    return isInTime ? lease : this.#grantForEntries(ttlSeconds);
   }
 
   async #grant(ttlSeconds: number): Promise<string> {

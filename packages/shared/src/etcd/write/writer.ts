@@ -22,7 +22,10 @@ export interface EtcdWriter extends EtcdReader {
   /** Resolves with whether the key was there. */
   delete(key: string): Promise<boolean>;
   list(prefix: string): Promise<LeasedEntries>;
-  /** As `list`, and keeps alive from now on what hangs on a lease, whose ever it is. */
+  /**
+   * As `list`, and keeps alive from now on what hangs on a lease, whose ever it is. Nothing under the prefix must be
+   * written meanwhile.
+   */
   adopt(prefix: string): Promise<LeasedEntries>;
   /**
    * Writes a key which says that others are there, and goes on writing it: at every moment it ends before all keys that
