@@ -1,10 +1,17 @@
 /** `scripts/kubernetes`: builds the real Kubernetes that the lab runs, and tells where it is. */
 import { Command } from 'commander';
 import { buildPart, cacheNameOf } from './building/build-part.ts';
-import { kubernetesBinaries, namedBinary } from './building/built.ts';
+import { kubernetesBinaries, metallbBinaries, namedBinary } from './building/built.ts';
 import { CACHE, cached, cachedNames } from './building/cache.ts';
 import { findGo } from './building/go.ts';
-import { buildLabImages, buildTestImage, labImagesName, testImageName } from './building/image-parts.ts';
+import {
+  buildLabImages,
+  buildMetallbImages,
+  buildTestImage,
+  labImagesName,
+  metallbImagesName,
+  testImageName,
+} from './building/image-parts.ts';
 import {
   CONTAINERD_PART,
   COREDNS,
@@ -14,6 +21,7 @@ import {
   KUBERNETES_VERSIONS,
   type KubernetesVersion,
   kubernetesPart,
+  METALLB_PROGRAMS,
   NEWEST,
   PAUSE,
   type Part,
@@ -69,7 +77,7 @@ program
     for (const name of await cachedNames()) console.log(`${CACHE}/${name}`);
   });
 
-const COMMON: readonly Part[] = [PAUSE, ETCD, CONTAINERD_PART, COREDNS, HELM];
+const COMMON: readonly Part[] = [PAUSE, ETCD, CONTAINERD_PART, COREDNS, HELM, METALLB_PROGRAMS];
 
 await program.parseAsync().catch((error: Error) => {
   console.error(`scripts/kubernetes: ${error.message}`);
@@ -85,7 +93,11 @@ async function buildAll(versions: readonly KubernetesVersion[], tests: boolean, 
   const wanted = [...COMMON, ...versions.flatMap((version) => partsOf(version, tests))];
   const parts: Part[] = [];
   for (const part of wanted) if (!isNamed(part) && !cached(await cacheNameOf(part))) parts.push(part);
-  const images = [await labImagesName(), ...(tests ? await Promise.all(versions.map(testImageName)) : [])];
+  const images = [
+    await labImagesName(),
+    await metallbImagesName(),
+    ...(tests ? await Promise.all(versions.map(testImageName)) : []),
+  ];
   const areThere = await hasProducts();
   if (parts.length === 0 && images.every((name) => cached(name)) && areThere) return;
   if (!areThere) await fetchProducts(await findGo((text) => progress.say(text)));
@@ -98,6 +110,7 @@ async function buildAll(versions: readonly KubernetesVersion[], tests: boolean, 
       await buildPart(part, go, progress);
     }
   }
+  await buildMetallbImages(await metallbBinaries());
   await buildLabImages(`${cached(await cacheNameOf(PAUSE))}/pause`);
   if (tests)
     for (const version of versions) {

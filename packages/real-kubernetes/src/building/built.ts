@@ -9,7 +9,7 @@ import type { Binaries } from '../run/binaries.ts';
 import { cacheNameOf } from './build-part.ts';
 import { cached } from './cache.ts';
 import { isAtLeast } from './go.ts';
-import { labImagesName, testImageName } from './image-parts.ts';
+import { labImagesName, metallbImagesName, testImageName } from './image-parts.ts';
 import {
   CONTAINERD_PART,
   COREDNS,
@@ -18,6 +18,7 @@ import {
   isKnownVersion,
   KUBERNETES_VERSIONS,
   kubernetesPart,
+  METALLB_PROGRAMS,
   NEWEST,
   type Part,
   testsPart,
@@ -58,6 +59,20 @@ export async function kubernetesBinaries(version: string = NEWEST): Promise<Bina
 }
 
 export const helmBinary = (): Promise<string> => binaryOf(HELM, 'helm');
+
+export async function metallbBinaries(): Promise<{ readonly controller: string; readonly speaker: string }> {
+  return {
+    controller: await binaryOf(METALLB_PROGRAMS, 'metallb-controller'),
+    speaker: await binaryOf(METALLB_PROGRAMS, 'metallb-speaker'),
+  };
+}
+
+/** An archive with the images that MetalLB's manifests name. */
+export async function metallbImages(): Promise<string> {
+  const directory = cached(await metallbImagesName());
+  if (directory === undefined) throw missing('the images of MetalLB');
+  return join(directory, 'images.tar');
+}
 
 export interface TestBinaries {
   readonly e2e: string;

@@ -6,8 +6,9 @@ import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import { cacheNameOf } from './build-part.ts';
 import { digestOf, makeOnce } from './cache.ts';
-import { type TestPrograms, writeLabImages, writeTestImages } from './images.ts';
-import { COREDNS, type KubernetesVersion, PAUSE, testsPart } from './parts.ts';
+import { type TestPrograms, writeLabImages, writeMetallbImages, writeTestImages } from './images.ts';
+import { COREDNS, type KubernetesVersion, METALLB_PROGRAMS, PAUSE, testsPart } from './parts.ts';
+import { METALLB } from './products.ts';
 
 const OWN_SOURCES = globSync('image*.ts', { cwd: import.meta.dirname }).map((name) => join(import.meta.dirname, name));
 
@@ -19,6 +20,19 @@ export async function labImagesName(): Promise<string> {
 
 export async function testImageName(version: KubernetesVersion): Promise<string> {
   return `test-images-${version}-${await digestOf(OWN_SOURCES, await cacheNameOf(testsPart(version)), await cacheNameOf(COREDNS))}`;
+}
+
+export async function metallbImagesName(): Promise<string> {
+  return `metallb-images-${METALLB.version}-${await digestOf(OWN_SOURCES, await cacheNameOf(METALLB_PROGRAMS))}`;
+}
+
+export async function buildMetallbImages(programs: {
+  readonly controller: string;
+  readonly speaker: string;
+}): Promise<string> {
+  return makeArchive(await metallbImagesName(), (file, work) =>
+    writeMetallbImages(programs, METALLB.version, file, work),
+  );
 }
 
 export async function buildLabImages(pause: string): Promise<string> {

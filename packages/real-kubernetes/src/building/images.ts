@@ -68,6 +68,21 @@ export async function writeTestImages(
   await writeImageArchive([{ names, root, entrypoint: ['/agnhost'], args: ['pause'] }], file, `${work}/archive`);
 }
 
+/** MetalLB's programs, under the names that its manifests have. */
+export async function writeMetallbImages(
+  programs: Readonly<Record<'controller' | 'speaker', string>>,
+  version: string,
+  file: string,
+  work: string,
+): Promise<void> {
+  const images = Object.entries(programs).map(async ([name, path]) => {
+    const root = `${work}/${name}`;
+    await addFiles(root, { [path]: `/${name}` });
+    return { names: [`quay.io/metallb/${name}:${version}`], root, entrypoint: [`/${name}`] };
+  });
+  await writeImageArchive(await Promise.all(images), file, `${work}/archive`);
+}
+
 function find(program: string): string {
   const directories = ['/usr/bin', '/bin', '/usr/sbin', '/sbin'];
   const path = directories.map((directory) => `${directory}/${program}`).find((each) => existsSync(each));

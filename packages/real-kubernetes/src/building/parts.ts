@@ -33,11 +33,17 @@ export const isKnownVersion = (version: string): version is KubernetesVersion =>
   KUBERNETES_VERSIONS.some((known) => known === version);
 
 const CONTAINERD = 'github.com/containerd/containerd/v2';
+const METALLB = 'go.universe.tf/metallb';
 const VERSION = 'k8s.io/component-base/version';
 
 export const ETCD = single('etcd', 'go.etcd.io/etcd/server/v3');
 export const COREDNS = single('coredns', 'github.com/coredns/coredns');
 export const HELM = single('helm', 'helm.sh/helm/v4', 'helm.sh/helm/v4/cmd/helm');
+/** To stand beside, and to be moved from; its manifests are told of in `products.ts`. */
+export const METALLB_PROGRAMS: Part = {
+  ...single('metallb', METALLB),
+  programs: ['controller', 'speaker'].map((name) => ({ package: `${METALLB}/${name}`, file: `metallb-${name}` })),
+};
 /** Our own, without dependencies. */
 export const PAUSE = { ...single('pause', '', '.'), sources: ['main.go'] };
 
