@@ -11,9 +11,13 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-/* Bits of `scope`: a frontend at every address of the node (its own is 0), and what clients outside the cluster get. */
+/*
+ * Bits of `scope`: a frontend at every address of the node (its own is 0), what clients outside the cluster get, and what
+ * those of them get who come from one of its source ranges.
+ */
 #define NODE_PORT 1
 #define OUTSIDE 2
+#define ADMITTED 4
 
 struct service_key {
 	__u32 address[4];
@@ -167,6 +171,13 @@ struct fragment_ports {
 struct prefix_key {
 	__u32 length;
 	__u32 address[4];
+};
+
+/* From where an entry with `ADMITTED` may be asked. The prefix counts from the service's first bit. */
+struct source_range_key {
+	__u32 length;
+	struct service_key service;
+	__u32 client[4];
 };
 
 struct exit_key {

@@ -10,8 +10,8 @@
  *   client  -> service          becomes      client -> backend         node -> backend (if so)
  *   backend -> node (if so)     becomes      backend -> client         service -> client
  *
- * What these programs do not know to do is left as it is, for nftables: streams that began before they came, services
- * that not everybody may ask, refusals.
+ * What these programs do not know to do is left as it is, for nftables: streams that began before they came, clients
+ * from outside a service's source ranges, refusals.
  */
 #include "errors.h"
 #include "flows.h"
@@ -82,14 +82,43 @@ static __always_inline void unspecify(__u32 *address)
 	address[3] = 0;
 }
 
-/* The service behind a key, and for clients outside the cluster what they get of it; `key` becomes that one's. */
-static __always_inline struct service *find_scope(struct service_key *key, int is_outside)
+static __always_inline int is_in_source_range(const struct service_key *service, const __u32 *client)
 {
-	if (is_outside) {
+	struct source_range_key key = {.length = 8 * (sizeof(key) - sizeof(key.length)), .service = *service};
+
+	__builtin_memcpy(key.client, client, sizeof(key.client));
+	return bpf_map_lookup_elem(&source_ranges, &key) != 0;
+}
+
+/* What a client from one of the source ranges gets of a service that has any; `key` becomes that one's. */
+static __always_inline struct service *find_admitted(struct service_key *key, const __u32 *client)
+{
+	__u8 scope = key->scope;
+
+	key->scope = scope | ADMITTED;
+	struct service *service = bpf_map_lookup_elem(&services, key);
+	if (!service) {
+		key->scope &= ~OUTSIDE;
+		service = bpf_map_lookup_elem(&services, key);
+	}
+	if (service && is_in_source_range(key, client))
+		return service;
+	key->scope = scope;
+	return 0;
+}
+
+/*
+ * The service behind a key, or for a client outside the cluster what that one gets of it; `key` becomes that one's.
+ * `client`: 0 for others.
+ */
+static __always_inline struct service *find_scope(struct service_key *key, const __u32 *client)
+{
+	if (client) {
 		key->scope |= OUTSIDE;
 		struct service *service = bpf_map_lookup_elem(&services, key);
+		struct service *admitted = service && !service->count ? find_admitted(key, client) : 0;
 		if (service)
-			return service;
+			return admitted ? admitted : service;
 		key->scope &= ~OUTSIDE;
 	}
 	return bpf_map_lookup_elem(&services, key);
@@ -101,7 +130,8 @@ static __always_inline struct service *find_service(const struct flow_key *packe
 	key->port = packet->destination_port;
 	key->protocol = packet->protocol;
 	key->scope = 0;
-	struct service *service = find_scope(key, is_outside);
+	const __u32 *client = is_outside ? packet->source : 0;
+	struct service *service = find_scope(key, client);
 	if (service)
 		return service;
 	__u8 *is_for_node_ports = find_node_address(packet->destination);
@@ -109,7 +139,7 @@ static __always_inline struct service *find_service(const struct flow_key *packe
 		return 0;
 	unspecify(key->address);
 	key->scope = NODE_PORT;
-	return find_scope(key, is_outside);
+	return find_scope(key, client);
 }
 
 /* The id of a backend that is gone may be another's by now. */

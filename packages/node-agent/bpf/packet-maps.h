@@ -25,6 +25,15 @@ struct {
 	__type(value, __u8);
 } local_pods SEC(".maps");
 
+/* Who may ask services with source ranges. What does not fit is left to nftables. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct source_range_key);
+	__type(value, __u8);
+} source_ranges SEC(".maps");
+
 /* Addresses of the node; 1 where NodePorts are answered. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

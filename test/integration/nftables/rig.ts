@@ -247,6 +247,7 @@ export class Rig {
       'address add fd03::2/64 dev eth0 nodad',
       'route add 10.96.0.0/16 via 192.0.2.1',
       'route add 10.97.0.0/16 via 192.0.2.1',
+      'route add fd96::/64 via fd03::1',
     ]);
   }
 }

@@ -13,6 +13,7 @@ import {
   readElement,
 } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { PACKETS_LAYOUT } from '@tombolo/node-agent/datapath/ebpf/packets/packet-path.ts';
+import { RANGE_KEY } from '@tombolo/node-agent/datapath/ebpf/packets/source-ranges.ts';
 import { cidr } from '@tombolo/shared/model/ip.ts';
 import { four, frontend, Rig, route, routes } from '../nftables/rig.ts';
 import { PacketNode } from './node.ts';
@@ -52,7 +53,8 @@ describe('eBPF packets: as time goes on', () => {
     talks.push(begun);
     return begun;
   };
-  const all = [TCP, NODE_PORT, UDP].map((front) => route(front, four()));
+  const guarded = { ...route(BALANCED, four()), sourceRanges: [cidr('192.0.2.0/24')] };
+  const all = [...[TCP, NODE_PORT, UDP].map((front) => route(front, four())), guarded];
 
   it('streams go on to a backend that is taken out, and new ones do not go there', async () => {
     await node.replace(...all);
@@ -218,6 +220,40 @@ describe('eBPF packets: as time goes on', () => {
     assert.deepEqual(await Promise.all(begun.map((each) => each.ask())), before);
   });
 
+  it('clients from outside get in by the source ranges of now, whatever was there before', async () => {
+    const at = (...ranges: readonly string[]) => ({ ...route(BALANCED, four()), sourceRanges: ranges.map(cidr) });
+    const ours = '192.0.2.0/24';
+    const connect = ['timeout', '2', 'bash', '-c', '</dev/tcp/10.97.0.1/80'];
+    const isAnswered = (): Promise<boolean> =>
+      rig.run('client', connect).then(
+        () => true,
+        () => false,
+      );
+    await node.replace(at(ours));
+    assert.ok(await isAnswered());
+    await node.set(at('198.51.100.0/24'));
+    assert.ok(!(await isAnswered()));
+    await node.set(at('198.51.100.0/24', ours));
+    assert.ok(await isAnswered());
+    await node.set(route(BALANCED, four()));
+    assert.ok(await isAnswered());
+    await node.set(at('198.51.100.0/24'));
+    assert.ok(!(await isAnswered()));
+    // What is found after a crash belongs to nobody any more, or to another Service that was given the address.
+    await node.set(at(ours));
+    await node.kill();
+    await node.start();
+    await node.replace(at('198.51.100.0/24'));
+    assert.ok(!(await isAnswered()));
+    await node.set(at(ours));
+    await node.kill();
+    await node.start();
+    await node.replace();
+    withPinned(join(node.pinDir, `packets-v${PACKETS_LAYOUT}`, 'source_ranges'), (map) =>
+      assert.deepEqual(keysOf(map, RANGE_KEY), []),
+    );
+  });
+
   describe('repairs', () => {
     const pins = () => join(node.pinDir, `packets-v${PACKETS_LAYOUT}`);
     const damages: readonly [string, RegExp, () => Promise<unknown>][] = [
@@ -228,6 +264,7 @@ describe('eBPF packets: as time goes on', () => {
       ['prefixes of pods', /local_pods/, async () => emptyMap(join(pins(), 'local_pods'), 20)],
       ['addresses of the node', /node_addresses/, async () => emptyMap(join(pins(), 'node_addresses'), 16)],
       ['ways out', /exits/, async () => emptyMap(join(pins(), 'exits'), 8)],
+      ['source ranges', /source ranges/, async () => emptyMap(join(pins(), 'source_ranges'), RANGE_KEY)],
     ];
     for (const [what, said, damage] of damages) {
       it(what, async () => {
@@ -249,15 +286,14 @@ describe('eBPF packets: as time goes on', () => {
     it('leaves it the streams that it began, and what it knows of who may ask', async () => {
       await node.replace();
       const nftables = await rig.open([cidr('10.1.0.0/24')]);
-      const guarded = { ...route(BALANCED, four()), sourceRanges: [cidr('198.51.100.0/24')] };
-      await nftables.replace(routes(route(TCP, four()), guarded));
+      const closed = { ...guarded, sourceRanges: [cidr('198.51.100.0/24')] };
+      await nftables.replace(routes(route(TCP, four()), closed));
       const begun = await talk('tcp', 'pod', '10.96.0.1:80', 10);
       const before = await begun.ask();
-      await node.replace(route(TCP, four()), guarded);
+      await node.replace(route(TCP, four()), closed);
       assert.deepEqual(await begun.ask(), before);
       await assert.rejects(talk('tcp', 'client', '10.97.0.1:80', 1), /silence/);
-      const allowed = { ...guarded, sourceRanges: [cidr('192.0.2.0/24')] };
-      await nftables.replace(routes(route(TCP, four()), allowed));
+      await nftables.replace(routes(route(TCP, four()), guarded));
       assert.equal((await (await talk('tcp', 'client', '10.97.0.1:80', 4)).ask()).length, 4);
       await nftables.destroy();
     });

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import type { HookKind } from '@tombolo/node-agent/datapath/ebpf/packets/hooks.ts';
+import { cidr } from '@tombolo/shared/model/ip.ts';
+import type { FrontendRoute } from '@tombolo/shared/model/routes.ts';
 import { backends, four, frontend, type Place, Rig, route } from '../nftables/rig.ts';
 import { PacketNode } from './node.ts';
 
@@ -127,6 +129,47 @@ for (const hooks of ['tcx', 'clsact'] as const satisfies readonly HookKind[]) {
       for (const [place, target, expected, what] of seen) {
         it(what, async () => assert.equal(await who(place, target), expected));
       }
+    });
+
+    describe('let in from outside by source ranges', () => {
+      const who = (place: Place, target: string) =>
+        rig.run(place, [process.execPath, '-e', askWho(target)]).then(clean);
+      const guarded = (
+        address: string,
+        ranges: readonly string[],
+        more: Partial<FrontendRoute> = {},
+      ): FrontendRoute => {
+        const to = address.startsWith('[') ? '[fd02::11]:9090' : '10.2.0.11:9090';
+        const balanced = route(frontend(`TCP ${address}:80`, 'LoadBalancer'), [to]);
+        return { ...balanced, ...more, sourceRanges: ranges.map(cidr) };
+      };
+      before(() =>
+        node.replace(
+          guarded('10.97.1.1', ['198.51.100.0/24', '192.0.2.0/24']),
+          guarded('10.97.1.2', ['192.0.2.2/32']),
+          guarded('[fd96::61]', ['fd03::/64']),
+          guarded('10.97.1.3', ['192.0.2.2/31'], { outside: backends([`${POD}:9090`]) }),
+          guarded('10.97.2.1', ['198.51.100.0/24', '192.0.2.128/25']),
+          guarded('10.97.2.2', ['192.0.2.3/32', '192.0.2.4/30']),
+          guarded('[fd96::62]', ['fd04::/64', 'fd03::3/128']),
+          guarded('10.97.2.3', ['192.0.2.2/32'], { outside: [] }),
+        ),
+      );
+      const seen: readonly [Place, string, string, string][] = [
+        ['client', '10.97.1.1:80', NODE, 'one of several'],
+        ['client', '10.97.1.2:80', NODE, 'a single address'],
+        ['client', '[fd96::61]:80', 'fd02::1', 'also over IPv6'],
+        ['client', '10.97.1.3:80', CLIENT, 'as itself, where traffic is local'],
+        ['pod', '10.97.2.1:80', POD, 'while a pod of any address may ask'],
+        ['pod', '[fd96::62]:80', 'fd01::2', 'also over IPv6'],
+      ];
+      for (const [place, target, expected, what] of seen) {
+        it(what, async () => assert.equal(await who(place, target), expected));
+      }
+      it('nobody else, who is left to nftables', async () => {
+        const targets = ['10.97.2.1:80', '10.97.2.2:80', '[fd96::62]:80', '10.97.2.3:80'];
+        assert.deepEqual(await Promise.all(targets.map((target) => who('client', target))), Array(4).fill('silence'));
+      });
     });
 
     describe('carry errors and large packets', () => {

@@ -136,13 +136,15 @@ export function takeOut(map: number, key: Buffer, valueSize: number): Buffer | u
 }
 
 /** The keys of a map of few entries; what others write meanwhile may be missed. */
-export function keysOf(map: number, keySize: number): readonly Buffer[] {
-  const keys: Buffer[] = [];
+export const keysOf = (map: number, keySize: number): readonly Buffer[] => [...eachKey(map, keySize)];
+
+/** The same, one by one. */
+export function* eachKey(map: number, keySize: number): Generator<Buffer> {
   for (let last: Buffer | undefined; ; ) {
     const next = Buffer.alloc(keySize);
     const attributes = elementAttributes(map, last, next);
-    if (bpf(COMMANDS.nextKey, attributes, ...(last ? [last] : []), next).errno !== 0) return keys;
-    keys.push(next);
+    if (bpf(COMMANDS.nextKey, attributes, ...(last ? [last] : []), next).errno !== 0) return;
+    yield next;
     last = next;
   }
 }

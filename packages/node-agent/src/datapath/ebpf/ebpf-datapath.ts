@@ -15,21 +15,24 @@ import type { NodeFacts } from '../node-facts.ts';
 import { carryOut, type MapWriter } from './executor.ts';
 import type { GracePeriod } from './grace-period.ts';
 import { areAsKnown } from './map-check.ts';
-import { entryId, frontendOfEntry, type MapFrontend, outsideEntry } from './map-entry.ts';
+import { entriesOf, entryId, frontendOfEntry, type MapClients, type MapFrontend } from './map-entry.ts';
 import type { MapState, Retiring } from './map-state.ts';
 import type { PacketPath } from './packets/packet-path.ts';
 import type { RetiredPackets } from './packets/retired.ts';
+import { rangeKeys } from './packets/source-ranges.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 import { type MapRoute, PlanDraft, planSweep } from './planner.ts';
 import { recoverTables, routesOf } from './recovery.ts';
 import { stateDifference } from './state-difference.ts';
+
+type RangeMethod = 'readRanges' | 'takeOutRanges' | 'putInRanges';
 
 export interface EbpfParts {
   /** Of programs and pins: what is not as it was, in a few words; and puts it back. */
   readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
   /** Undefined where packets are left to nftables. */
-  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks' | 'fill'> | undefined;
+  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks' | 'fill' | RangeMethod> | undefined;
   /** Packet programs that are not wanted any more. */
   readonly retired: Pick<RetiredPackets, 'sync'>;
   readonly grace: GracePeriod;
@@ -45,6 +48,8 @@ export interface EbpfParts {
   /** Takes everything out of the kernel. */
   readonly remove: () => void;
 }
+
+const NO_RANGES: ReadonlySet<string> = new Set();
 
 export class EbpfDatapath implements Datapath {
   readonly name = 'ebpf';
@@ -94,6 +99,7 @@ export class EbpfDatapath implements Datapath {
         const id = frontendOfEntry(entry);
         if (!routes.has(id)) changes.set(id, undefined);
       }
+      for (const id of this.#parts.packets?.readRanges() ?? []) if (!routes.has(id)) changes.set(id, undefined);
       const report = await this.#program(changes);
       if (!this.#isWhole) this.#parts.takeOver();
       this.#isWhole = true;
@@ -133,7 +139,7 @@ export class EbpfDatapath implements Datapath {
 
   get fill(): ReadonlyMap<string, number> {
     const { packets } = this.#parts;
-    return packets ? new Map([...this.#tables.fill, ['streams', packets.fill]]) : this.#tables.fill;
+    return packets ? new Map([...this.#tables.fill, ...packets.fill]) : this.#tables.fill;
   }
 
   async close(): Promise<void> {
@@ -160,15 +166,20 @@ export class EbpfDatapath implements Datapath {
 
   async #carryOut(changes: RouteChanges): Promise<ApplyReport> {
     const draft = new PlanDraft(this.#tables);
+    const ranges = new Map<string, ReadonlySet<string>>();
     await inSlices(changes, ([id, wanted]) => {
       if (wanted && this.#isOfNode(wanted.frontend)) this.#left.add(wanted.frontend.address);
       const entries = this.#entriesOf(wanted);
       for (const entry of entries) draft.set(entry);
+      const guarded = entries.find(({ frontend: { clients } }) => clients?.startsWith('admitted'));
+      ranges.set(id, guarded ? rangeKeys(guarded.frontend, guarded.sourceRanges ?? []) : NO_RANGES);
       const kept = new Set(entries.map(({ frontend }) => entryId(frontend)));
-      for (const entry of [id, outsideEntry(id)]) if (!kept.has(entry)) draft.remove(entry);
+      for (const entry of entriesOf(id)) if (!kept.has(entry)) draft.remove(entry);
     });
     const plan = draft.finish();
+    this.#parts.packets?.takeOutRanges(ranges);
     const failed = await carryOut(plan.steps, this.#tables, this.#writer);
+    this.#parts.packets?.putInRanges(ranges);
     this.#scheduleSweep();
     const failures = plan.changes.flatMap((frontend, change) => {
       const reason = failed.get(change);
@@ -184,11 +195,15 @@ export class EbpfDatapath implements Datapath {
     const { frontend, outside, sourceRanges = [] } = wanted;
     // SCTP has no socket hook, and packets of it are nftables' part; so are NodePorts where packets are.
     if (frontend.protocol === 'SCTP' || (frontend.kind === 'NodePort' && !hasPackets)) return [];
-    const guarded = sourceRanges.length > 0;
-    if (!hasPackets || (outside === undefined && !guarded)) return [wanted];
-    // Whom nobody is told of is left to nftables, which knows who may ask.
-    const backends = guarded || outside === undefined ? [] : outside;
-    return [wanted, { ...wanted, frontend: { ...frontend, clients: 'outside' }, backends }];
+    if (!hasPackets) return [wanted];
+    const entry = (clients: MapClients, backends = wanted.backends): MapRoute => ({
+      ...wanted,
+      ...{ frontend: { ...frontend, clients }, backends },
+    });
+    // Whom nobody is told of is left to nftables, which refuses whoever may not ask.
+    if (sourceRanges.length > 0)
+      return [wanted, entry('outside', []), entry(outside ? 'admitted outside' : 'admitted', outside)];
+    return outside ? [wanted, entry('outside', outside)] : [wanted];
   }
 
   /** NodeLocal DNSCache has the cluster IP of the DNS Service, too, and is nearer. */

@@ -17,6 +17,7 @@ import {
   TABLES,
 } from './layout.ts';
 import type { MapFrontend } from './map-entry.ts';
+import { MAP_CLIENTS } from './map-entry.ts';
 import type { ServiceValue } from './operation.ts';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -32,7 +33,7 @@ const plain = { noNullPrototype: true };
 const frontend: fc.Arbitrary<MapFrontend> = fc.record(
   {
     kind: fc.constantFrom('ClusterIP' as const, 'NodePort' as const),
-    clients: fc.constant('outside' as const),
+    clients: fc.constantFrom(...MAP_CLIENTS),
     address,
     port,
     protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
@@ -71,6 +72,9 @@ describe('layout', () => {
     assert.equal(key.toString('hex'), '00000000000000000000ffff0000000075800601');
     putServiceKey(key, 0, { ...nodePort, clients: 'outside' });
     assert.equal(key.toString('hex'), '00000000000000000000ffff0000000075800603');
+    const balanced = { kind: 'LoadBalancer', address: ip('10.97.0.1'), port: 80, protocol: 'TCP' } as const;
+    putServiceKey(key, 0, { ...balanced, clients: 'admitted outside' });
+    assert.equal(key.toString('hex'), '00000000000000000000ffff0a61000100500606');
   });
 
   it('keeps as many backends in the service itself as bpf/layout.h', () => {

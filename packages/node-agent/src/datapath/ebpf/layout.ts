@@ -5,12 +5,12 @@
 import { bytesOf, familyOf, type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
-import type { MapFrontend } from './map-entry.ts';
+import { MAP_CLIENTS, type MapClients, type MapFrontend } from './map-entry.ts';
 import type { ServiceValue, SetKey } from './operation.ts';
 
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 /** A former one whose tables are read as this one's. */
-export const READABLE_LAYOUT = 1;
+export const READABLE_LAYOUT = 2;
 
 /** A set of at most this many backends is kept in the service's own entry. */
 export const INLINE_BACKENDS = 7;
@@ -41,6 +41,12 @@ export const hasMembers = (protocol: Protocol, affinitySeconds: number): boolean
 /** Bits of a service's scope. */
 const NODE_PORT = 1;
 const OUTSIDE = 2;
+const ADMITTED = 4;
+const CLIENT_BITS: Readonly<Record<MapClients, number>> = {
+  outside: OUTSIDE,
+  admitted: ADMITTED,
+  'admitted outside': ADMITTED | OUTSIDE,
+};
 
 const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
@@ -78,17 +84,18 @@ export function putServiceKey(buffer: Buffer, at: number, frontend: MapFrontend)
   putAddress(buffer, at, address);
   buffer.writeUInt16BE(port, at + 16);
   buffer[at + 18] = PROTOCOL_NUMBERS[protocol];
-  buffer[at + 19] = (kind === 'NodePort' ? NODE_PORT : 0) | (clients === 'outside' ? OUTSIDE : 0);
+  buffer[at + 19] = (kind === 'NodePort' ? NODE_PORT : 0) | (clients === undefined ? 0 : CLIENT_BITS[clients]);
 }
 
 export function getServiceKey(buffer: Buffer, at: number): MapFrontend {
   const scope = buffer[at + 19] ?? 0;
+  const clients = MAP_CLIENTS.find((each) => CLIENT_BITS[each] === (scope & ~NODE_PORT));
   return {
     kind: (scope & NODE_PORT) === 0 ? 'ClusterIP' : 'NodePort',
     address: getAddress(buffer, at),
     port: buffer.readUInt16BE(at + 16),
     protocol: buffer[at + 18] === PROTOCOL_NUMBERS.UDP ? 'UDP' : 'TCP',
-    ...((scope & OUTSIDE) !== 0 && { clients: 'outside' as const }),
+    ...(clients !== undefined && { clients }),
   };
 }
 

@@ -1,16 +1,26 @@
 /** The entries of the map of services, by name. */
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 
-/** What has an entry of its own: a frontend, and apart from it what clients outside the cluster get, where that is another. */
+/**
+ * Whom an entry beside a frontend's own is for. Clients outside the cluster, where they get something else; with source
+ * ranges that is nothing, and whoever comes from one of them is `admitted`: to what everybody gets, or to what is `outside`.
+ */
+export const MAP_CLIENTS = ['outside', 'admitted', 'admitted outside'] as const;
+export type MapClients = (typeof MAP_CLIENTS)[number];
+
+/** What has an entry of its own. */
 export interface MapFrontend extends Frontend {
-  readonly clients?: 'outside' | undefined;
+  readonly clients?: MapClients | undefined;
 }
 
-const OUTSIDE_SUFFIX = ' outside';
-export const outsideEntry = (id: string): string => `${id}${OUTSIDE_SUFFIX}`;
 /** What tells entries apart: `frontendId`, and for whom. */
-export const entryId = (frontend: MapFrontend): string =>
-  frontend.clients === undefined ? frontendId(frontend) : outsideEntry(frontendId(frontend));
+export const entryId = (frontend: MapFrontend): string => entryOf(frontendId(frontend), frontend.clients);
+
+const entryOf = (id: string, clients: MapClients | undefined): string =>
+  clients === undefined ? id : `${id} for ${clients}`;
+
+/** All that a frontend may have, by its `frontendId`. */
+export const entriesOf = (id: string): readonly string[] => [id, ...MAP_CLIENTS.map((clients) => entryOf(id, clients))];
+
 /** The `frontendId` of an entry. */
-export const frontendOfEntry = (entry: string): string =>
-  entry.endsWith(OUTSIDE_SUFFIX) ? entry.slice(0, -OUTSIDE_SUFFIX.length) : entry;
+export const frontendOfEntry = (entry: string): string => entry.replace(/ for .*/, '');

@@ -15,7 +15,8 @@ import { ClsactHooks } from './clsact.ts';
 import { sweepFlows } from './flow-entry.ts';
 import { DIRECTIONS, type Direction, type HookKind, type InterfaceHooks } from './hooks.ts';
 import { carriesClients, NODE_MAPS, type NodeMap, nodeEntries } from './node-maps.ts';
-import { ACCEPTS, LINK_LAYERS, PinnedPrograms, type PinnedProgramsOptions } from './pinned-programs.ts';
+import { ACCEPTS, LINK_LAYERS, PinnedPrograms, type PinnedProgramsOptions, SOURCE_RANGES } from './pinned-programs.ts';
+import { SourceRanges, type WantedRanges } from './source-ranges.ts';
 import { TcxHooks } from './tcx.ts';
 
 export interface PacketPathOptions extends PinnedProgramsOptions {
@@ -37,6 +38,7 @@ export class PacketPath {
   readonly #options: PacketPathOptions;
   readonly #programs: PinnedPrograms;
   readonly #interfaces = new NetworkInterfaces();
+  readonly #ranges = new SourceRanges();
   #hooks: InterfaceHooks | undefined;
   #fill = 0;
   #sweepAt = 0;
@@ -72,6 +74,30 @@ export class PacketPath {
     setAccepts(this.#options.directory, true);
   }
 
+  /** The frontends that have source ranges in the kernel, as it is now. */
+  readRanges(): Iterable<string> {
+    this.#programs.ensure();
+    this.#ranges.read(this.#programs.map(SOURCE_RANGES));
+    return this.#ranges.ids;
+  }
+
+  /** Before the entries of these frontends are changed. */
+  takeOutRanges(wanted: WantedRanges): void {
+    this.#ranges.takeOut(this.#programs.map(SOURCE_RANGES), wanted);
+  }
+
+  /** After that. */
+  putInRanges(wanted: WantedRanges): void {
+    try {
+      this.#ranges.putIn(this.#programs.map(SOURCE_RANGES), wanted);
+    } catch (error) {
+      this.#options.log.warn(
+        { error },
+        'Not all source ranges fit into eBPF: clients from the others are left to nftables',
+      );
+    }
+  }
+
   /** What is not as it was after `sync`, in a few words: interfaces that came later are not missed. */
   verify(): string | undefined {
     const missing = this.#programs.verify();
@@ -90,6 +116,7 @@ export class PacketPath {
     const wanted = nodeEntries(facts, attached);
     const changed = NODE_MAP_NAMES.find((name) => !isSameEntries(this.#entriesOf(name), wanted[name]));
     if (changed !== undefined) return `map "${changed}" is not as it was`;
+    if (!this.#ranges.isAsKnown(this.#programs.map(SOURCE_RANGES))) return 'source ranges are not as they were';
     return readElement(this.#programs.map(ACCEPTS), Buffer.alloc(4), 4)?.readUInt32LE() === 1
       ? undefined
       : 'packets begin no flows';
@@ -116,9 +143,12 @@ export class PacketPath {
     this.#sweepAt = performance.now() + Math.max(SWEEP_MS, took * SHARE);
   }
 
-  /** The share of the places for flows of streams that was taken when last looked at. */
-  get fill(): number {
-    return this.#fill;
+  /** The share of the entries that is taken: of flows of streams when last looked at. */
+  get fill(): Iterable<readonly [name: string, share: number]> {
+    return [
+      ['streams', this.#fill],
+      ['source_ranges', this.#ranges.fill],
+    ];
   }
 
   /** Links, where this kernel has them. */

@@ -32,9 +32,11 @@ const SHARED_TABLES = [...TABLE_NAMES, 'affinity'];
 const former = (name: string): string => `${name}_former`;
 /** The map that says whether flows may begin. */
 export const ACCEPTS = 'accepts';
+/** The map of `source-ranges.ts`. */
+export const SOURCE_RANGES = 'source_ranges';
 const OWN_MAPS: readonly string[] = [
   ...FLOW_MAP_NAMES,
-  ...['closed_streams', 'reset_streams', 'fragments', ACCEPTS],
+  ...['closed_streams', 'reset_streams', 'fragments', ACCEPTS, SOURCE_RANGES],
   ...Object.keys(NODE_MAPS),
 ];
 /** Ports that a client's packets may leave with: below those that sockets are given. */
