@@ -43,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       (part) => `${AGENT}datapath/${part}`,
     ),
   ],
+  [`${AGENT}closing/`]: [SHARED, `${AGENT}datapath/sockets/`],
   [`${AGENT}health/`]: [SHARED, `${AGENT}persist.ts`],
   [`${AGENT}api/`]: [SHARED, 'proto/', `${AGENT}announce/announcements.ts`],
   [AGENT]: [SHARED, 'proto/'],

@@ -36,6 +36,33 @@ static __always_inline struct recent_peer *recent_place(__u64 socket)
 	return bpf_map_lookup_elem(&recent_peers, &place);
 }
 
+/* The place of a socket among those that are known to be connected through a service. */
+static __always_inline __u8 *mark_place(__u64 socket)
+{
+	__u32 line = (socket / CONNECTED_PER_LINE) % CONNECTED_LINES;
+	struct connected_line *marks = bpf_map_lookup_elem(&connected, &line);
+	return marks ? &marks->mark[socket % CONNECTED_PER_LINE] : 0;
+}
+
+static __always_inline __u8 mark_of(__u64 socket)
+{
+	return 1 + socket / ((__u64)CONNECTED_PER_LINE * CONNECTED_LINES) % 255;
+}
+
+static __always_inline void mark_connected(__u64 socket)
+{
+	__u8 *place = mark_place(socket);
+	if (place)
+		*place = mark_of(socket);
+}
+
+static __always_inline void unmark_connected(__u64 socket)
+{
+	__u8 *place = mark_place(socket);
+	if (place && *place == mark_of(socket))
+		*place = 0;
+}
+
 static __always_inline void keep_with_socket(struct bpf_sock_addr *ctx, const struct peer *from)
 {
 	struct peer *peer = bpf_sk_storage_get(&peers, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -49,12 +76,13 @@ static __always_inline void remember_peer(struct bpf_sock_addr *ctx, const struc
 {
 	struct peer peer = {.service = *service, .backend_port = backend->port};
 	copy_address(peer.backend_address, backend->address);
+	__u64 socket = bpf_get_socket_cookie(ctx);
+	mark_connected(socket);
 	if (service->protocol == IPPROTO_UDP) {
 		keep_with_socket(ctx, &peer);
 		return;
 	}
 	bpf_sk_storage_delete(&peers, ctx->sk);
-	__u64 socket = bpf_get_socket_cookie(ctx);
 	struct recent_peer *recent = recent_place(socket);
 	if (recent) {
 		recent->peer = peer;
@@ -68,6 +96,7 @@ static __always_inline void forget_peer(struct bpf_sock_addr *ctx)
 	struct recent_peer *recent = recent_place(socket);
 
 	bpf_sk_storage_delete(&peers, ctx->sk);
+	unmark_connected(socket);
 	if (!recent)
 		return;
 	struct peer peer = recent->peer;

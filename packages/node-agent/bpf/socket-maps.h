@@ -29,4 +29,24 @@ struct {
 	__type(value, struct recent_peer);
 } recent_peers SEC(".maps");
 
+/*
+ * Which sockets are connected through a service, for the agent, which closes those whose backend is gone for good. 8 MiB:
+ * one byte for each of the last eight million sockets, by the low bits of their cookies; the higher bits are the byte, or
+ * 0 where the socket went to the very address that it asked for. Cookies are handed out in a row, so that neighbours are
+ * connected at about the same time. src/datapath/sockets/connected.ts reads the same bytes.
+ */
+#define CONNECTED_LINES 131072
+#define CONNECTED_PER_LINE 64
+
+struct connected_line {
+	__u8 mark[CONNECTED_PER_LINE];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONNECTED_LINES);
+	__type(key, __u32);
+	__type(value, struct connected_line);
+} connected SEC(".maps");
+
 #endif

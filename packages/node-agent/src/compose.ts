@@ -6,6 +6,7 @@ import type { RequestListener } from 'node:http';
 import { connectReader, loadEtcd3 } from '@tombolo/shared/etcd/connect.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
+import { podHasAddress } from '@tombolo/shared/kubernetes/pod-lookup.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
@@ -16,13 +17,16 @@ import type { Registry } from 'prom-client';
 import { Announcing } from './announce/announcing.ts';
 import { loadGrpc, serveApi } from './api/serve.ts';
 import type { ApiSource } from './api/source.ts';
+import { Closing } from './closing/closing.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentCore } from './core.ts';
+import { connectedSocketsPath } from './datapath/ebpf/open.ts';
 import { type OpenedDatapath, openDatapath, readDatapath } from './datapath/open.ts';
+import { Connections, whyNot } from './datapath/sockets/connections.ts';
 import { answerProxy } from './health/answers.ts';
 import { LONGEST_WAIT_MS, send, serveHealthChecks } from './health/check-ports.ts';
 import { ProxyHealth } from './health/proxy-health.ts';
-import { startMesh } from './mesh/mesh.ts';
+import { type Mesh, startMesh } from './mesh/mesh.ts';
 import { NodeView } from './node-view.ts';
 import { claimNode } from './only-agent.ts';
 import { type Closable, persist } from './persist.ts';
@@ -44,6 +48,10 @@ interface Parts {
   readonly proxy: ProxyHealth;
   readonly node: NodeView;
   readonly announcing: Announcing;
+  /** Undefined where no socket hooks are, or nobody wants it. */
+  readonly closing: Closing | undefined;
+  /** Whom other clusters' addresses are asked of; undefined until it is there. */
+  mesh: Mesh | undefined;
 }
 
 /**
@@ -93,6 +101,7 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const client = connectKubernetes({ kubeconfig: config.kubeconfig });
   const saved = await readStateFile(config.stateFile, authorOf(config), log);
   const applied = (half: string, revision: number): void => {
+    closing?.applied();
     proxy.applied(half, revision, Date.now());
     announcing.applied();
   };
@@ -111,7 +120,39 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
     applied: () => Math.min(...halves.map((name) => core.applied.get(name) ?? -1)),
     isServing: () => proxy.healthy,
   });
-  return { config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node, announcing };
+  const parts: Omit<Parts, 'closing'> = {
+    ...{ config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node, announcing },
+    mesh: undefined,
+  };
+  const closing = openClosing(parts);
+  return Object.assign(parts, { closing });
+}
+
+/** Where socket hooks are. */
+function openClosing(parts: Omit<Parts, 'closing'>): Closing | undefined {
+  const { config, datapath, core, client, health, log } = parts;
+  const half = datapath.halves.find(({ name }) => name === 'ebpf');
+  if (!half || !config.closeConnections) return undefined;
+  const reason = whyNot('TCP');
+  if (reason !== undefined) {
+    log.warn({ reason }, 'Connections to backends that are gone stay open');
+    health.report('connections', { kind: 'degraded', reason });
+    return undefined;
+  }
+  return new Closing({
+    table: core.table,
+    applied: () => core.applied.get(half.name) ?? -1,
+    connections: new Connections({
+      mapPath: connectedSocketsPath(config.bpfDirectory),
+      namespaces: config.netnsDirectory,
+    }),
+    isThere: async ({ owner, address }, signal) =>
+      owner.kind === 'pod'
+        ? podHasAddress(client, owner, address, signal)
+        : parts.mesh?.hasAddress(owner.name, address),
+    log,
+    report: (state) => health.report('connections', state),
+  });
 }
 
 async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
@@ -148,7 +189,7 @@ async function runCore(parts: Parts, signal: AbortSignal): Promise<void> {
       )
       .then(loadEtcd3)
       .then(loadGrpc);
-  await Promise.all([running, local.ended, node.watchInterfaces(log, signal)]);
+  await Promise.all([running, local.ended, node.watchInterfaces(log, signal), parts.closing?.run(signal)]);
   client.close();
 }
 
@@ -159,7 +200,7 @@ function servers(parts: Parts): readonly Hook[] {
   let registry: Promise<Registry> | undefined;
   const metrics = () => {
     registry ??= import('./metrics.ts').then(({ agentMetrics }) =>
-      agentMetrics(source, core, datapath.halves, announcing),
+      agentMetrics(source, core, datapath.halves, announcing, parts.closing),
     );
     return registry;
   };
@@ -205,7 +246,9 @@ function hook(name: string, open: () => Promise<Closable> | Closable | undefined
   };
 }
 
-function openMesh({ config, log, health, core: { facts } }: Parts): Closable | undefined {
+function openMesh(parts: Parts): Closable | undefined {
+  const { config, log, health, core } = parts;
+  const { facts } = core;
   const { clustermeshDirectory: directory, cluster: local, maxClusters } = config;
   if (directory === undefined) {
     facts.statusChanged(new Map());
@@ -213,11 +256,12 @@ function openMesh({ config, log, health, core: { facts } }: Parts): Closable | u
   }
   const report = (state: Health): void => health.report('mesh', state);
   const remembered = facts.clusterIds;
-  return startMesh({
+  parts.mesh = startMesh({
     ...{ directory, local, maxClusters, remembered, log, report },
     listener: facts,
     connect: connectReader,
   });
+  return parts.mesh;
 }
 
 function apiSource({ config, startedAt, health, datapath, announcing, core: { table, facts } }: Parts): ApiSource {

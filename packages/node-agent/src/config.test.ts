@@ -27,6 +27,8 @@ describe('parseCommand()', () => {
           mapSizes: {},
           socketClients: 'all',
           packets: 'auto',
+          closeConnections: true,
+          netnsDirectory: '/run/netns',
           metallbNamespace: 'metallb-system',
           speakerKeyFile: undefined,
           speakerPort: 7950,

@@ -52,6 +52,10 @@ The second form takes out of the kernel what an agent that has stopped left ther
                                  of pods are balanced by nftables (service meshes need it); default: all
   --packets auto|ebpf|nftables   what balances packets that come in at network interfaces: eBPF programs there, with
                                  nftables for what they leave, or nftables alone; default: auto
+  --close-connections true|false
+                                 whether sockets are closed that eBPF connected to a backend that is gone for good, so
+                                 that their programs connect anew at once; default: true
+  --netns-dir DIR                where the network namespaces of pods are, for that; default: /run/netns
   --metallb-namespace NAMESPACE  where MetalLB's pools and advertisements are read; default: metallb-system
   --speaker-key FILE             what all agents of this cluster know and nobody else, at least 16 bytes: without it
                                  nothing is announced by ARP and NDP
@@ -90,6 +94,8 @@ const DEFAULTS = {
   'bpf-map-sizes': '',
   'socket-clients': 'all',
   packets: 'auto',
+  'close-connections': 'true',
+  'netns-dir': '/run/netns',
   'metallb-namespace': 'metallb-system',
   'speaker-key': undefined,
   'speaker-port': '7950',
@@ -140,6 +146,8 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   mapSizes: flags.take(mapSizes(flags.text('bpf-map-sizes')), {}),
   socketClients: flags.oneOf<SocketClients>('socket-clients', ['all', 'host']),
   packets: flags.oneOf<PacketChoice>('packets', ['auto', 'ebpf', 'nftables']),
+  closeConnections: flags.oneOf('close-connections', ['true', 'false']) === 'true',
+  netnsDirectory: flags.text('netns-dir'),
   metallbNamespace: flags.text('metallb-namespace'),
   /** Undefined: there is none. */
   speakerKeyFile: flags.given('speaker-key'),

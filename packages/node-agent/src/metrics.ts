@@ -3,6 +3,7 @@ import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Announcing } from './announce/announcing.ts';
 import type { ApiSource } from './api/source.ts';
+import type { Closing } from './closing/closing.ts';
 import type { AgentCore } from './core.ts';
 import type { Datapath } from './datapath/datapath.ts';
 
@@ -15,6 +16,7 @@ export function agentMetrics(
   { applied, repairs }: Pick<AgentCore, 'applied' | 'repairs'>,
   halves: readonly Pick<Datapath, 'fill'>[],
   announcing: Pick<Announcing, 'counts'>,
+  closing?: Pick<Closing, 'closed'>,
 ): Registry {
   const { table } = source;
   const registry = new Registry();
@@ -78,6 +80,8 @@ export function agentMetrics(
       },
     });
   };
+  if (closing)
+    counter('connections_closed_total', 'Connections closed whose backend was gone for good', () => closing.closed);
   counter('l2_answers_total', 'ARP and NDP questions that were answered', () => announcing.counts.answered);
   counter('l2_heartbeats_refused_total', 'Heartbeats that did not count', () => announcing.counts.refusedHeartbeats);
   gauge('clustermesh_remote_clusters', 'Remote clusters in the clustermesh directory', () => remotes().length);

@@ -47,7 +47,7 @@ describe('the chart, rendered', () => {
     assert.equal(CHARTS.length, 168);
   });
 
-  it('gives the agent four capabilities, and the API server rights that are the sum of what is watched', async () => {
+  it('gives the agent four capabilities, and a fifth when asked, and the API server rights that are the sum of what is watched', async () => {
     const manifests = await template(EAST);
     assert.deepEqual(containerOf(manifests, 'tombolo-node-agent', 'agent').securityContext.capabilities, {
       drop: ['ALL'],
@@ -55,6 +55,7 @@ describe('the chart, rendered', () => {
     });
     assert.deepEqual(find(manifests, 'ClusterRole', 'tombolo-node-agent')?.['rules'], [
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },
+      { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
       { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
       { apiGroups: ['metallb.io'], resources: METALLB_KINDS, verbs: ['list', 'watch'] },
@@ -63,6 +64,10 @@ describe('the chart, rendered', () => {
         resources: CILIUM_KINDS,
         verbs: ['list', 'watch'],
       },
+    ]);
+    const closing = await template({ ...EAST, 'nodeAgent.closeConnections': 'pods' });
+    assert.deepEqual(containerOf(closing, 'tombolo-node-agent', 'agent').securityContext.capabilities?.add, [
+      ...['BPF', 'NET_ADMIN', 'NET_RAW', 'PERFMON', 'SYS_ADMIN'],
     ]);
     const exporting = [
       { apiGroups: [''], resources: ['services', 'namespaces', 'nodes', 'pods'], verbs: ['list', 'watch'] },

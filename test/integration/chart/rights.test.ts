@@ -15,7 +15,9 @@ import { followLocalCluster } from '@tombolo/node-agent/table/local-cluster.ts';
 import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
 import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
 import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import { podHasAddress } from '@tombolo/shared/kubernetes/pod-lookup.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
+import { ip } from '@tombolo/shared/model/ip.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
 import { installPoolKinds, METALLB_NAMESPACE, putBgpPeer, putCiliumPool, putL2Advertisement } from '../../pools.ts';
@@ -99,6 +101,9 @@ describe('the rights of the programs', () => {
         ...{ applied: () => 0, isServing: () => true },
       });
       const announced = announcing.run(stop.signal);
+      await podHasAddress(client, { namespace: 'default', name: 'none' }, ip('192.0.2.9'), stop.signal).catch((error) =>
+        log.warn({ error }, 'Cannot ask for a pod'),
+      );
       return {
         isReady: async () => isReady,
         stop: async () => {

@@ -139,7 +139,16 @@ describe('eBPF datapath: what others do to it', () => {
 
   it('unpinned: each map, which costs nothing', async function () {
     this.timeout(BOUND_MS * 8);
-    for (const name of ['services', 'slots', 'backends', 'affinity_ok', 'affinity', 'datagram_peers', 'recent_peers']) {
+    for (const name of [
+      'services',
+      'slots',
+      'backends',
+      'affinity_ok',
+      'affinity',
+      'datagram_peers',
+      'recent_peers',
+      'connected',
+    ]) {
       const failures = await costs(WEB, () => unlinkSync(inPins(name)), new RegExp(`${name} is not pinned$`));
       assert.equal(failures, 0, name);
     }

@@ -1,4 +1,7 @@
-{{/* What a container needs that works on the node's kernel: the agent, and the one that takes away what it left. */}}
+{{/*
+What a container needs that works on the node's kernel: the agent, and the one that takes away what it left. Takes Values,
+and `more`, further capabilities.
+*/}}
 
 {{- define "tombolo.nodeSecurity" -}}
 {{- with .Values.nodeAgent -}}
@@ -8,10 +11,11 @@ readOnlyRootFilesystem: true
 {{- if .privileged }}
 privileged: true
 {{- else }}
-allowPrivilegeEscalation: {{ has "SYS_ADMIN" .capabilities }}
+{{- $capabilities := concat .capabilities ($.more | default list) | uniq }}
+allowPrivilegeEscalation: {{ has "SYS_ADMIN" $capabilities }}
 capabilities:
   drop: [ALL]
-  add: {{ toJson .capabilities }}
+  add: {{ toJson $capabilities }}
 seccompProfile:
   {{- toYaml .seccompProfile | nindent 2 }}
 {{- end }}

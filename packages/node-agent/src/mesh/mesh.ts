@@ -9,6 +9,7 @@ import {
   type MaxClusters,
   parseClusterName,
 } from '@tombolo/shared/model/cluster.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { type Clock, systemClock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -51,6 +52,8 @@ const COUNTS_MS = 500;
 const DEFAULT_TIMING: MeshTiming = { heartbeatMs: 60_000, pollMs: 5_000, confirmMs: 1_000 };
 
 export interface Mesh {
+  /** Whether that cluster has a pod or a node at this address; undefined when it does not say now. */
+  hasAddress(cluster: ClusterName, address: IpAddress): Promise<boolean | undefined>;
   /** Ends all sessions. Withdraws nothing. */
   close(): Promise<void>;
 }
@@ -91,6 +94,10 @@ class RunningMesh implements Mesh {
       },
       this.#stopping.signal,
     );
+  }
+
+  async hasAddress(cluster: ClusterName, address: IpAddress): Promise<boolean | undefined> {
+    return this.#peers.get(cluster)?.hasAddress(address);
   }
 
   async close(): Promise<void> {

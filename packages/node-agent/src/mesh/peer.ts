@@ -7,10 +7,12 @@
  */
 import type { EtcdConfig } from '@tombolo/shared/etcd/config.ts';
 import type { EtcdReader } from '@tombolo/shared/etcd/read/reader.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { childOf } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf, retry } from '@tombolo/shared/process/retry.ts';
+import type { AddressLookup } from './address-lookup.ts';
 import type { FairWork } from './fair-work.ts';
 import { RemoteFacts, type RemoteFactsOptions } from './remote-facts.ts';
 import { runSession } from './session.ts';
@@ -36,6 +38,7 @@ export class Peer {
   #sessions = new AbortController();
   #running: Promise<void> | undefined;
   #logged = '';
+  #lookUp: AddressLookup | undefined;
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -66,6 +69,11 @@ export class Peer {
   async close(): Promise<void> {
     this.facts.close();
     await this.#stop();
+  }
+
+  /** Whether the cluster has a pod or a node at this address; undefined when it does not say now. */
+  async hasAddress(address: IpAddress): Promise<boolean | undefined> {
+    return this.#lookUp?.(address);
   }
 
   async #stop(): Promise<void> {
@@ -103,8 +111,11 @@ export class Peer {
       const report = (health: Health): void => this.#report(health, signal);
       const reader = connect(config, { logger: debugOnly(log), report });
       signal.addEventListener('abort', () => reader.close(), { once: true });
-      await runSession(reader, this.facts, work, signal);
+      await runSession(reader, this.facts, work, signal, (lookUp) => {
+        this.#lookUp = lookUp;
+      });
     } finally {
+      this.#lookUp = undefined;
       session.abort();
     }
   }

@@ -3,7 +3,9 @@
  * Tells the listener of every change, in order: Services in batches, and always before a change of the view that they led
  * to. Does no I/O.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterIdentity, ClusterName, MaxClusters } from '@tombolo/shared/model/cluster.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { Result } from '@tombolo/shared/model/result.ts';
 import type { RemoteService, ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { ClusterStatus } from '@tombolo/shared/model/service-table.ts';
@@ -33,6 +35,11 @@ import type { MeshListener } from './listener.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { sameService } from './same-service.ts';
 
+export interface RemoteNode {
+  readonly name: string;
+  readonly addresses: readonly IpAddress[];
+}
+
 export interface RemoteFactsOptions {
   readonly name: ClusterName;
   readonly localId: number;
@@ -49,7 +56,7 @@ export interface RemoteFactsOptions {
 
 export class RemoteFacts {
   readonly services = new EntryStore<RemoteService>({ weigh: ({ backends }) => backends.length, same: sameService });
-  readonly nodes = new EntryStore<string>({ weigh: () => 0, same: Object.is });
+  readonly nodes = new EntryStore<RemoteNode>({ weigh: () => 0, same: isDeepStrictEqual });
   readonly #options: RemoteFactsOptions;
   readonly #refusals: RefusalLog;
   /** As accepted, now or before this start. */

@@ -14,20 +14,23 @@ import { decodeClusterConfig, type WireClusterConfig } from '@tombolo/shared/wir
 import { clusterConfigKey, entryPrefix, HEARTBEAT_KEY, syncedKey, syncedPrefix } from '@tombolo/shared/wire/keys.ts';
 import { decodeNode } from '@tombolo/shared/wire/node.ts';
 import { remoteServiceDecoder } from '@tombolo/shared/wire/remote-service.ts';
+import { type AddressLookup, lookUpWith } from './address-lookup.ts';
 import type { FairWork } from './fair-work.ts';
 import { followKind, getPatiently, type KindFollowerOptions } from './kind-follower.ts';
-import type { RemoteFacts } from './remote-facts.ts';
+import type { RemoteFacts, RemoteNode } from './remote-facts.ts';
 import { runTogether, type Task } from './together.ts';
 
-/** Resolves when the signal aborts; otherwise rejects with what ended it. */
+/** Resolves when the signal aborts; otherwise rejects with what ended it. `accepted`: the configuration was. */
 export async function runSession(
   reader: EtcdReader,
   facts: RemoteFacts,
   work: FairWork,
   signal: AbortSignal,
+  accepted: (addresses: AddressLookup) => void = () => {},
 ): Promise<void> {
   const announced = await readConfig(reader, facts);
   if (signal.aborted) return;
+  accepted(lookUpWith(reader, facts, announced.config));
   const error = await runTogether(tasksOf(reader, facts, work, announced), signal);
   if (error !== undefined) throw error;
 }
@@ -115,12 +118,14 @@ function tasksOf(reader: EtcdReader, facts: RemoteFacts, work: FairWork, announc
     canary: (isThere) => facts.canary(isThere),
     listed: () => facts.listed(),
   };
-  const nodes: KindFollowerOptions<string> = {
+  const nodes: KindFollowerOptions<RemoteNode> = {
     ...kind('nodes'),
     store: facts.nodes,
     decode: (suffix, value) => {
       const wire = decodeNode(value, { ...expected, suffix });
-      return wire.ok ? ok(wire.value.name) : wire;
+      if (!wire.ok) return wire;
+      const addresses = (wire.value.addresses ?? []).flatMap(({ ip }) => (ip === '' ? [] : [ip]));
+      return ok({ name: wire.value.name, addresses });
     },
     changed: () => {},
     syncing: () => {},

@@ -50,6 +50,7 @@ function endpoints(
     zoneHints: namesOf(hints, 'forZones'),
     nodeHints: namesOf(hints, 'forNodes'),
     hostname: endpoint.text('hostname'),
+    ...podOf(endpoint.object('targetRef')),
     origin,
   };
   const addresses = addressesAmong(endpoint.list('addresses'), endpoint.pathOf('addresses'), warn);
@@ -62,6 +63,9 @@ function namesOf(hints: Fields, list: string): readonly string[] {
   const objects = hints.objects(list);
   return objects.length === 0 ? NONE : objects.map((each) => oneCopy(each.text('name')));
 }
+
+const podOf = (target: Fields): { readonly pod?: string } =>
+  target.text('kind') === 'Pod' ? { pod: target.text('name') } : {};
 
 const zoneOf = (endpoint: Fields): string =>
   endpoint.text('zone') || (endpoint.texts('deprecatedTopology')['topology.kubernetes.io/zone'] ?? '');

@@ -97,6 +97,8 @@ export interface LocalEndpoint {
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
   readonly hostname: string;
+  /** The name of the pod in the Service's namespace that it is; absent where it is none. */
+  readonly pod?: string | undefined;
   readonly origin: Origin;
 }
 

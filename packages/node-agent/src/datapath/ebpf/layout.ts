@@ -32,7 +32,7 @@ export const SIZED_MAPS = [...TABLE_NAMES, 'affinity', 'flows'] as const;
 export type MapSizes = Readonly<Record<(typeof SIZED_MAPS)[number], number>>;
 
 /** Maps that only the programs use; those after the first have no size that could be set. */
-export const PROGRAM_MAPS = ['affinity', 'datagram_peers', 'peers', 'recent_peers'] as const;
+export const PROGRAM_MAPS = ['affinity', 'datagram_peers', 'peers', 'recent_peers', 'connected'] as const;
 
 /** Whether it can be asked who is in a large set of a frontend's backends: clients come back to theirs. */
 export const hasMembers = (protocol: Protocol, affinitySeconds: number): boolean =>

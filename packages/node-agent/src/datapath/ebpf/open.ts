@@ -45,6 +45,9 @@ const DEFAULT_SIZES: MapSizes = {
 /** Where the packet programs are pinned. */
 export const packetDirectoryOf = (pinDir: string): string => `${pinDir}/packets-v${PACKETS_LAYOUT}`;
 
+/** Where it is pinned which sockets are connected through services. */
+export const connectedSocketsPath = (pinDir: string): string => `${layoutDirectory(pinDir, undefined)}/connected`;
+
 const NOTHING_RETIRED = { sync: () => {} };
 
 export interface EbpfOptions {
