@@ -5,6 +5,7 @@ import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import type { KubernetesClient } from '@tombolo/machine/kubernetes/client.ts';
 import type { KubernetesObject, Manifest } from '@tombolo/machine/kubernetes/objects.ts';
 import { objectPath } from '@tombolo/machine/kubernetes/resource-path.ts';
+import { METALLB, productFiles } from '@tombolo/real-kubernetes/building/products.ts';
 import { parseAllDocuments } from 'yaml';
 
 const CRDS = join(REPOSITORY, 'deploy/chart/kinds');
@@ -26,6 +27,16 @@ const isEstablished = ({ type, status }: Condition): boolean => type === 'Establ
 
 /** Resolves when objects of the kinds of our chart can be made. */
 export const installPoolKinds = async (api: KubernetesClient): Promise<void> => installKinds(api, await chartKinds());
+
+/** MetalLB's kinds for what its speakers announce, from MetalLB itself. */
+export async function installStatusKinds(api: KubernetesClient): Promise<void> {
+  const kinds = await kindsIn(join(await productFiles(METALLB), 'config/crd/bases'));
+  const names = ['servicel2statuses.metallb.io', 'servicebgpstatuses.metallb.io'];
+  await installKinds(
+    api,
+    kinds.filter(({ metadata }) => names.includes(metadata.name)),
+  );
+}
 
 /** The same for CRDs of others. What is there of a kind is replaced, as its own product does it. */
 export async function installKinds(api: KubernetesClient, kinds: readonly Manifest[]): Promise<void> {

@@ -14,7 +14,7 @@ import { command } from '@tombolo/machine/command.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { recordFault, stopwatch } from '../faults.ts';
 import { startRealMesh } from '../mesh.ts';
-import { installPoolKinds, putCiliumPool } from '../pools.ts';
+import { installPoolKinds, installStatusKinds, putCiliumPool } from '../pools.ts';
 import { askThroughRouter, NODES_ASN, nextHops, ROUTER_ASN, TopOfRack, untilAt } from './top-of-rack.ts';
 import { assertNoneFailed, webPod } from './web.ts';
 
@@ -47,6 +47,8 @@ describe('addresses announced by BGP', () => {
     await rack.startRouter(east);
     await rack.startEngines(east);
     await installPoolKinds(east.api);
+    await installStatusKinds(east.api);
+    await east.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'metallb-system' } }]);
     for (const { agent } of east.nodes) await agent.start();
     for (const each of east.nodes) await each.agentReady();
     await east.kubectl(['label', 'nodes', '--all', '--overwrite', 'kubernetes.io/os=linux']);
@@ -127,6 +129,11 @@ describe('addresses announced by BGP', () => {
         await east.node(1).tombolo(['lb', 'peers']),
         /10\.0\.1\.250 +65000 +Established .* CiliumBGPPeeringPolicy firewall/,
       );
+      const said = () => east.kubectl(['-n', 'metallb-system', 'get', 'servicebgpstatuses', '-o', 'json']);
+      await waitUntil('status for both nodes', async () => {
+        const { items } = JSON.parse(await said()) as { readonly items: readonly { status?: { peers?: string[] } }[] };
+        return items.length === NODES && items.every(({ status }) => `${status?.peers}` === '10.0.1.250');
+      });
     });
 
     it('stays while agents are killed and come back: no request fails', () => agentsAreKilled(VIP));
@@ -157,7 +164,6 @@ describe('addresses announced by BGP', () => {
 
     before(async () => {
       await east.apply([
-        { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'metallb-system' } },
         inMetallb('v1beta1', 'IPAddressPool', 'wan', { addresses: ['198.51.100.16/28'], autoAssign: false }),
         inMetallb('v1beta1', 'BGPAdvertisement', 'wan', { ipAddressPools: ['wan'] }),
         inMetallb('v1beta1', 'BFDProfile', 'fast', { receiveInterval: 100, transmitInterval: 100 }),

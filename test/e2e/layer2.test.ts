@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import { cutLink, healLink } from '@tombolo/lab/mesh/fabric.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
@@ -16,7 +17,7 @@ import { RequestStream } from '@tombolo/lab/mesh/request-stream.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import { startRealMesh } from '../mesh.ts';
-import { installPoolKinds, putL2Advertisement, putMetallbPool } from '../pools.ts';
+import { installPoolKinds, installStatusKinds, putL2Advertisement, putMetallbPool } from '../pools.ts';
 import { assertNoneFailed, webPod } from './web.ts';
 
 const NAMES = ['east-1', 'east-2', 'east-3'];
@@ -74,6 +75,7 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
     });
     east = mesh.cluster('east');
     await installPoolKinds(east.api);
+    await installStatusKinds(east.api);
     for (const { agent } of east.nodes) await agent.start();
     for (const each of east.nodes) await each.agentReady();
     await east.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: METALLB } }]);
@@ -104,6 +106,17 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
 
   const untilAt = (address: string, name: string): Promise<unknown> =>
     waitUntil(`${address} to be at ${name}`, async () => (await neighbor(address)) === name);
+
+  const untilStatus = (kind: string, expected: readonly object[]): Promise<unknown> =>
+    waitUntil(`${kind} to say so`, async () => {
+      const { items } = JSON.parse(await east.kubectl(['-n', METALLB, 'get', kind, '-o', 'json'])) as {
+        readonly items: readonly { readonly status?: object }[];
+      };
+      return isDeepStrictEqual(
+        items.map(({ status }) => status),
+        expected,
+      );
+    });
 
   function ask(address: string): Promise<RequestStream> {
     const place = { ...east.plan.controlPlane, name: 'outside', directory: east.plan.directory };
@@ -141,6 +154,8 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
             ?.split(/ {2,}/) ?? [];
         assert.deepEqual(words.slice(1, 5), ['default/balanced', 'LoadBalancer', OWNER, second]);
         assert.match(await node(second).tombolo(['lb', 'peers']), /east-3 +yes +directly +eth0/);
+        // Both addresses are at that node.
+        await untilStatus('servicel2statuses', [{ node: OWNER, serviceName: 'balanced', serviceNamespace: 'default' }]);
       });
 
       for (const end of ['stopped', 'killed'] as const) {

@@ -10,17 +10,30 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startApiserver } from '@tombolo/clustermesh-apiserver/compose.ts';
 import { parseApiserverConfig } from '@tombolo/clustermesh-apiserver/config.ts';
+import type { KubernetesObject } from '@tombolo/machine/kubernetes/objects.ts';
 import { Announcing } from '@tombolo/node-agent/announce/announcing.ts';
+import { ServiceStatuses } from '@tombolo/node-agent/announce/service-statuses.ts';
 import { followLocalCluster } from '@tombolo/node-agent/table/local-cluster.ts';
 import { ServiceTable } from '@tombolo/node-agent/table/service-table.ts';
 import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
 import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
+import { followCollection } from '@tombolo/shared/kubernetes/collection.ts';
+import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import { podHasAddress } from '@tombolo/shared/kubernetes/pod-lookup.ts';
 import type { ClusterName } from '@tombolo/shared/model/cluster.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { LogFields, Logger } from '@tombolo/shared/process/logger.ts';
-import { installPoolKinds, METALLB_NAMESPACE, putBgpPeer, putCiliumPool, putL2Advertisement } from '../../pools.ts';
+import {
+  installPoolKinds,
+  installStatusKinds,
+  METALLB_NAMESPACE,
+  putBgpPeer,
+  putCiliumPool,
+  putL2Advertisement,
+} from '../../pools.ts';
+import { FAST } from '../agent/fast-clock.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
 import { EAST, type Manifest, template } from './helm.ts';
 
@@ -67,7 +80,7 @@ describe('the rights of the programs', () => {
     if (directory) await rm(directory, { recursive: true });
   });
 
-  const PROGRAMS: Readonly<Record<string, Start>> = {
+  const PROGRAMS: Record<string, Start> = {
     'tombolo-node-agent': async (kubeconfig, log) => {
       const client = connectKubernetes({ kubeconfig });
       const stop = new AbortController();
@@ -123,6 +136,41 @@ describe('the rights of the programs', () => {
     },
   };
 
+  /** Through two minutes, so that it has come to all that it does. */
+  PROGRAMS['tombolo-node-agent-status'] = async (kubeconfig, log) => {
+    const api = kubernetes.controlPlane.client();
+    await installStatusKinds(api);
+    const { uid = '' } = (await api.get<KubernetesObject>('/api/v1/nodes/node-a')).metadata;
+    const client = connectKubernetes({ kubeconfig });
+    const stop = new AbortController();
+    const startedAt = FAST.now();
+    const passed = (): number => FAST.now() - startedAt;
+    const announced = new Map([[serviceKey('shop', `cart-${++services}`), {}]]);
+    const told = () => (passed() < 60_000 ? announced : new Map());
+    const statuses = new ServiceStatuses({
+      ...{ client, nodeName: 'node-a', metallbNamespace: METALLB_NAMESPACE, isHeard: () => false, clock: FAST, log },
+      facts: {
+        nodes: new Map([
+          ['node-a', node('node-a', uid, false)],
+          ['node-b', node('node-b', 'gone', true)],
+        ]),
+        isComplete: true,
+        follow: (collection, signal, changed, synced = () => {}) =>
+          followCollection(client, collection, { changed, synced, refused: () => {} }, signal, log),
+      },
+      ...{ told: { l2: told, bgp: told }, report: () => {} },
+    });
+    const running = statuses.run(stop.signal);
+    return {
+      isReady: async () => passed() > 120_000,
+      stop: async () => {
+        stop.abort();
+        await running;
+        client.close();
+      },
+    };
+  };
+
   const kubectl = (...words: readonly string[]) =>
     promisify(execFile)(kubernetes.kubectl, [`--kubeconfig=${kubernetes.kubeconfig}`, ...words]);
 
@@ -135,6 +183,9 @@ describe('the rights of the programs', () => {
       apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => ({ group, resource, verb })))),
     );
   }
+
+  /** What the same ServiceAccount may for the parts that are tried by themselves. */
+  const besides = (program: string): readonly Right[] => rightsOf(`${program}-status`);
 
   /** One that waits for its address. */
   const newService = (): Promise<unknown> =>
@@ -185,7 +236,7 @@ describe('the rights of the programs', () => {
   for (const [program, start] of Object.entries(PROGRAMS)) {
     it(`suffice for ${program}`, async () => {
       const { log, seen } = refusals();
-      const running = await start(await accountWith(rightsOf(program)), log);
+      const running = await start(await accountWith([...rightsOf(program), ...besides(program)]), log);
       await until('ready', () => running.isReady()).finally(() => running.stop());
       assert.deepEqual([...seen], []);
     });
@@ -195,7 +246,7 @@ describe('the rights of the programs', () => {
         const rest = rightsOf(program).filter((other) => nameOf(other) !== nameOf(right));
         const { log, seen } = refusals();
         await newService();
-        const running = await start(await accountWith(rest), log);
+        const running = await start(await accountWith([...rest, ...besides(program)]), log);
         try {
           // It is asked for at the end.
           if (right.verb === 'delete') await until('ready', () => running.isReady()).then(() => running.stop());
@@ -204,7 +255,9 @@ describe('the rights of the programs', () => {
           // An agent works without the ranges of cluster IPs, which an older Kubernetes lacks, and without the node's pods;
           // what is exported, and what is balanced, needs no pools of addresses and no announcing.
           const canDoWithout =
-            /(pools|advertisements|policies|peers|profiles|communities|configs|overrides)$/.test(right.resource) ||
+            /(statuses|status|pools|advertisements|policies|peers|profiles|communities|configs|overrides)$/.test(
+              right.resource,
+            ) ||
             (program === 'tombolo-node-agent' && /^(servicecidrs|pods)$/.test(right.resource));
           if (right.verb === 'list' && !canDoWithout) assert.equal(await running.isReady(), false);
         } finally {
@@ -213,6 +266,11 @@ describe('the rights of the programs', () => {
       }
     });
   }
+});
+
+const node = (name: string, uid: string, unreachable: boolean): KubernetesNode => ({
+  ...{ name, unreachable, uid, zone: '', addresses: [], podCidrs: [], typedAddresses: [], labels: {}, bootId: '' },
+  ...{ leaving: false, excludedFromLoadBalancers: false },
 });
 
 const nameOf = ({ verb, group, resource }: Right): string => `${verb} ${group === '' ? 'core' : group}/${resource}`;

@@ -67,6 +67,8 @@ const fact: fc.Arbitrary<Fact> = fc.oneof(
       bootId: '',
       leaving: false,
       excludedFromLoadBalancers: false,
+      uid: '',
+      unreachable: false,
     };
     return { kind: 'node', key: n, value: value && { name: n, labels: value.labels, ...rest } };
   }),

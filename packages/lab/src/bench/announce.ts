@@ -93,7 +93,8 @@ function intentFor(router: string, prefixes: readonly string[]): BgpIntent {
   const routes = prefixes.map((text): [string, Route] => {
     const prefix = parseNetwork(text);
     if (!prefix.ok) throw new Error(prefix.error);
-    return [text, { prefix: prefix.value, communities: [], largeCommunities: [], localPreference: undefined }];
+    const attributes = { communities: [], largeCommunities: [], localPreference: undefined };
+    return [text, { prefix: prefix.value, ...attributes, addresses: new Map() }];
   });
   return {
     instance: { asn: 65_010, routerId: undefined, port: undefined },

@@ -29,7 +29,8 @@ import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import type { AnnounceFacts } from './announce-facts.ts';
 import { FrrEngine, type PeerState } from './bgp/engine.ts';
 import { bfddLines, bgpdLines } from './bgp/frr-config.ts';
-import { type BgpIntent, type BgpResources, planBgp, secretKey } from './bgp/plan.ts';
+import { type BgpIntent, type BgpResources, peersByService, planBgp, secretKey } from './bgp/plan.ts';
+import type { Told } from './status-plan.ts';
 
 export interface AnnounceBgpOptions {
   readonly client: KubernetesClient;
@@ -84,6 +85,8 @@ export class AnnounceBgp {
   readonly #waitingFor = new Set<string>();
   #secretsAt = Number.NEGATIVE_INFINITY;
   #intent: BgpIntent = { instance: undefined, neighbors: [], problems: [] };
+  /** It was worked out from all that there is. */
+  #isKnown = false;
   #states: readonly PeerState[] = [];
   #problem = '';
   /** What is in the engine may be ours: there is, or was, something to announce, or nobody has looked yet. */
@@ -103,6 +106,12 @@ export class AnnounceBgp {
   /** What this node is to say, and to whom. */
   get intent(): BgpIntent {
     return this.#intent;
+  }
+
+  /** What this node is to say, as the status of Services says it; undefined while that is not known. */
+  get told(): Told | undefined {
+    if (!this.#isKnown) return undefined;
+    return new Map([...peersByService(this.#intent)].map(([service, peers]) => [service, { peers }]));
   }
 
   /** What FRR said last of its neighbors. */
@@ -167,10 +176,12 @@ export class AnnounceBgp {
 
   async #settle(isChecked: boolean): Promise<void> {
     const { facts, nodeName, engineDirectory, report } = this.#options;
+    this.#isKnown ||= !this.isWanted;
     if (!this.isWanted && !this.#mayHold) return;
     const addresses = this.isWanted ? [...(facts.addresses?.all.values() ?? [])].flat() : [];
     const labels = facts.nodes.get(nodeName)?.labels ?? {};
     this.#intent = planBgp(this.#resources(), { name: nodeName, labels }, addresses);
+    this.#isKnown = true;
     const problems = [...this.#intent.problems];
     try {
       // Profiles before the peers that have them.

@@ -5,7 +5,7 @@ import { layer2Node } from './announce-layer2.ts';
 
 const node = (fields: Partial<KubernetesNode>): KubernetesNode => ({
   ...{ name: 'n2', zone: '', addresses: [], podCidrs: [], typedAddresses: [], labels: { rack: '1' }, bootId: '' },
-  ...{ leaving: false, excludedFromLoadBalancers: false },
+  ...{ leaving: false, excludedFromLoadBalancers: false, uid: '', unreachable: false },
   ...fields,
 });
 const both = [

@@ -14,6 +14,7 @@ import { childOf } from '@tombolo/shared/process/notifier.ts';
 import { persist } from '../persist.ts';
 import { type AnnounceFacts, isExcluded } from './announce-facts.ts';
 import { Layer2, type Layer2Node } from './l2/layer2.ts';
+import type { Told } from './status-plan.ts';
 
 export interface AnnounceLayer2Options {
   readonly facts: AnnounceFacts;
@@ -35,6 +36,8 @@ const SHORTEST_KEY = 16;
 export class AnnounceLayer2 {
   readonly #options: AnnounceLayer2Options;
   readonly #advertisements = new Map<string, L2Advertisement>();
+  /** Kinds that have not been listed yet. */
+  readonly #waitingFor = new Set<string>();
   #layer2: Layer2 | undefined;
 
   constructor(options: AnnounceLayer2Options) {
@@ -51,17 +54,29 @@ export class AnnounceLayer2 {
     return this.#advertisements.size > 0;
   }
 
+  /** What this node answers for, as its status says it; undefined while that is not known. */
+  get told(): Told | undefined {
+    if (this.isWanted) return this.#layer2?.told;
+    return this.#waitingFor.size === 0 ? new Map() : undefined;
+  }
+
   /** Resolves when the signal aborts; rejects on a fault of our own. */
   async run(signal: AbortSignal): Promise<void> {
     const { facts, metallbNamespace } = this.#options;
     const kinds = [l2Advertisements(metallbNamespace), L2_POLICIES];
+    for (const { path } of kinds) this.#waitingFor.add(path);
     await Promise.all([
       ...kinds.map((kind) =>
-        facts.follow(kind, signal, (key, advertisement) => {
-          const id = `${kind.path} ${key}`;
-          if (advertisement) this.#advertisements.set(id, advertisement);
-          else this.#advertisements.delete(id);
-        }),
+        facts.follow(
+          kind,
+          signal,
+          (key, advertisement) => {
+            const id = `${kind.path} ${key}`;
+            if (advertisement) this.#advertisements.set(id, advertisement);
+            else this.#advertisements.delete(id);
+          },
+          () => void this.#waitingFor.delete(kind.path),
+        ),
       ),
       this.#announce(signal),
     ]);

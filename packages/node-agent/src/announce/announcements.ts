@@ -1,5 +1,5 @@
 /** What is announced, in one picture for whoever asks. Pure. */
-import { formatCidr, type IpAddress } from '@tombolo/shared/model/ip.ts';
+import { formatCidr } from '@tombolo/shared/model/ip.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
 import type { PeerState } from './bgp/engine.ts';
 import type { BgpIntent } from './bgp/plan.ts';
@@ -41,15 +41,12 @@ export function announcedAddresses(
   { neighbors }: BgpIntent,
 ): readonly AnnouncedAddress[] {
   const byAddress = new Map(layer2.map((status) => [status.address, status]));
+  const told = neighbors.map(routesByAddress);
   const groups = Map.groupBy([...addresses].flat(), ({ address }) => address);
   return [...groups]
     .flatMap(([address, sharing]): AnnouncedAddress[] => {
       const [first] = sharing;
-      const bgp = neighbors.flatMap((neighbor) =>
-        sharing.some(({ obstacle }) => obstacle === undefined)
-          ? routesTo(neighbor, address).map((route) => ({ peer: neighbor.address, ...route }))
-          : [],
-      );
+      const bgp = told.flatMap((routes) => routes.get(address) ?? []);
       const isToldOf = first !== undefined && (first.kind !== 'ClusterIP' || bgp.length > 0);
       if (!isToldOf) return [];
       const services = sharing.map(({ service }) => service).sort();
@@ -59,12 +56,14 @@ export function announcedAddresses(
     .sort((a, b) => compareText(a.address, b.address));
 }
 
-function routesTo({ routes }: BgpIntent['neighbors'][0], address: IpAddress) {
-  const own = `${address}/${address.includes(':') ? 128 : 32}`;
-  const route = routes.get(own);
-  if (!route) return [];
-  const { prefix, communities, largeCommunities, localPreference } = route;
-  return [{ prefix: formatCidr(prefix), communities: [...communities, ...largeCommunities], localPreference }];
+/** What goes to a router, by what it stands for: an address by itself, or within a prefix. */
+function routesByAddress({ address: peer, routes }: BgpIntent['neighbors'][0]) {
+  const all = [...routes.values()].flatMap(({ prefix, addresses, ...about }) => {
+    const { communities, largeCommunities, localPreference } = about;
+    const route = { prefix: formatCidr(prefix), communities: [...communities, ...largeCommunities], localPreference };
+    return [...addresses.keys()].map((address) => ({ address, peer, ...route }));
+  });
+  return Map.groupBy(all, ({ address }) => address);
 }
 
 const STATES = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established'];

@@ -8,6 +8,7 @@ import { AnnounceBgp } from './announce-bgp.ts';
 import { AnnounceFacts, type AnnounceFactsOptions } from './announce-facts.ts';
 import { AnnounceLayer2 } from './announce-layer2.ts';
 import { type AnnouncedAddress, type Announcers, announcedAddresses, announcers } from './announcements.ts';
+import { ServiceStatuses } from './service-statuses.ts';
 
 export interface AnnouncingOptions extends AnnounceFactsOptions {
   readonly speakerPort: number;
@@ -22,6 +23,7 @@ export class Announcing {
   readonly #facts: AnnounceFacts;
   readonly #layer2: AnnounceLayer2;
   readonly #bgp: AnnounceBgp;
+  readonly #statuses: ServiceStatuses;
 
   constructor(options: AnnouncingOptions) {
     const { client, nodeName, metallbNamespace, isServing, health, log } = options;
@@ -32,6 +34,11 @@ export class Announcing {
     this.#facts = facts;
     this.#layer2 = new AnnounceLayer2({ ...common, port, keyFile, isServing, report: reporter('layer 2') });
     this.#bgp = new AnnounceBgp({ ...common, client, engineDirectory, report: reporter('bgp') });
+    this.#statuses = new ServiceStatuses({
+      ...{ ...common, client, report: reporter('announcing status') },
+      told: { l2: () => this.#layer2.told, bgp: () => this.#bgp.told },
+      isHeard: (node) => this.#layer2.layer2?.members.has(node) ?? false,
+    });
   }
 
   /** For whoever asks. */
@@ -66,7 +73,10 @@ export class Announcing {
 
   /** Resolves when the signal aborts, and what is announced by ARP and NDP is left to others, by BGP left as it is; rejects on a fault of our own. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#layer2.run(signal), this.#bgp.run(signal), this.#followFacts(signal)]);
+    await Promise.all([
+      ...[this.#layer2.run(signal), this.#bgp.run(signal)],
+      ...[this.#statuses.run(signal), this.#followFacts(signal)],
+    ]);
   }
 
   async #followFacts(signal: AbortSignal): Promise<void> {

@@ -26,6 +26,7 @@ import { convertNode, type KubernetesNode } from './node-object.ts';
 import { convertPod, convertPodAddresses, type KubernetesPod } from './pod-object.ts';
 import { convertServiceCidr } from './service-cidr-object.ts';
 import { convertService } from './service-object.ts';
+import { convertServiceStatus, type ServiceStatusObject } from './service-status-object.ts';
 
 /** The server leaves out what another proxy serves and what a mesh controller made; the converters check again. */
 const NOT_PROXIED = '!service.kubernetes.io/service-proxy-name';
@@ -130,6 +131,14 @@ export const CILIUM_BGP = {
   advertisements: cilium('ciliumbgpadvertisements', BOTH, convertCiliumAdvertisement),
   overrides: cilium('ciliumbgpnodeconfigoverrides', BOTH, convertCiliumNodeOverride),
 };
+
+/** What is said of one node: whichever of MetalLB's two kinds of status, in its namespace. */
+export const serviceStatuses = (path: string, node: string): Collection<ServiceStatusObject> => ({
+  ...WITH_A_CRD,
+  path,
+  selectors: { labelSelector: `metallb.io/node=${node}` },
+  convert: convertServiceStatus,
+});
 
 export const LOAD_BALANCER_SERVICES: Collection<LoadBalancerService> = {
   path: '/api/v1/services',

@@ -17,6 +17,9 @@ export interface KubernetesNode extends LocalNode {
   readonly leaving: boolean;
   /** It is not to get traffic from outside: by its label, or since it has no network. */
   readonly excludedFromLoadBalancers: boolean;
+  readonly uid: string;
+  /** Kubernetes hears nothing of it any more: whatever runs there may be alive or not. */
+  readonly unreachable: boolean;
 }
 
 /** Its presence counts, whatever its value. */
@@ -29,6 +32,9 @@ export const convertNode = converter<KubernetesNode>((object, warn) => {
   const spec = object.object('spec');
   const labels = metadata.texts('labels');
   const typedAddresses = addresses(status, warn);
+  const conditions = status.objects('conditions').map(({ json }) => json);
+  const isSaid = (type: string, value: string): boolean =>
+    conditions.some((each) => each['type'] === type && each['status'] === value);
   return {
     name: metadata.text('name'),
     zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
@@ -40,11 +46,9 @@ export const convertNode = converter<KubernetesNode>((object, warn) => {
     leaving:
       metadata.text('deletionTimestamp') !== '' ||
       spec.objects('taints').some((taint) => taint.json['key'] === AUTOSCALER_TAINT),
-    excludedFromLoadBalancers:
-      EXCLUDED in labels ||
-      status
-        .objects('conditions')
-        .some(({ json }) => json['type'] === 'NetworkUnavailable' && json['status'] === 'True'),
+    excludedFromLoadBalancers: EXCLUDED in labels || isSaid('NetworkUnavailable', 'True'),
+    uid: metadata.text('uid'),
+    unreachable: isSaid('Ready', 'Unknown'),
   };
 });
 

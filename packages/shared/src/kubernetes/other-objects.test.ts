@@ -6,7 +6,7 @@ import { convertPod, convertPodAddresses } from './pod-object.ts';
 describe('convertNode()', () => {
   it('takes everything over and leaves out what cannot be used', () => {
     const conversion = convertNode({
-      metadata: { name: 'n1', labels: { 'topology.kubernetes.io/zone': 'z1' } },
+      metadata: { name: 'n1', uid: 'u1', labels: { 'topology.kubernetes.io/zone': 'z1' } },
       spec: { podCIDR: '10.1.0.0/24', podCIDRs: ['10.1.0.0/24', 'fd00:1::/64', '10.1.0.1/24'] },
       status: {
         addresses: [
@@ -33,6 +33,8 @@ describe('convertNode()', () => {
         bootId: 'b',
         leaving: false,
         excludedFromLoadBalancers: false,
+        uid: 'u1',
+        unreachable: false,
       },
       warnings: [
         'status.addresses left out: expected an IP address: current value is "n1.example"',
@@ -63,6 +65,14 @@ describe('convertNode()', () => {
       assert.equal(conversion.value.leaving, true);
     });
   }
+
+  it('knows of one that nothing is heard of any more', () => {
+    for (const status of ['True', 'False', 'Unknown']) {
+      const conversion = convertNode({ metadata: { name: 'n1' }, status: { conditions: [{ type: 'Ready', status }] } });
+      assert(conversion.kind === 'value');
+      assert.equal(conversion.value.unreachable, status === 'Unknown');
+    }
+  });
 
   it('refuses a malformed one', () => {
     const reason = 'status.addresses must be an array: current value is 1';

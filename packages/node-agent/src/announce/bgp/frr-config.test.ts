@@ -6,7 +6,8 @@ import type { BgpIntent, Neighbor, Route } from './plan.ts';
 const route = (text: string, more: Partial<Route> = {}): [string, Route] => {
   const prefix = parseNetwork(text);
   assert.ok(prefix.ok);
-  return [text, { prefix: prefix.value, communities: [], largeCommunities: [], localPreference: undefined, ...more }];
+  const attributes = { communities: [], largeCommunities: [], localPreference: undefined };
+  return [text, { prefix: prefix.value, ...attributes, addresses: new Map(), ...more }];
 };
 const neighbor = (address: string, routes: readonly [string, Route][], more: Partial<Neighbor> = {}): Neighbor => ({
   ...{

@@ -4,7 +4,7 @@ import { formatCidr, type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
 import fc from 'fast-check';
 import type { ServiceAddress } from '../service-address.ts';
-import { type BgpIntent, type BgpResources, planBgp } from './plan.ts';
+import { type BgpIntent, type BgpResources, peersByService, planBgp } from './plan.ts';
 
 const NODE = { name: 'n1', labels: { rack: '1' } };
 const NOTHING: BgpResources = {
@@ -82,6 +82,21 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
     });
   });
 
+  it('is told as of the Services that it is for, by the names of their peers, alone or within a prefix', () => {
+    const [cart, till] = [address('192.0.2.1'), address('192.0.2.1', { service: serviceKey('shop', 'till') })];
+    const other = address('192.0.2.9', { service: serviceKey('shop', 'other') });
+    const silent = address('192.0.2.10', { service: serviceKey('shop', 'silent'), obstacle: 'noEndpoints' });
+    const peers = [peer('b', '10.0.0.1'), peer('a', '10.0.0.2')];
+    const advertisements = [
+      advertisement({ aggregation: { 4: 24, 6: 128 } }),
+      advertisement({ name: 'more', peers: ['a'] }),
+    ];
+    assert.deepEqual(
+      [...peersByService(plan({ peers, advertisements }, [cart, till, other, silent]))].sort(),
+      ['cart', 'other', 'till'].map((name) => [serviceKey('shop', name), ['a', 'b']]),
+    );
+  });
+
   it('is aggregated, but under policy Local', () => {
     const resources = {
       peers: [peer('a', '10.0.0.1')],
@@ -104,6 +119,7 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
       communities: ['65000:3', '65000:9', '65000:20', '65535:65281'],
       largeCommunities: ['1:2:3'],
       localPreference: 300,
+      addresses: new Map([[ip('192.0.2.1'), new Set([serviceKey('shop', 'cart')])]]),
     });
     assert.match(problems.join(), /local preferences for 192\.0\.2\.1\/32 \(shop\/cart\) differ/);
   });

@@ -33,7 +33,7 @@ import {
 } from '@tombolo/shared/model/ip.ts';
 import { isSelected, type LabelSelector, type Labels } from '@tombolo/shared/model/label-selector.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
-import { splitServiceKey } from '@tombolo/shared/model/service.ts';
+import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import type { AddressKind, ServiceAddress } from '../service-address.ts';
 
 /** All objects, each kind in any order. */
@@ -59,6 +59,8 @@ export interface Route {
   readonly communities: readonly string[];
   readonly largeCommunities: readonly string[];
   readonly localPreference: number | undefined;
+  /** The addresses that it stands for, and whose they are. */
+  readonly addresses: ReadonlyMap<IpAddress, ReadonlySet<ServiceKey>>;
 }
 
 export interface Neighbor {
@@ -105,6 +107,7 @@ interface Wanted extends Omit<Neighbor, 'localAsn' | 'password'> {
   readonly password: string | SecretRef | undefined;
 }
 
+const METALLB_PEER = 'BGPPeer ';
 const HOPS = 255;
 const RESTART_SECONDS = 120;
 
@@ -148,6 +151,18 @@ export function planBgp(resources: BgpResources, node: BgpNode, addresses: reado
   };
 }
 
+/** By their names, where they are MetalLB's, else by their addresses; sorted. */
+export function peersByService({ neighbors }: BgpIntent): ReadonlyMap<ServiceKey, readonly string[]> {
+  const peers = new Map<ServiceKey, Set<string>>();
+  for (const { of, address, routes } of neighbors) {
+    const name = of.startsWith(METALLB_PEER) ? of.slice(METALLB_PEER.length) : address;
+    for (const { addresses } of routes.values())
+      for (const service of [...addresses.values()].flatMap((services) => [...services]))
+        peers.set(service, (peers.get(service) ?? new Set()).add(name));
+  }
+  return new Map([...peers].map(([service, names]) => [service, [...names].sort(compareText)]));
+}
+
 type Say = (problem: string) => void;
 
 function metallbSessions(
@@ -167,7 +182,7 @@ function metallbSessions(
   return resources.peers
     .filter(({ nodes }) => isAnySelected(nodes, node.labels))
     .map((peer): Wanted => {
-      const of = `BGPPeer ${peer.name}`;
+      const of = `${METALLB_PEER}${peer.name}`;
       const bfd = resources.bfdProfiles.find(({ name }) => name === peer.bfdProfile);
       if (peer.bfdProfile !== undefined && !bfd)
         say(`${of}: without BFD, since there is no BFDProfile ${peer.bfdProfile}`);
@@ -348,6 +363,7 @@ function addCilium(
 /** The routes for one peer: the same prefix from several sources is one, with all their communities. */
 class Routes {
   readonly all = new Map<string, Route>();
+  readonly #addresses = new Map<string, Map<IpAddress, Set<ServiceKey>>>();
   readonly #of: string;
   readonly #say: Say;
 
@@ -357,13 +373,14 @@ class Routes {
   }
 
   add(
-    { address, policy, service }: ServiceAddress,
+    announced: ServiceAddress,
     length: number,
     {
       values,
       localPreference,
     }: { readonly values: CiliumAdvertised['communities']; readonly localPreference?: number | undefined },
   ): void {
+    const { address, policy, service } = announced;
     const most = familyOf(address) === 4 ? 32 : 128;
     // Under policy Local a node has the traffic of some addresses of a prefix and not of others.
     const parsed = parseNetwork(`${address}/${policy === 'Local' ? most : Math.min(length, most)}`);
@@ -379,7 +396,15 @@ class Routes {
       communities: united(other?.communities ?? [], values.standard),
       largeCommunities: united(other?.largeCommunities ?? [], values.large),
       localPreference: highest,
+      addresses: this.#standsFor(key, announced),
     });
+  }
+
+  #standsFor(key: string, { address, service }: ServiceAddress): Route['addresses'] {
+    const addresses = this.#addresses.get(key) ?? new Map<IpAddress, Set<ServiceKey>>();
+    addresses.set(address, (addresses.get(address) ?? new Set<ServiceKey>()).add(service));
+    this.#addresses.set(key, addresses);
+    return addresses;
   }
 }
 

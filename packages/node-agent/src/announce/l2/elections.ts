@@ -171,6 +171,12 @@ export function answersAt({ candidates }: Election, node: string, interfaceName:
   return candidate !== undefined && fitsCandidate(candidate, interfaceName);
 }
 
+/** Whether something that makes it a candidate names no interfaces: then it answers at all of them. */
+export function isAtEvery({ candidates }: Election, node: string): boolean {
+  const candidate = candidates.find((each) => each.node.name === node);
+  return candidate?.advertisements.some(({ interfaces }) => interfaces.length === 0) ?? false;
+}
+
 function bestTwo(
   candidates: readonly Candidate[],
   address: IpAddress,

@@ -11,11 +11,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import { fitsInterface, type L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
+import type { ServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import type { ServiceAddress } from '../service-address.ts';
 import type { ServiceAddresses } from '../service-addresses.ts';
-import { answersAt, type Election, electAll, Ranks, type SharedAddresses } from './elections.ts';
+import type { Told } from '../status-plan.ts';
+import { answersAt, type Election, electAll, isAtEvery, Ranks, type SharedAddresses } from './elections.ts';
 import type { Mac } from './frames.ts';
 import { MOST_LINKS, type SpeakerLink } from './heartbeat.ts';
 import { ASKING_MS, type Conflict, type Former, type Held, Holdings, type Place } from './holdings.ts';
@@ -168,6 +170,26 @@ export class Layer2 {
       isAnswered: this.#holdings.has(address),
       problem: this.#problemOf(address),
     }));
+  }
+
+  /** The Services of what this node answers for, with the interfaces where not all are meant; undefined before it may. */
+  get told(): Told | undefined {
+    const { me, clock } = this.#options;
+    if (clock.now() - this.#startedAt < LISTEN_MS) return undefined;
+    const interfaces = new Map<ServiceKey, ReadonlySet<string>>();
+    for (const [address, election] of this.#elections) {
+      if (election.owner !== me || !this.#holdings.has(address)) continue;
+      const names = isAtEvery(election, me) ? [] : this.#own.filter(({ name }) => answersAt(election, me, name));
+      for (const { service, obstacle } of this.#sharing.get(address) ?? [])
+        if (obstacle === undefined)
+          interfaces.set(service, new Set([...(interfaces.get(service) ?? []), ...names.map(({ name }) => name)]));
+    }
+    return new Map(
+      [...interfaces].map(([service, names]) => [
+        service,
+        names.size === 0 ? {} : { interfaces: [...names].sort().map((name) => ({ name })) },
+      ]),
+    );
   }
 
   /** In a few words each. */
