@@ -40,7 +40,7 @@ describe('addresses announced by BGP', () => {
     mesh = await startRealMesh({
       name: 'e2ebgp',
       clusters: [{ name: 'east', id: 1, nodes: NODES }],
-      agent: { services: 'all', more: ({ name }) => ['--bgp-engine', rack.engineOf(name)] },
+      agent: { services: 'all', more: ({ name }) => ['--bgp-engine', rack.engineOf(name), '--bgp-drain=3'] },
       without: 'agents',
     });
     east = mesh.cluster('east');
@@ -137,6 +137,28 @@ describe('addresses announced by BGP', () => {
     });
 
     it('stays while agents are killed and come back: no request fails', () => agentsAreKilled(VIP));
+
+    it('leaves a node that is excluded, which is the last resort of the router first', async () => {
+      const { address } = east.plan.nodes[0] ?? assert.fail();
+      const said = async (): Promise<string | undefined> =>
+        (await rack.pathsTo(VIP)).find(({ nexthops }) => nexthops[0]?.ip === address)?.community?.string;
+      const label = (value: string) =>
+        east.kubectl(['label', 'node', 'east-1', `node.kubernetes.io/exclude-from-external-load-balancers${value}`]);
+      const stream = await ask(VIP);
+      await stream.more(50);
+      await label('=');
+      await waitUntil('the community', async () => (await said()) === 'graceful-shutdown', { everyMs: 10 });
+      await untilAt(east, VIP, 'east-2');
+      await waitUntil('it to be withdrawn', async () => (await rack.pathsTo(VIP)).length === 1);
+      await stream.more(50);
+      await label('-');
+      await untilAt(east, VIP, 'east-1', 'east-2');
+      assert.equal(await said(), undefined);
+      await stream.more(50);
+      const counts = await stream.stop();
+      // Nodes stand in for clients: a connection that is open while its way changes ends.
+      assert.ok(counts.failed <= 2 * WORKERS, JSON.stringify(counts));
+    });
 
     it('is where endpoints are, under policy Local, and nowhere when there are none', async () => {
       await east.kubectl(['patch', 'service', 'ingress', '-p', '{"spec":{"externalTrafficPolicy":"Local"}}']);

@@ -18,6 +18,11 @@ import { waitUntil } from '@tombolo/machine/wait.ts';
 export const ROUTER_ASN = 65_000;
 export const NODES_ASN = 65_010;
 
+export interface LearnedPath {
+  readonly community?: { readonly string: string };
+  readonly nexthops: readonly { readonly ip: string }[];
+}
+
 export class TopOfRack {
   readonly #directory = mkdtempSync(join(tmpdir(), 'tbl-e2e-bgp-'));
   readonly #children: ChildProcess[] = [];
@@ -64,6 +69,14 @@ ${peers.join('\n')}
   /** Who is watched by BFD, as FRR's own people read it. */
   bfdPeers(): Promise<string> {
     return this.#router?.text('show bfd peers', 'bfdd') ?? Promise.reject(new Error('There is no router'));
+  }
+
+  /** What it has learned of an address. */
+  async pathsTo(address: string): Promise<readonly LearnedPath[]> {
+    const route = await this.#router?.ask<{ readonly paths?: readonly LearnedPath[] }>(
+      `show bgp ipv4 unicast ${address} json`,
+    );
+    return route?.paths ?? [];
   }
 
   #frr(name: string, netns: string, isNode: boolean): Frr {

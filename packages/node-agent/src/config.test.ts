@@ -33,6 +33,7 @@ describe('parseCommand()', () => {
           speakerKeyFile: undefined,
           speakerPort: 7950,
           bgpEngineDirectory: '/var/run/frr',
+          bgpDrainMs: 10_000,
           stateFile: '/run/tombolo/agent.state',
           apiAddress: 'unix:///run/tombolo/agent.sock',
           healthHost: '127.0.0.1',
@@ -95,7 +96,10 @@ describe('parseCommand()', () => {
   it('takes out what is left with no more than the bpffs directory', () => {
     assert.deepEqual(parseCommand(['uninstall', '--bpf-dir=/b'], {}), {
       ok: true,
-      value: { kind: 'uninstall', bpfDirectory: '/b', logLevel: 'info' },
+      value: {
+        ...{ kind: 'uninstall', bpfDirectory: '/b', logLevel: 'info' },
+        ...{ bgpEngineDirectory: '/var/run/frr', bgpDrainMs: 10_000 },
+      },
     });
   });
 

@@ -19,12 +19,20 @@ export type AgentConfig = Readonly<ReturnType<typeof agentConfig>>;
 /** What the program is asked to do. */
 export type Command =
   | { readonly kind: 'run'; readonly config: AgentConfig }
-  | { readonly kind: 'uninstall'; readonly bpfDirectory: string; readonly logLevel: LogLevel };
+  | ({ readonly kind: 'uninstall'; readonly logLevel: LogLevel } & LeftBehind);
+
+/** What an agent leaves on its node. */
+export interface LeftBehind {
+  readonly bpfDirectory: string;
+  /** Of FRR. */
+  readonly bgpEngineDirectory: string;
+  readonly bgpDrainMs: number;
+}
 
 export const USAGE = `Usage: node-agent --cluster-name NAME --cluster-id ID --node-name NODE [options]
-       node-agent uninstall [--bpf-dir DIR] [--log-level LEVEL]
+       node-agent uninstall [--bpf-dir DIR] [--bgp-engine DIR] [--bgp-drain SECONDS] [--log-level LEVEL]
 
-The second form takes out of the kernel what an agent that has stopped left there.
+The second form takes away what an agent that has stopped left: from routers, in FRR's configuration and in the kernel.
 
   --cluster-name NAME            this cluster's name in the mesh
   --cluster-id ID                its number, 1-255 (or 1-511, see --max-connected-clusters)
@@ -60,6 +68,8 @@ The second form takes out of the kernel what an agent that has stopped left ther
   --speaker-key FILE             what all agents of this cluster know and nobody else, at least 16 bytes: without it
                                  nothing is announced by ARP and NDP
   --bgp-engine DIR               where the sockets of FRR are, by which BGP is spoken; default: /var/run/frr
+  --bgp-drain SECONDS            0-600; before a node that is to have no traffic any more withdraws what it announces by
+                                 BGP, it is the last resort of routers (RFC 8326) for so long; default: 10
   --speaker-port PORT            UDP, on the node's own address, for heartbeats between agents; default: 7950
   --state-file FILE              what the next agent should know; default: beside the API's socket, as agent.state
   --api ADDRESS                  unix:///path or host:port; default: unix:///run/tombolo/agent.sock
@@ -100,6 +110,7 @@ const DEFAULTS = {
   'speaker-key': undefined,
   'speaker-port': '7950',
   'bgp-engine': '/var/run/frr',
+  'bgp-drain': '10',
   'state-file': undefined,
   api: 'unix:///run/tombolo/agent.sock',
   'api-without-tls': 'false',
@@ -110,15 +121,23 @@ const DEFAULTS = {
   'log-level': 'info',
 } as const satisfies Record<string, string | undefined>;
 
-const UNINSTALL_DEFAULTS = { 'bpf-dir': DEFAULTS['bpf-dir'], 'log-level': DEFAULTS['log-level'] };
+const UNINSTALL_DEFAULTS = {
+  ...{ 'bpf-dir': DEFAULTS['bpf-dir'], 'log-level': DEFAULTS['log-level'] },
+  ...{ 'bgp-engine': DEFAULTS['bgp-engine'], 'bgp-drain': DEFAULTS['bgp-drain'] },
+};
 
 /** `help` when it was asked for. The error lists every problem, one a line. */
 export function parseCommand(args: readonly string[], env: Environment): Result<Command> | 'help' {
   if (args[0] === 'uninstall') {
     const flags = readFlags<keyof typeof UNINSTALL_DEFAULTS>(args.slice(1), env, UNINSTALL_DEFAULTS);
     if (flags === 'help') return flags;
-    const [bpfDirectory, logLevel] = [flags.text('bpf-dir'), flags.oneOf('log-level', LOG_LEVELS)];
-    return flags.result({ kind: 'uninstall', bpfDirectory, logLevel });
+    return flags.result({
+      kind: 'uninstall',
+      bpfDirectory: flags.text('bpf-dir'),
+      bgpEngineDirectory: flags.text('bgp-engine'),
+      bgpDrainMs: 1_000 * flags.integer('bgp-drain', 0, 600),
+      logLevel: flags.oneOf('log-level', LOG_LEVELS),
+    });
   }
   const flags = readFlags<keyof typeof DEFAULTS>(args, env, DEFAULTS);
   return flags === 'help' ? flags : flags.result({ kind: 'run', config: agentConfig(flags) });
@@ -153,6 +172,7 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   speakerKeyFile: flags.given('speaker-key'),
   speakerPort: flags.port('speaker-port'),
   bgpEngineDirectory: flags.text('bgp-engine'),
+  bgpDrainMs: 1_000 * flags.integer('bgp-drain', 0, 600),
   /** What the next agent should know beside what the kernel keeps. */
   stateFile: flags.given('state-file') ?? stateFileBeside(flags.text('api')),
   apiAddress: flags.take(checkedAddress(flags.text('api'), flags.oneOf('api-without-tls', ['true', 'false'])), ''),

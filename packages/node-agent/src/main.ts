@@ -20,7 +20,7 @@ async function run(command: Command): Promise<number> {
   const log = createLogger('node-agent', command.kind === 'run' ? command.config.logLevel : command.logLevel);
   try {
     if (command.kind === 'run') await runAgent(command.config, log, stopSignal(log));
-    else await uninstall(command.bpfDirectory, log);
+    else await uninstall(command, log);
     return 0;
   } catch (error) {
     log.error({ error }, `Cannot ${command.kind} the node agent`);

@@ -1,9 +1,11 @@
 /** What this node says by BGP, as real routers have it in their tables: FRR and BIRD, from FRR beside the agent. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Bird, Frr, RouterSegment, until } from '@tombolo/lab/segment/routers.ts';
 import { FrrEngine } from '@tombolo/node-agent/announce/bgp/engine.ts';
 import { bfddLines, bgpdLines } from '@tombolo/node-agent/announce/bgp/frr-config.ts';
-import { type BgpResources, planBgp } from '@tombolo/node-agent/announce/bgp/plan.ts';
+import { type BgpResources, planBgp, type Stay } from '@tombolo/node-agent/announce/bgp/plan.ts';
 import type { ServiceAddress } from '@tombolo/node-agent/announce/service-address.ts';
 import type { BgpAdvertisement, BgpPeer } from '@tombolo/shared/model/bgp.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
@@ -26,7 +28,7 @@ const advertisement = (more: Partial<BgpAdvertisement> = {}): BgpAdvertisement =
 const address = (text: string, more: Partial<ServiceAddress> = {}): ServiceAddress => ({
   ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address: ip(text), policy: 'Cluster' },
   ...{ loadBalancerClass: '', isShared: false, pools: [{ product: 'metallb', name: 'wan', labels: {} }] },
-  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined },
+  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined, drains: false },
   ...more,
 });
 
@@ -85,8 +87,9 @@ describe('BGP, as real routers see it', () => {
     resources: Partial<BgpResources>,
     addresses: readonly ServiceAddress[],
     of = engine,
+    stay: Stay = 'full',
   ): Promise<readonly string[]> {
-    const intent = planBgp({ ...NOTHING, ...resources }, { name: 'node', labels: {} }, addresses);
+    const intent = planBgp({ ...NOTHING, ...resources }, { name: 'node', labels: {} }, addresses, stay);
     const bfd = await of.apply('bfdd', bfddLines(intent), true);
     return [...intent.problems, ...bfd, ...(await of.apply('bgpd', bgpdLines(intent), true))];
   }
@@ -219,6 +222,129 @@ describe('BGP, as real routers see it', () => {
       );
       assert.ok(counted > 100, `${host} had ${counted} of 400`);
     }
+  });
+
+  /** Answers datagrams with the name of the host, at every address. */
+  function answering(host: string): ChildProcess {
+    const script = `const s = require('node:dgram').createSocket('udp4');
+      s.on('message', (_, { port, address }) => s.send('${host}', port, address)); s.bind(7);`;
+    return segment.spawn(host, [process.execPath, '-e', script]);
+  }
+
+  /** Asks without a pause, each time from a port of its own; stops when told to. */
+  function asking(host: string, address: string) {
+    const script = `const { createSocket } = require('node:dgram');
+      const ask = () => new Promise((resolve) => {
+        const s = createSocket('udp4');
+        const end = (by) => { clearTimeout(late); s.close(); resolve(by); };
+        const late = setTimeout(() => end('nobody'), 1000);
+        s.once('message', (by) => end(String(by)));
+        s.once('error', () => end('nobody'));
+        s.send('?', 7, '${address}', (error) => { if (error) end('nobody'); });
+      });
+      (async () => { for (;;) process.stdout.write((await ask()) + '\\n'); })();`;
+    const child = spawn('nsenter', [`--net=/run/netns/${segment.netns(host)}`, process.execPath, '-e', script]);
+    const answers: string[] = [];
+    let rest = '';
+    child.stdout.on('data', (part: Buffer) => {
+      const lines = `${rest}${part}`.split('\n');
+      rest = lines.pop() ?? '';
+      answers.push(...lines);
+    });
+    const more = (count: number) => {
+      const wanted = answers.length + count;
+      return until(`${count} answers`, async () => answers.length >= wanted);
+    };
+    const stop = async () => {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    };
+    return { answers, more, stop };
+  }
+
+  it('a node that leaves is the last resort first: routers go elsewhere before it withdraws, and no request is lost', async () => {
+    const others = new Frr(segment.place('second'), true);
+    const both = [at.node.v4, at.second.v4].map((each) => accepts(each, 65_010)).join('\n');
+    await Promise.all([
+      ...[node.start(), others.start()],
+      router.start(ROUTER(65_000, both).replace('bgp no-rib', '')),
+    ]);
+    segment.ip('router', 'route add blackhole 192.0.2.0/24 metric 4000');
+    await segment.run('router', ['sh', '-c', 'echo 1 >/proc/sys/net/ipv4/fib_multipath_hash_policy']);
+    const resources = { peers: [peer(at.router.v4)], advertisements: [advertisement({ communities: ['65000:7'] })] };
+    const excluded = [address('192.0.2.1', { obstacle: 'nodeExcluded', drains: true })];
+    for (const host of ['node', 'second']) {
+      segment.ip(host, 'addr add 192.0.2.1/32 dev lo');
+      answering(host);
+    }
+    for (const each of [engine, new FrrEngine(others.directory)])
+      assert.deepEqual(await announce(resources, [address('192.0.2.1')], each), []);
+    await untilRoute('192.0.2.1/32', 2);
+    const hops = async () => segment.run('router', ['ip', 'route', 'show', '192.0.2.1']);
+    await until('both ways in the kernel', async () => (await hops()).split('via').length === 3);
+    const { answers, more, stop } = asking('router', '192.0.2.1');
+    try {
+      await until('both to answer', async () => new Set(answers).size === 2);
+      // Gives no error, and no other attribute is lost.
+      assert.deepEqual(await announce(resources, excluded, engine, 'last resort'), []);
+      await until('the other way alone', async () => !(await hops()).includes(at.node.v4));
+      const { paths } = await untilRoute('192.0.2.1/32', 2);
+      const leaving = paths.find(({ nexthops }) => nexthops.some(({ ip: hop }) => hop === at.node.v4));
+      assert.equal(leaving?.community?.string, '65000:7 graceful-shutdown');
+      const moved = answers.length + 1;
+      await more(200);
+      assert.deepEqual(await announce(resources, excluded, engine, 'gone'), []);
+      await untilRoute('192.0.2.1/32');
+      await more(200);
+      assert.deepEqual([...new Set(answers.slice(moved))], ['second']);
+      assert.ok(!answers.includes('nobody'), `${answers.length} answers`);
+    } finally {
+      await stop();
+    }
+  });
+
+  it('of the last resort is preferred last within its own AS, where nobody has to know a community for that', async () => {
+    await node.start();
+    const bird = new Bird(
+      segment,
+      'second',
+      `router id 10.78.0.3;
+       protocol device {}
+       protocol bgp node { local ${at.second.v4} as 65010; neighbor ${at.node.v4} as 65010; passive on;
+         ipv4 { import all; export none; }; ipv6 { import all; export none; }; }`,
+    );
+    const peers = [peer(at.second.v4, { peerAsn: 65_010 })];
+    const advertisements = [advertisement({ localPreference: 250, communities: ['65000:7'] })];
+    const all = [address('192.0.2.1'), address('2001:db8::1')];
+    await announce({ peers, advertisements }, all);
+    const shows = (...wanted: readonly RegExp[]) =>
+      until(`${wanted}`, async () => {
+        const shown = await bird.show('route all');
+        return wanted.every((each) => (shown.match(each)?.length ?? 0) === 2);
+      });
+    await shows(/BGP\.local_pref: 250/g, /BGP\.community: \(65000,7\)\n/g);
+    await announce({ peers, advertisements }, all, engine, 'last resort');
+    await shows(/BGP\.local_pref: 0\n/g, /BGP\.community: \(65000,7\)/g);
+    await announce({ peers, advertisements }, all);
+    await shows(/BGP\.local_pref: 250/g, /BGP\.community: \(65000,7\)\n/g);
+  });
+
+  it('is left for good by what takes an agent off its node: as the last resort, and then not at all', async () => {
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    await announce({ peers: [peer(at.router.v4)], advertisements: [advertisement()] }, [address('192.0.2.1')]);
+    await untilRoute('192.0.2.1/32');
+    const leaving = engine.leave(2_000);
+    await until('the community', async () =>
+      (await routeIn(router, '192.0.2.1/32'))?.paths[0]?.community?.string.includes('graceful-shutdown'),
+    );
+    assert.deepEqual(await leaving, []);
+    await untilGone('192.0.2.1/32');
+    assert.doesNotMatch(await node.text('show running-config'), /router bgp|tombolo/);
+    // Nothing to do, and nothing of others touched.
+    assert.deepEqual(await engine.leave(0), []);
+    await node.kill();
+    await node.start(`router bgp 65099\n neighbor 10.78.0.99 remote-as 65098\n`);
+    assert.match(`${await engine.leave(0)}`, /left alone/);
   });
 
   it('an engine that starts anew has its configuration again, and the router keeps the routes meanwhile', async () => {

@@ -35,7 +35,7 @@ async function serve(backends: readonly string[], expected: number): Promise<voi
 const many = Array.from({ length: 20 }, (_, i) => `10.200.0.${i + 1}:8080`);
 await serve(many, 0);
 await serve(['10.200.0.1:8080', '10.200.0.2:8080'], 1);
-await uninstall(pinDir, log);
+await uninstall({ bpfDirectory: pinDir, bgpEngineDirectory: pinDir, bgpDrainMs: 0 }, log);
 
 const responder = new Responder();
 const refused = responder.attach(new Set(interfaces.map(({ index }) => index)));

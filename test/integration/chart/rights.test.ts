@@ -110,7 +110,7 @@ describe('the rights of the programs', () => {
       const announcing = new Announcing({
         ...options,
         ...{ scope: 'global', metallbNamespace: METALLB_NAMESPACE, speakerPort: 7_950, speakerKeyFile: undefined },
-        bgpEngineDirectory: directory,
+        ...{ bgpEngineDirectory: directory, bgpDrainMs: 0 },
         ...{ applied: () => 0, isServing: () => true },
       });
       const announced = announcing.run(stop.signal);

@@ -97,7 +97,7 @@ function intentFor(router: string, prefixes: readonly string[]): BgpIntent {
     return [text, { prefix: prefix.value, ...attributes, addresses: new Map() }];
   });
   return {
-    instance: { asn: 65_010, routerId: undefined, port: undefined },
+    instance: { asn: 65_010, routerId: undefined, port: undefined, isLastResort: false },
     neighbors: [
       {
         ...{ address: ip(router), asn: 65_000, localAsn: undefined, port: 179, sourceAddress: undefined, ttl: 1 },

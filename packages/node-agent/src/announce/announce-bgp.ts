@@ -4,7 +4,8 @@
  *
  * B1. Nothing is changed before all is known: an agent that starts finds what the last one left, and leaves it so.
  * B2. An agent that stops changes nothing: FRR goes on.
- * B3. FRR's configuration is compared with what is wanted at each change and every `CHECK_MS`: an engine that was started
+ * B3. A node that is to have no traffic any more, or whose datapath does not work, first is the last resort (`departure.ts`).
+ * B4. FRR's configuration is compared with what is wanted at each change and every `CHECK_MS`: an engine that was started
  *     anew, or changed by others, has it again then.
  */
 import { ApiError, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
@@ -26,10 +27,12 @@ import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
-import type { AnnounceFacts } from './announce-facts.ts';
+import { type AnnounceFacts, isExcluded } from './announce-facts.ts';
+import { Departure } from './bgp/departure.ts';
 import { FrrEngine, type PeerState } from './bgp/engine.ts';
 import { bfddLines, bgpdLines } from './bgp/frr-config.ts';
-import { type BgpIntent, type BgpResources, peersByService, planBgp, secretKey } from './bgp/plan.ts';
+import { type BgpIntent, type BgpResources, peersByService, planBgp, type Stay, secretKey } from './bgp/plan.ts';
+import type { ServiceAddress } from './service-address.ts';
 import type { Told } from './status-plan.ts';
 
 export interface AnnounceBgpOptions {
@@ -39,6 +42,10 @@ export interface AnnounceBgpOptions {
   readonly metallbNamespace: string;
   /** Where FRR's sockets are. */
   readonly engineDirectory: string;
+  /** For how long what is to be withdrawn, since the node is to have no traffic, is announced as the last resort. */
+  readonly drainMs: number;
+  /** Whether the datapath of this node does its work. */
+  readonly isServing: () => boolean;
   readonly report: (health: Health) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -71,6 +78,7 @@ export class AnnounceBgp {
   readonly #options: AnnounceBgpOptions;
   readonly #log: Logger;
   readonly #engine: FrrEngine;
+  readonly #departure: Departure;
   readonly #peers = new Objects<BgpPeer>();
   readonly #advertisements = new Objects<BgpAdvertisement>();
   readonly #bfdProfiles = new Objects<BfdProfile>();
@@ -88,6 +96,7 @@ export class AnnounceBgp {
   /** It was worked out from all that there is. */
   #isKnown = false;
   #states: readonly PeerState[] = [];
+  #stay: Stay = 'full';
   #problem = '';
   /** What is in the engine may be ours: there is, or was, something to announce, or nobody has looked yet. */
   #mayHold = true;
@@ -96,6 +105,7 @@ export class AnnounceBgp {
     this.#options = options;
     this.#log = options.log.child({ room: 'bgp' });
     this.#engine = new FrrEngine(options.engineDirectory);
+    this.#departure = new Departure(options.drainMs);
   }
 
   /** Whether there is an object that asks for sessions: then the facts are needed. */
@@ -164,7 +174,8 @@ export class AnnounceBgp {
         if (isDue) checkedAt = clock.now();
         await this.#settle(isDue);
       }
-      await facts.changed.changedWithin(seen, CHECK_MS, clock, signal);
+      const waitMs = Math.min(CHECK_MS, this.#departure.endsIn(clock.now()) ?? CHECK_MS);
+      await facts.changed.changedWithin(seen, waitMs, clock, signal);
     }
   }
 
@@ -175,12 +186,11 @@ export class AnnounceBgp {
   }
 
   async #settle(isChecked: boolean): Promise<void> {
-    const { facts, nodeName, engineDirectory, report } = this.#options;
+    const { facts, engineDirectory, report } = this.#options;
     this.#isKnown ||= !this.isWanted;
     if (!this.isWanted && !this.#mayHold) return;
     const addresses = this.isWanted ? [...(facts.addresses?.all.values() ?? [])].flat() : [];
-    const labels = facts.nodes.get(nodeName)?.labels ?? {};
-    this.#intent = planBgp(this.#resources(), { name: nodeName, labels }, addresses);
+    this.#intent = await this.#plan(addresses);
     this.#isKnown = true;
     const problems = [...this.#intent.problems];
     try {
@@ -199,6 +209,20 @@ export class AnnounceBgp {
     if (problem !== this.#problem && problem !== '') this.#log.warn({ problems }, 'Not all is announced by BGP');
     this.#problem = problem;
     report(problem === '' ? { kind: 'ok' } : { kind: 'degraded', reason: problem });
+  }
+
+  async #plan(addresses: readonly ServiceAddress[]): Promise<BgpIntent> {
+    const { facts, nodeName: name, isServing, clock } = this.#options;
+    const node = facts.nodes.get(name);
+    const isLeaving = this.isWanted && isExcluded(node);
+    // An engine that is not there announces nothing.
+    if (this.#departure.isToBegin(isLeaving))
+      this.#departure.begin(clock.now(), await this.#engine.networks().catch(() => new Set<string>()));
+    const stay = this.#departure.stay(clock.now(), isLeaving, isServing());
+    if (stay !== this.#stay) this.#log.info({ stay }, 'Routers are to take this node otherwise than before');
+    this.#stay = stay;
+    const intent = planBgp(this.#resources(), { name, labels: node?.labels ?? {} }, addresses, stay);
+    return isLeaving && stay === 'last resort' ? this.#departure.narrowed(intent) : intent;
   }
 
   #resources(): BgpResources {

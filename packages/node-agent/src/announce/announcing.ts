@@ -15,6 +15,8 @@ export interface AnnouncingOptions extends AnnounceFactsOptions {
   readonly speakerKeyFile: string | undefined;
   /** Where FRR's sockets are. */
   readonly bgpEngineDirectory: string;
+  /** For how long a node that leaves is the last resort of routers. */
+  readonly bgpDrainMs: number;
   /** Whether the datapath of this node does its work. */
   readonly isServing: () => boolean;
 }
@@ -27,13 +29,16 @@ export class Announcing {
 
   constructor(options: AnnouncingOptions) {
     const { client, nodeName, metallbNamespace, isServing, health, log } = options;
-    const { speakerPort: port, speakerKeyFile: keyFile, bgpEngineDirectory: engineDirectory } = options;
+    const { speakerPort: port, speakerKeyFile: keyFile } = options;
+    const { bgpEngineDirectory: engineDirectory, bgpDrainMs: drainMs } = options;
     const facts = new AnnounceFacts(options);
     const common = { facts, nodeName, metallbNamespace, clock: systemClock, log };
     const reporter = (part: string) => (state: Health) => health.report(part, state);
     this.#facts = facts;
     this.#layer2 = new AnnounceLayer2({ ...common, port, keyFile, isServing, report: reporter('layer 2') });
-    this.#bgp = new AnnounceBgp({ ...common, client, engineDirectory, report: reporter('bgp') });
+    this.#bgp = new AnnounceBgp({
+      ...{ ...common, client, engineDirectory, drainMs, isServing, report: reporter('bgp') },
+    });
     this.#statuses = new ServiceStatuses({
       ...{ ...common, client, report: reporter('announcing status') },
       told: { l2: () => this.#layer2.told, bgp: () => this.#bgp.told },

@@ -95,6 +95,15 @@ describe('addresses of Services, to be announced', () => {
     assert.equal(obstacle(facts({ loadBalancerClass: 'io.cilium/l2-announcer' }, [on('b')])), undefined);
   });
 
+  it('may stay for a while where nothing else than the node’s exclusion stands in their way', () => {
+    const drains = (what: ServiceFacts, isExcluded: boolean): boolean | undefined =>
+      serviceAddresses(what, { ...HERE, isExcluded }, [], () => true)[0]?.drains;
+    assert.equal(drains(facts({}, [on('b')]), true), true);
+    assert.equal(drains(facts({}, [on('b')]), false), false);
+    assert.equal(drains(facts({}), true), false);
+    assert.equal(drains(facts({ externalTrafficPolicy: 'Local' }, [on('b')]), true), false);
+  });
+
   it('are told with their kind and their pools', () => {
     const service = {
       clusterIps: [ip('10.96.0.1')],

@@ -55,6 +55,8 @@ export interface ServiceAddress {
   readonly isServed: boolean;
   /** Undefined: it should be announced from this node, as far as Service, endpoints, node and datapath are concerned. */
   readonly obstacle: Obstacle | undefined;
+  /** Nothing else stands in its way than that the node is excluded: it may stay until its traffic has gone elsewhere. */
+  readonly drains: boolean;
 }
 
 export interface AnnouncingNode {
@@ -94,7 +96,9 @@ export function serviceAddresses(
     const about = { service: key, labels, kind, address, policy, loadBalancerClass, isShared };
     const state = { pools: poolsWith(pools, address), servingNodes: nodes, isServed };
     const isReady = !isOurs || isApplied(address);
-    return { ...about, ...state, obstacle: obstacleOf({ ...about, ...state }, node, isReady) };
+    const obstacle = obstacleOf({ ...about, ...state }, node.name, isReady);
+    if (!node.isExcluded) return { ...about, ...state, obstacle, drains: false };
+    return { ...about, ...state, obstacle: 'nodeExcluded', drains: obstacle === undefined };
   });
 }
 
@@ -112,13 +116,12 @@ function addressesOf(service: LocalService): readonly Pick<ServiceAddress, 'kind
 }
 
 function obstacleOf(
-  { kind, loadBalancerClass, policy, servingNodes, isServed }: Omit<ServiceAddress, 'obstacle'>,
-  { name, isExcluded }: AnnouncingNode,
+  { kind, loadBalancerClass, policy, servingNodes, isServed }: Omit<ServiceAddress, 'obstacle' | 'drains'>,
+  node: string,
   isReady: boolean,
 ): Obstacle | undefined {
-  if (isExcluded) return 'nodeExcluded';
   if (kind === 'LoadBalancer' && !CLASSES.includes(loadBalancerClass)) return 'otherClass';
-  if (policy === 'Local' && servingNodes.size > 0 && !servingNodes.has(name)) return 'noLocalEndpoints';
+  if (policy === 'Local' && servingNodes.size > 0 && !servingNodes.has(node)) return 'noLocalEndpoints';
   if (policy === 'Local' ? servingNodes.size === 0 : !isServed) return 'noEndpoints';
   return isReady ? undefined : 'notProgrammed';
 }

@@ -93,7 +93,9 @@ export class ServiceAddresses {
       this.#needed.delete(key);
       return this.#byService.delete(key);
     }
-    const announced = new Set(before?.filter(({ obstacle }) => !obstacle).map(({ address }) => address));
+    const announced = new Set(
+      before?.filter(({ obstacle, drains }) => !obstacle || drains).map(({ address }) => address),
+    );
     const applied = this.#options.applied();
     const needed = (address: IpAddress): number => this.#needed.get(key)?.get(address) ?? this.#revision;
     const now = serviceAddresses(

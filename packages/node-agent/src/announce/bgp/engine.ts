@@ -13,8 +13,10 @@ import {
   commandsBetween,
   foreignIn,
   type Line,
+  lastResortOf,
   leavingFrom,
   linesOf,
+  networksIn,
   withdrawnFrom,
 } from './frr-config.ts';
 import { Vty } from './vty.ts';
@@ -64,6 +66,25 @@ export class FrrEngine {
       this.#known.delete(daemon);
       throw error;
     }
+  }
+
+  /** The prefixes that it has been told to announce. Rejects when it cannot be reached. */
+  async networks(): Promise<ReadonlySet<string>> {
+    return networksIn(await this.#withVty('bgpd', readLines));
+  }
+
+  /**
+   * Takes all that is ours out of it, after it has been the last resort for so long: nobody comes who goes on with it. Returns
+   * what went wrong; rejects when it cannot be reached.
+   */
+  async leave(drainMs: number): Promise<readonly string[]> {
+    const running = await this.#withVty('bgpd', readLines);
+    const foreign = foreignIn(running, []);
+    if (foreign !== undefined) return [`FRR is left alone: ${foreign}`];
+    const lastResort = lastResortOf(running);
+    const refused = lastResort ? await this.apply('bgpd', lastResort, true) : [];
+    if (lastResort) await sleep(drainMs);
+    return [...refused, ...(await this.apply('bgpd', [], true)), ...(await this.apply('bfdd', [], true))];
   }
 
   async peers(): Promise<readonly PeerState[]> {

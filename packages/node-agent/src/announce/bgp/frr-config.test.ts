@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ip, parseNetwork } from '@tombolo/shared/model/ip.ts';
-import { bgpdLines, commandsBetween, foreignIn, linesOf } from './frr-config.ts';
+import { bgpdLines, commandsBetween, foreignIn, lastResortOf, linesOf, networksIn } from './frr-config.ts';
 import type { BgpIntent, Neighbor, Route } from './plan.ts';
 
 const route = (text: string, more: Partial<Route> = {}): [string, Route] => {
@@ -25,7 +25,8 @@ const neighbor = (address: string, routes: readonly [string, Route][], more: Par
 });
 const intent = (...neighbors: readonly Neighbor[]): BgpIntent => ({
   ...{
-    instance: neighbors.length > 0 ? { asn: 65_000, routerId: undefined, port: undefined } : undefined,
+    instance:
+      neighbors.length > 0 ? { asn: 65_000, routerId: undefined, port: undefined, isLastResort: false } : undefined,
     problems: [],
   },
   neighbors,
@@ -77,6 +78,17 @@ describe('the configuration of FRR', () => {
   it('is somebody else’s where it has neighbors that are not ours', () => {
     assert.match(foreignIn(linesOf(PRINTED), []) ?? '', /10\.0\.0\.9 is not of ours/);
     assert.equal(foreignIn(bgpdLines(intent(neighbor('10.0.0.1', []))), []), undefined);
+  });
+
+  it('becomes the last resort by one line, which also says so to whoever takes it down', () => {
+    const before = intent(neighbor('10.0.0.1', [route('192.0.2.1/32')]));
+    const after = { ...before, instance: before.instance && { ...before.instance, isLastResort: true } };
+    assert.deepEqual(between(before, after), [['router bgp 65000', 'bgp graceful-shutdown']]);
+    assert.deepEqual(between(after, before), [['router bgp 65000', 'no bgp graceful-shutdown']]);
+    assert.deepEqual([...networksIn(bgpdLines(after))], ['192.0.2.1/32']);
+    const running = bgpdLines(before);
+    assert.deepEqual(commandsBetween(running, lastResortOf(running) ?? []), between(before, after));
+    assert.equal(lastResortOf(bgpdLines(intent(neighbor('10.0.0.1', [])))), undefined);
   });
 
   it('changes by one line for one prefix, whatever else there is', () => {

@@ -23,6 +23,8 @@ const OURS = 'tombolo-';
 const NOTHING_IN = `${OURS}nothing`;
 const FAMILIES: readonly IpFamily[] = [4, 6];
 const afContext = (family: IpFamily): string => `address-family ipv${family} unicast`;
+/** Whatever is announced goes with the community GRACEFUL_SHUTDOWN, and with local preference 0 within our own AS. */
+const GRACEFUL_SHUTDOWN = 'bgp graceful-shutdown';
 /** Seconds until a changed attribute of an announced prefix is told. */
 const DELAY_TIMER = 'bgp route-map delay-timer 1';
 const BFD_DEFAULTS = { detectMultiplier: 3, intervalMs: 300, echoMs: 50, minimumTtl: 254 };
@@ -39,6 +41,7 @@ export function bgpdLines({ instance, neighbors }: BgpIntent): readonly Line[] {
     ...(isGraceful ? ['bgp graceful-restart', 'bgp graceful-restart preserve-fw-state'] : []),
     ...(isGraceful && restart !== 120 ? [`bgp graceful-restart restart-time ${restart}`] : []),
     'no bgp network import-check',
+    ...(instance.isLastResort ? [GRACEFUL_SHUTDOWN] : []),
   ];
   const lines: Line[] = [{ context: [], text: DELAY_TIMER }];
   const add = (context: readonly string[], ...texts: readonly string[]): void => {
@@ -249,6 +252,22 @@ export function foreignIn(running: readonly Line[], wanted: readonly Line[]): st
     wanted.some(({ text }) => text.startsWith(`neighbor ${address} `));
   const foreign = [...neighbors].filter((address) => !isOurs(address));
   return foreign.length > 0 ? `its neighbor ${foreign.join(', ')} is not of ours` : undefined;
+}
+
+/** Prefixes that are announced, as far as peers are there to hear of them. */
+export const networksIn = (lines: readonly Line[]): ReadonlySet<string> =>
+  new Set(
+    lines.flatMap(({ text }) => {
+      const prefix = new RegExp(`^network (\\S+) route-map ${OURS}`).exec(text)?.[1];
+      return prefix === undefined ? [] : [prefix];
+    }),
+  );
+
+/** What runs, but as the last resort; undefined where there is nothing of ours, or it is so already. */
+export function lastResortOf(running: readonly Line[]): readonly Line[] | undefined {
+  const router = running.find(({ text }) => text.startsWith('neighbor '))?.context[0];
+  if (router === undefined || networksIn(running).size === 0) return undefined;
+  return [...running, { context: [router], text: GRACEFUL_SHUTDOWN }];
 }
 
 /** Commands for a vty in configuration mode, each with the sections that lead to it. */

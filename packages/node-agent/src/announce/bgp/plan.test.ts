@@ -30,7 +30,7 @@ const address = (text: string, more: Partial<ServiceAddress> = {}): ServiceAddre
     isShared: false,
     pools: [{ product: 'metallb', name: 'wan', labels: { tier: 'front' } }],
   },
-  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined },
+  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined, drains: false },
   ...more,
 });
 
@@ -97,6 +97,23 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
     );
   });
 
+  it('goes on as the last resort where nothing but the exclusion of the node is against it', () => {
+    const resources = { peers: [peer('a', '10.0.0.1')], advertisements: [advertisement()] };
+    const addresses = [
+      address('192.0.2.1', { obstacle: 'nodeExcluded', drains: true }),
+      address('192.0.2.2', { obstacle: 'nodeExcluded' }),
+    ];
+    for (const [stay, prefixes] of [
+      ['full', []],
+      ['last resort', ['192.0.2.1/32']],
+      ['gone', []],
+    ] as const) {
+      const intent = planBgp({ ...NOTHING, ...resources }, NODE, addresses, stay);
+      assert.deepEqual(told(intent), { '10.0.0.1': prefixes });
+      assert.equal(intent.instance?.isLastResort, stay === 'last resort');
+    }
+  });
+
   it('is aggregated, but under policy Local', () => {
     const resources = {
       peers: [peer('a', '10.0.0.1')],
@@ -161,7 +178,7 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
   it('is said under another number of ours to those who want it so', () => {
     const peers = [peer('a', '10.0.0.1'), peer('b', '10.0.0.2', { myAsn: 65_100, routerId: '10.9.9.9' })];
     const { instance, neighbors } = plan({ peers });
-    assert.deepEqual(instance, { asn: 65_000, routerId: '10.9.9.9', port: undefined });
+    assert.deepEqual(instance, { asn: 65_000, routerId: '10.9.9.9', port: undefined, isLastResort: false });
     assert.deepEqual(
       neighbors.map(({ localAsn }) => localAsn),
       [undefined, 65_100],

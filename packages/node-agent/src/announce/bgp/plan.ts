@@ -87,12 +87,21 @@ export interface Neighbor {
 export interface BgpIntent {
   /** Undefined: no router is to be spoken to. */
   readonly instance:
-    | { readonly asn: number; readonly routerId: string | undefined; readonly port: number | undefined }
+    | {
+        readonly asn: number;
+        readonly routerId: string | undefined;
+        readonly port: number | undefined;
+        /** Routers are to take whatever other way they know (RFC 8326). */
+        readonly isLastResort: boolean;
+      }
     | undefined;
   /** By address. */
   readonly neighbors: readonly Neighbor[];
   readonly problems: readonly string[];
 }
+
+/** What becomes of the traffic of this node: `last resort` is where routers know no other way (RFC 8326). */
+export type Stay = 'full' | 'last resort' | 'gone';
 
 export interface BgpNode {
   readonly name: string;
@@ -111,10 +120,17 @@ const METALLB_PEER = 'BGPPeer ';
 const HOPS = 255;
 const RESTART_SECONDS = 120;
 
-export function planBgp(resources: BgpResources, node: BgpNode, addresses: readonly ServiceAddress[]): BgpIntent {
+/** `stay`: what becomes of this node's traffic. */
+export function planBgp(
+  resources: BgpResources,
+  node: BgpNode,
+  addresses: readonly ServiceAddress[],
+  stay: Stay = 'full',
+): BgpIntent {
   const problems = new Set<string>();
   const say = (problem: string): void => void problems.add(problem);
-  const announced = addresses.filter(({ obstacle }) => obstacle === undefined);
+  const isLastResort = stay === 'last resort';
+  const announced = addresses.filter(({ obstacle, drains }) => obstacle === undefined || (drains && isLastResort));
   const wanted = [
     ...metallbSessions(resources, node, announced, say),
     ...ciliumSessions(resources, node, announced, say),
@@ -145,7 +161,7 @@ export function planBgp(resources: BgpResources, node: BgpNode, addresses: reado
   const routerId = wanted.find((each) => each.routerId !== undefined)?.routerId;
   const port = wanted.find((each) => each.listenPort !== undefined)?.listenPort;
   return {
-    instance: first && { asn: first.myAsn, routerId, port },
+    instance: first && { asn: first.myAsn, routerId, port, isLastResort },
     neighbors: [...neighbors.values()].sort((a, b) => compareText(a.address, b.address)),
     problems: [...problems].sort(),
   };

@@ -19,6 +19,7 @@ const address = (fields: Partial<ServiceAddress> = {}): ServiceAddress => ({
   ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address: VIP, policy: 'Cluster' },
   ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set<string>(), isServed: true },
   obstacle: undefined,
+  drains: false,
   ...fields,
 });
 const named = (...names: readonly string[]) => [{ key: 'name', operator: 'In' as const, values: names }];

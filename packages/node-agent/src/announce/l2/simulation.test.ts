@@ -32,6 +32,7 @@ const sharing = new Map(
         ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address, policy: 'Cluster' },
         ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set(), isServed: true },
         obstacle: undefined,
+        drains: false,
       },
     ],
   ]),
