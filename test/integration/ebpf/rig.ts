@@ -157,6 +157,22 @@ export class Rig {
     };
   }
 
+  /** The command that leads to where clients are. */
+  get way(): readonly string[] {
+    const script = `echo $$ > '${this.cgroup}/cgroup.procs' && exec nsenter --net="/run/netns/$0" "$@"`;
+    return ['sh', '-c', script, this.#namespaces[0] ?? ''];
+  }
+
+  /** Any program where servers are; back when it says `ready`. */
+  async start(argv: readonly string[]): Promise<void> {
+    const child = spawn('nsenter', [`--net=/run/netns/${this.#namespaces[0]}`, ...argv], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#children.add(child);
+    const [first] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+    if (String(first).trim() !== 'ready') throw new Error(`Cannot start ${argv[0]}: it said "${first}"`);
+  }
+
   async end(): Promise<void> {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue;

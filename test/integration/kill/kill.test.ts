@@ -1,12 +1,10 @@
 /**
- * kill -9 in the middle of a change, again and again: no connection fails, what the kernel holds in between are whole
- * sets, and the next agent brings it to the table with nothing left over.
+ * kill -9 at any moment, again and again: no new connection fails, no established one ends, what the kernel holds in
+ * between are whole sets, and the next agent brings it to the table with nothing left over.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { INLINE_BACKENDS } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
@@ -16,9 +14,10 @@ import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
 import { Rig as EbpfRig } from '../ebpf/rig.ts';
 import { Rig as NftablesRig } from '../nftables/rig.ts';
+import { echoesAll, Talk } from '../packets/talk.ts';
 import { changesAt, everyState, FRONTEND, textOf } from './churn.ts';
+import { KILLS, killAt, momentOf } from './kills.ts';
 
-const ROUNDS = 12;
 /** The table to which all is brought at the end. */
 const LAST_STEP = 17;
 const AGENT = join(import.meta.dirname, 'agent.ts');
@@ -30,6 +29,8 @@ interface Place {
   /** Where it finds its maps and its control group, if it needs to be told. */
   readonly directories: readonly string[];
   open(): Promise<Datapath>;
+  /** Streams that stay. */
+  talk(): Promise<Talk>;
   connectOn(): { finish(): Promise<{ connections: number; failures: number; errors: unknown }> };
 }
 
@@ -40,19 +41,6 @@ async function letGo(): Promise<void> {
   agent?.kill('SIGKILL');
   await opened?.close();
   opened = undefined;
-}
-
-/** Starts an agent and kills it that many ms after its first step, wherever it is then. */
-async function killAfter(ms: number, argv: readonly string[]): Promise<void> {
-  const [program = '', ...args] = argv;
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  agent = child;
-  const exited = once(child, 'exit');
-  await Promise.race([once(child.stdout, 'data'), exited]);
-  child.stdout.resume();
-  await Promise.race([sleep(ms), exited]);
-  child.kill('SIGKILL');
-  assert.deepEqual(await exited, [null, 'SIGKILL']);
 }
 
 const desiredAt = (step: number, addresses: readonly string[]): Routes =>
@@ -73,9 +61,14 @@ async function survive(place: Place, kind: string, check: (last: Datapath) => Pr
   const { addresses, argv, directories } = place;
   const allowed = everyState(addresses);
   await withOpen(place, (first) => first.replace(desiredAt(0, addresses)));
+  const talk = await place.talk();
+  const answers = await talk.ask();
   const load = place.connectOn();
-  for (let round = 0; round < ROUNDS; round += 1) {
-    await killAfter(round * 5, [...argv, AGENT, kind, `${round * 7}`, addresses.join(), ...directories]);
+  for (let round = 0; round < KILLS; round += 1) {
+    const command = [...argv, AGENT, kind, `${round * 7}`, addresses.join(), ...directories];
+    await killAt(momentOf(round), command, (child) => {
+      agent = child;
+    });
     for (const { frontend, backends } of await withOpen(place, (next) => next.read())) {
       assert.ok(allowed.get(frontend.address)?.has(textOf(backends)), `${frontend.address}: ${textOf(backends)}`);
     }
@@ -88,27 +81,27 @@ async function survive(place: Place, kind: string, check: (last: Datapath) => Pr
     const { connections, failures, errors } = await load.finish();
     assert.deepEqual([failures, errors], [0, {}]);
     assert.ok(connections > 100, `${connections} connections`);
+    assert.deepEqual(await talk.ask(), answers);
+    talk.end();
     await check(last);
   });
 }
 
 describe('kill -9 while changes are applied', function () {
-  this.timeout(120_000);
+  this.timeout(60_000 + KILLS * 10_000);
 
   it('eBPF: loses no connection and leaves nothing over', async () => {
     const rig = EbpfRig.create();
     try {
       // More than a service's own entry takes.
       const addresses = Array.from({ length: 9 }, (_, i) => `10.200.0.${i + 1}`);
-      await rig.serve(
-        'tcp',
-        addresses.map((address, i) => `${address}:8080=${i + 1}`),
-      );
+      await rig.start([process.execPath, '-e', echoesAll(addresses.map((address) => `${address}:8080`))]);
       const place: Place = {
         addresses,
         argv: [process.execPath],
         directories: [rig.pinDir, rig.cgroup],
         open: () => rig.open(),
+        talk: () => Talk.beginBy(rig.way, 'tcp', FRONTEND, 10),
         connectOn: () => rig.connectOn(['-t', '2', FRONTEND]),
       };
       const held = async () => {
@@ -136,15 +129,13 @@ describe('kill -9 while changes are applied', function () {
     const rig = await NftablesRig.create();
     try {
       const addresses = [11, 12, 13, 14].map((end) => `10.2.0.${end}`);
-      await rig.serve(
-        'back',
-        addresses.map((address, i) => `${address}:8080=${i + 1}`),
-      );
+      await rig.start('back', [process.execPath, '-e', echoesAll(addresses.map((address) => `${address}:8080`))]);
       const place: Place = {
         addresses,
         argv: ['nsenter', `--net=/run/netns/${rig.netns('node')}`, process.execPath],
         directories: [],
         open: () => rig.open(),
+        talk: () => Talk.begin(rig, 'pod', 'tcp', FRONTEND, 10),
         connectOn: () => rig.connectOn('pod', ['-t', '2', FRONTEND]),
       };
       const contents = async (): Promise<string[]> => {

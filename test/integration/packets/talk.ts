@@ -21,10 +21,20 @@ export class Talk {
     count: number,
     firstPort = 0,
   ): Promise<Talk> {
+    return Talk.beginBy(['ip', 'netns', 'exec', rig.netns(place)], kind, target, count, firstPort);
+  }
+
+  /** `way`: the command that leads to where they are. */
+  static async beginBy(
+    way: readonly string[],
+    kind: 'tcp' | 'udp',
+    target: string,
+    count: number,
+    firstPort = 0,
+  ): Promise<Talk> {
     const script = kind === 'tcp' ? streams(target, count) : senders(target, count, firstPort);
-    const child = spawn('ip', ['netns', 'exec', rig.netns(place), process.execPath, '-e', script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const [program = '', ...args] = [...way, process.execPath, '-e', script];
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const talk = new Talk(child, answers);
     const said = (await answers.next()).value;
@@ -91,9 +101,15 @@ const ASKED = `require('node:readline').createInterface({ input: process.stdin }
     });`;
 
 /** A server that answers each byte with its number, on and on; says `ready`. */
-export const echoes = (target: string, number: number): string => `
-  const [host, port] = '${target}'.split(':');
-  require('node:net').createServer((socket) => {
-    socket.on('data', () => socket.write('${number}'));
-    socket.on('error', () => {});
-  }).listen(Number(port), host, () => console.log('ready'));`;
+export const echoes = (target: string, number: number): string => echoesAll([target], number);
+
+/** The same for several, with numbers in a row. */
+export const echoesAll = (targets: readonly string[], first = 1): string => `
+  const targets = ${JSON.stringify(targets)};
+  Promise.all(targets.map((target, i) => new Promise((done) => {
+    const [host, port] = target.split(':');
+    require('node:net').createServer((socket) => {
+      socket.on('data', () => socket.write(String(${first} + i)));
+      socket.on('error', () => {});
+    }).listen(Number(port), host, done);
+  }))).then(() => console.log('ready'));`;
