@@ -159,6 +159,12 @@ export class AgentCore {
       clock,
       report: (state) => health.report(partOf(datapath), state),
       damaged: () => this.#repairs.set(name, (this.#repairs.get(name) ?? 0) + 1),
+      foreign: (programs) => {
+        const part = `${partOf(datapath)}/others`;
+        const reason = `programs of others run before ours, and what they translate is theirs: ${programs.join('; ')}`;
+        if (programs.length > 0) health.report(part, { kind: 'degraded', reason });
+        else health.forget(part);
+      },
       applied: (revision) => {
         this.#applied.set(name, revision);
         this.#progress.notify();

@@ -131,19 +131,50 @@ describe('eBPF datapath: other programs at its hooks', () => {
     others.push(attachOther(cgroup, 11));
     try {
       await datapath.replace(only(route(WEB, ['10.200.0.2:8080'])));
-      assert.deepEqual(said(), [{ before: ['getpeername4: other', 'connect4: other'] }]);
+      assert.deepEqual(datapath.foreign(), ['getpeername4: other', 'connect4: other']);
       assert.equal(linkInfo(others[0] ?? -1).attachType, 10);
       assert.deepEqual((await rig.connect(['-n', '5', WEB])).replies, { 2: 5 });
+      for (const fd of others.splice(0)) closeSync(fd);
+      assert.deepEqual(datapath.foreign(), []);
     } finally {
       for (const fd of [...others, cgroup]) closeSync(fd);
       await datapath.destroy();
     }
   });
+
+  it('says so when one of them translates first: what that chose is left as it is', async () => {
+    const cgroup = openSync(rig.cgroup, constants.O_RDONLY | constants.O_DIRECTORY);
+    const other = attachOther(cgroup, 10, leadingTo('10.200.0.1', 8080));
+    const datapath = await rig.open({ log });
+    try {
+      await datapath.replace(only(route(WEB, ['10.200.0.2:8080'])));
+      assert.deepEqual(datapath.foreign(), ['connect4: other']);
+      assert.deepEqual((await rig.connect(['-n', '5', WEB])).replies, { 1: 5 });
+    } finally {
+      for (const fd of [other, cgroup]) closeSync(fd);
+      await datapath.destroy();
+    }
+  });
 });
 
-/** A program named `other` at one of the hooks, which lets everything pass. */
-function attachOther(cgroup: number, attachType: number): number {
-  const code = Buffer.from('b700000001000000' + '9500000000000000', 'hex');
+/** Returns 1, which lets everything pass. */
+const PASS = 'b700000001000000' + '9500000000000000';
+
+/** Whatever was asked for leads there: what another service proxy's program does at connect(). */
+function leadingTo(address: string, port: number): string {
+  const instruction = (code: number, registers: number, offset: number, value: Buffer): string =>
+    Buffer.concat([Buffer.from([code, registers, offset, 0]), value]).toString('hex');
+  const [ip4, port16] = [Buffer.from(address.split('.').map(Number)), Buffer.alloc(4)];
+  port16.writeUInt16BE(port);
+  const move = (value: Buffer) => instruction(0xb4, 0x02, 0, value);
+  const store = (offset: number) => instruction(0x63, 0x21, offset, Buffer.alloc(4));
+  // user_ip4 and user_port of bpf_sock_addr.
+  return move(ip4) + store(4) + move(port16) + store(24) + PASS;
+}
+
+/** A program named `other` at one of the hooks. */
+function attachOther(cgroup: number, attachType: number, instructions = PASS): number {
+  const code = Buffer.from(instructions, 'hex');
   const license = Buffer.from('GPL\0');
   const attributes = Buffer.alloc(144);
   attributes.writeUInt32LE(18, 0); // BPF_PROG_TYPE_CGROUP_SOCK_ADDR

@@ -11,7 +11,7 @@ import { lookAtNode } from './facts.ts';
 
 export type Order =
   | { readonly do: 'replace' | 'set'; readonly routes: readonly FrontendRoute[] }
-  | { readonly do: 'refresh' | 'verify' | 'close' | 'destroy' };
+  | { readonly do: 'refresh' | 'verify' | 'foreign' | 'close' | 'destroy' };
 
 const [pinDir = '', cgroupRoot = '', hooks = '', wanted = 'yes', flows = ''] = process.argv.slice(2);
 let facts = await lookAtNode();
@@ -32,6 +32,8 @@ async function obey(order: Order): Promise<unknown> {
       return datapath.refresh();
     case 'verify':
       return (await datapath.verify()) ?? null;
+    case 'foreign':
+      return datapath.foreign();
     case 'close':
       return datapath.close();
     case 'destroy':

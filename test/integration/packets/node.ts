@@ -65,6 +65,7 @@ export class PacketNode {
   }
 
   verify = async (): Promise<string | null> => (await this.#order({ do: 'verify' })) as string | null;
+  foreign = (): Promise<unknown> => this.#order({ do: 'foreign' });
   refresh = (): Promise<unknown> => this.#order({ do: 'refresh' });
 
   async kill(): Promise<void> {

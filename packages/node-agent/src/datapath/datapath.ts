@@ -37,6 +37,8 @@ export interface Datapath {
    * Changes nothing: `replace` sets it right.
    */
   verify(): Promise<string | undefined>;
+  /** Programs of others that meet traffic before it, and may translate it first: where, and what they are called. */
+  foreign?(): readonly string[];
   /**
    * Takes up what has become different of the node that it runs on; cheap when nothing has. True when it needs the whole
    * table for that.

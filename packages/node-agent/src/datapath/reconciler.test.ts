@@ -335,6 +335,23 @@ describe('Reconciler', () => {
       assert.equal(await callsAfter(2_000), 'verify');
     });
 
+    it('tells which programs of others run before the datapath, when they are others than before', async () => {
+      const told: (readonly string[])[] = [];
+      let programs: readonly string[] = [];
+      Object.assign(datapath, { foreign: () => programs });
+      const foreign = (all: readonly string[]): void => void told.push(all);
+      const report = (health: Health): void => void reports.push(health);
+      const options = { table, datapath, log, report, foreign, clock, cpu: () => cpu };
+      running = new Reconciler(options).run(stop.signal);
+      await clock.advance(2_000);
+      programs = ['connect4: other'];
+      await clock.advance(4_000);
+      programs = [];
+      await clock.advance(4_000);
+      Reflect.deleteProperty(datapath, 'foreign');
+      assert.deepEqual(told, [['connect4: other'], []]);
+    });
+
     it('has what is new of the node taken up at once, and now and then, with the whole table where that is needed', async () => {
       await start();
       reconciler.nodeChanged();

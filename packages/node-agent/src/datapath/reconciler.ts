@@ -34,6 +34,8 @@ export interface ReconcilerOptions {
   readonly applied?: (revision: number) => void;
   /** Called whenever the kernel does not have what was put there. */
   readonly damaged?: () => void;
+  /** Told when other programs of others meet traffic before the datapath than did before. */
+  readonly foreign?: (programs: readonly string[]) => void;
   readonly retry?: Backoff;
   readonly clock?: Clock | undefined;
   /** CPU time of this process so far, in ms. */
@@ -72,6 +74,7 @@ export class Reconciler {
   readonly #logged = new Map<string, string>();
   #outage = '';
   #blind = '';
+  #foreign = '';
   #isNodeChanged = false;
   /** Due at once: the first turn sets the whole table. A failure sets a later date; changes do not wait for it. */
   #repairAt = 0;
@@ -143,6 +146,7 @@ export class Reconciler {
         damaged?.();
         this.#repairAt = clock.now();
       }
+      this.#tellForeign(datapath.foreign?.() ?? []);
       this.#blind = '';
     } catch (error) {
       const reason = reasonOf(error);
@@ -151,6 +155,15 @@ export class Reconciler {
     }
     // Not the time that it takes, which on a busy machine says nothing.
     this.#verifyAt = clock.now() + Math.min(LONGEST_MS, Math.max(VERIFY_MS, SHARE * (cpu() - before)));
+  }
+
+  #tellForeign(programs: readonly string[]): void {
+    const { foreign, log } = this.#options;
+    if (programs.join() === this.#foreign) return;
+    this.#foreign = programs.join();
+    if (programs.length > 0)
+      log.warn({ programs }, 'Programs of others run before ours: what they translate is theirs');
+    foreign?.(programs);
   }
 
   /** Takes up what changed; true when only the whole table will do. */

@@ -47,6 +47,10 @@ export class SupersedingDatapath implements Datapath {
     return this.#datapath.verify();
   }
 
+  foreign(): readonly string[] {
+    return this.#datapath.foreign?.() ?? [];
+  }
+
   refresh(): Promise<boolean> {
     if (this.#leftover === undefined) this.#settle();
     return this.#datapath.refresh();

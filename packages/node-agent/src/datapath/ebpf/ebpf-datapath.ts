@@ -32,7 +32,9 @@ export interface EbpfParts {
   readonly attachment: { verify(): string | undefined; repair(): void };
   readonly maps: PinnedMaps;
   /** Undefined where packets are left to nftables. */
-  readonly packets: Pick<PacketPath, 'sync' | 'verify' | 'close' | 'hooks' | 'fill' | RangeMethod> | undefined;
+  readonly packets:
+    | Pick<PacketPath, 'sync' | 'verify' | 'foreign' | 'close' | 'hooks' | 'fill' | RangeMethod>
+    | undefined;
   /** Packet programs that are not wanted any more. */
   readonly retired: Pick<RetiredPackets, 'sync'>;
   readonly grace: GracePeriod;
@@ -43,6 +45,8 @@ export interface EbpfParts {
   readonly readFormer: () => Promise<readonly FrontendRoute[]>;
   /** Ends what other agents left at the hooks; called once the maps are whole. */
   readonly takeOver: () => void;
+  /** What of others runs before ours at the socket hooks. */
+  readonly foreign: () => readonly string[];
   /** Lets go of what is not in the kernel's keeping. */
   readonly release: () => void;
   /** Takes everything out of the kernel. */
@@ -119,6 +123,11 @@ export class EbpfDatapath implements Datapath {
       }
       return this.#isWhole ? packets?.verify() : undefined;
     });
+  }
+
+  foreign(): readonly string[] {
+    const { foreign, packets } = this.#parts;
+    return [...foreign(), ...((this.#isWhole && packets?.foreign()) || [])];
   }
 
   async refresh(): Promise<boolean> {

@@ -122,9 +122,6 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       const links = detachFormer(cgroupRoot, attached.programIds);
       if (links > 0) log.info({ links }, 'Detached programs that an agent left with other pins');
       for (const other of former) removeFormer(other, attached.programIds, log);
-      const others = programsBefore(cgroupRoot, attached.programIds);
-      if (others.length > 0)
-        log.warn({ before: others }, 'Others run before us at socket hooks: what they translate is theirs');
     };
     maps = openPinnedMaps(directory);
     if (!maps) throw new Error(`Cannot open the eBPF datapath: a map is missing in ${directory}`);
@@ -140,10 +137,24 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
       attachment?.repair();
     };
     const remove = (): void => removeEbpfDatapath(pinDir);
+    const foreign = () => programsBefore(cgroupRoot, attachment?.programIds ?? new Set());
     const readFormer = () => readRoutes(readableDirectories(pinDir, options.layout).filter((d) => d !== directory));
     const packets = openPackets(options, log);
     const retired = packets ? NOTHING_RETIRED : new RetiredPackets(packetDirectoryOf(pinDir), log);
-    const parts = { maps, packets, retired, grace, node, log, sweepDelayMs, readFormer, takeOver, release, remove };
+    const parts = {
+      maps,
+      packets,
+      retired,
+      grace,
+      node,
+      log,
+      sweepDelayMs,
+      readFormer,
+      takeOver,
+      foreign,
+      release,
+      remove,
+    };
     return new EbpfDatapath({ ...parts, attachment: { verify: () => attachment?.verify(), repair } }, tables);
   } catch (error) {
     release();

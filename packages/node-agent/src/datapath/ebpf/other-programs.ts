@@ -36,9 +36,12 @@ export function programsBefore(cgroupPath: string, own: ReadonlySet<number>): re
     return HOOKS.flatMap(({ name, attachType }) => {
       const ids = programsAt(cgroup, attachType);
       const ours = ids.findIndex((id) => own.has(id));
-      return ids.slice(0, Math.max(0, ours)).map((id) => `${name}: ${programName(id) ?? id}`);
+      return ids.slice(0, Math.max(0, ours)).map((id) => `${name}: ${nameOf(id)}`);
     });
   } finally {
     closeSync(cgroup);
   }
 }
+
+/** Programs may have no name. */
+export const nameOf = (id: number): string => programName(id) || `program ${id}`;

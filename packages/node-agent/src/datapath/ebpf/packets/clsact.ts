@@ -98,6 +98,22 @@ export class ClsactFilters {
     return id;
   }
 
+  /** The ids of the programs there, in the order in which they run. */
+  programsAt(index: number, direction: Direction): readonly number[] {
+    const ids: number[] = [];
+    const request = trafficMessage(GET_FILTER, DUMP, index, { handle: 0, parent: PARENTS[direction] });
+    try {
+      this.#socket.askNow(request, ({ body }) => {
+        const options = attributeOf(body.subarray(HEADER), OPTIONS);
+        const id = options && attributeOf(options, BPF_ID)?.readUInt32LE();
+        if (id !== undefined) ids.push(id);
+      });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    return ids;
+  }
+
   close(): Promise<void> {
     return this.#socket.close();
   }
@@ -127,6 +143,11 @@ export class ClsactHooks implements InterfaceHooks {
       }
     }
     return found;
+  }
+
+  before(index: number, direction: Direction, programId: number): readonly number[] {
+    const ids = this.#filters.programsAt(index, direction);
+    return ids.slice(0, Math.max(0, ids.indexOf(programId)));
   }
 
   /** Questions end before answers do. */

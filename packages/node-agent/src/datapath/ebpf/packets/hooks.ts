@@ -12,6 +12,8 @@ export interface InterfaceHooks {
   attach(index: number, direction: Direction, program: number): void;
   /** The ids of our programs, by `INDEX DIRECTION`. */
   programs(): ReadonlyMap<string, number>;
+  /** The ids of programs that run before this one there: those of others. */
+  before(index: number, direction: Direction, programId: number): readonly number[];
   detachAll(): void;
   close(): Promise<void>;
 }

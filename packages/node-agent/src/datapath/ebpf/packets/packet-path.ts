@@ -11,6 +11,7 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { NetworkInterfaces } from '../../netlink/links.ts';
 import { NO_NODE_FACTS, type NodeFacts } from '../../node-facts.ts';
 import { deleteElement, interfaceLinkErrno, keysOf, openPinned, readElement, writeElement } from '../bpf-calls.ts';
+import { nameOf } from '../other-programs.ts';
 import { ClsactHooks } from './clsact.ts';
 import { sweepFlows } from './flow-entry.ts';
 import { DIRECTIONS, type Direction, type HookKind, type InterfaceHooks } from './hooks.ts';
@@ -120,6 +121,20 @@ export class PacketPath {
     return readElement(this.#programs.map(ACCEPTS), Buffer.alloc(4), 4)?.readUInt32LE() === 1
       ? undefined
       : 'packets begin no flows';
+  }
+
+  /** Programs of others that run before ours at interfaces. */
+  foreign(): readonly string[] {
+    const { facts, attached } = this.#synced;
+    return this.#places(facts)
+      .filter(({ index }) => attached.has(index))
+      .flatMap(({ index, name, layer }) =>
+        DIRECTIONS.flatMap((direction) => {
+          const { id } = this.#programs.program(`tbl_${layer}_${direction}`);
+          const before = this.#hooksHere().before(index, direction, id);
+          return before.map((each) => `${name}, ${direction}: ${nameOf(each)}`);
+        }),
+      );
   }
 
   /** Takes it out of the kernel. */

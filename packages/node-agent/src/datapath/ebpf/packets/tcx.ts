@@ -3,7 +3,15 @@
  * gap. The link of an interface that is gone is a pin without use.
  */
 import { closeSync, readdirSync, unlinkSync } from 'node:fs';
-import { createInterfaceLink, detachLink, interfaceLinkInfo, openPinned, pinObject, updateLink } from '../bpf-calls.ts';
+import {
+  createInterfaceLink,
+  detachLink,
+  interfaceLinkInfo,
+  openPinned,
+  pinObject,
+  programsAt,
+  updateLink,
+} from '../bpf-calls.ts';
 import type { Direction, InterfaceHooks } from './hooks.ts';
 
 const ATTACH_TYPES: Readonly<Record<Direction, number>> = { in: 46, out: 47 };
@@ -50,6 +58,11 @@ export class TcxHooks implements InterfaceHooks {
       else unlinkSync(`${this.#directory}/${name}`);
     }
     return found;
+  }
+
+  before(index: number, direction: Direction, programId: number): readonly number[] {
+    const ids = programsAt(index, ATTACH_TYPES[direction]);
+    return ids.slice(0, Math.max(0, ids.indexOf(programId)));
   }
 
   /** Questions end before answers do. */
