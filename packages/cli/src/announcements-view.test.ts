@@ -10,9 +10,16 @@ const lines = (text: string): readonly string[] =>
     .map((line) => line.trim().replace(/ {2,}/g, ' | '));
 
 const address: api.AnnouncedAddress = {
-  ...{ address: '192.0.2.1', services: ['shop/cart'], kind: 'LoadBalancer', obstacle: '' },
+  ...{
+    address: '192.0.2.1',
+    services: ['shop/cart'],
+    kind: 'LoadBalancer',
+    obstacle: '',
+    anycast: false,
+    remoteOnly: '',
+  },
   layer2: { owner: 'n1', obstacle: '', next: 'n2', answeredHere: true, problem: '' },
-  bgp: [{ peer: '10.0.0.1', prefix: '192.0.2.1/32', communities: ['65000:1'], localPreference: '200' }],
+  bgp: [{ peer: '10.0.0.1', prefix: '192.0.2.1/32', communities: ['65000:1'], localPreference: '200', prepends: 0 }],
 };
 
 describe('tombolo lb', () => {
@@ -39,6 +46,11 @@ describe('tombolo lb', () => {
       '192.0.2.3 | shop/a,shop/b | LoadBalancer | n2 | n1 | - | a stranger has it',
       '192.0.2.4 | shop/cart | LoadBalancer | - | - | - | noEndpoints',
     ]);
+    const elsewhere = { ...address, anycast: true, remoteOnly: 'lower-preference' };
+    assert.equal(
+      lines(formatAnnounced([elsewhere], 0, plain))[1],
+      '192.0.2.1 | shop/cart | LoadBalancer, anycast | n1 (here) | n2 | 10.0.0.1 | backends in other clusters only: less preferred',
+    );
     assert.match(formatAnnounced([], 0, plain), /^No addresses/);
   });
 
@@ -47,6 +59,9 @@ describe('tombolo lb', () => {
       'PREFIX | PEER | COMMUNITIES | PREFERENCE | SERVICES',
       '192.0.2.1/32 | 10.0.0.1 | 65000:1 | 200 | shop/cart',
     ]);
+    const [route] = address.bgp;
+    const long = { ...address, bgp: route ? [{ ...route, localPreference: '', prepends: 3 }] : [] };
+    assert.match(formatRoutes([long], 0, plain), /path \+3/);
     assert.equal(formatRoutes([], 0, plain), 'No routes\n');
   });
 

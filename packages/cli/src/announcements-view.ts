@@ -10,18 +10,25 @@ export function formatAnnounced(addresses: readonly api.AnnouncedAddress[], _now
   return formatTable(SERVICES, addresses.map(announcedRow), paint);
 }
 
-function announcedRow({ address, services, kind, obstacle, layer2, bgp }: api.AnnouncedAddress): readonly Cell[] {
+function announcedRow(announced: api.AnnouncedAddress): readonly Cell[] {
+  const { address, services, kind, anycast, obstacle, layer2, bgp } = announced;
   const here = layer2?.answeredHere ? ' (here)' : '';
-  const remark = layer2?.problem || obstacle || (layer2?.owner ? '' : layer2?.obstacle) || '';
+  const notAnswered = layer2?.owner ? '' : layer2?.obstacle;
+  const remark = layer2?.problem || obstacle || notAnswered || remoteOnlyWords(announced);
   return [
     address,
     services.join(','),
-    kind,
+    anycast ? `${kind}, anycast` : kind,
     layer2?.owner ? `${layer2.owner}${here}` : '',
     layer2?.next ?? '',
     bgp.map(({ peer }) => peer).join(','),
     { text: remark, style: layer2?.problem ? 'red' : 'yellow' },
   ];
+}
+
+function remoteOnlyWords({ remoteOnly }: api.AnnouncedAddress): string {
+  if (remoteOnly === '') return '';
+  return `backends in other clusters only${remoteOnly === 'lower-preference' ? ': less preferred' : ''}`;
 }
 
 export function formatAnnouncers(
@@ -59,11 +66,11 @@ const ROUTES = ['PREFIX', 'PEER', 'COMMUNITIES', 'PREFERENCE', 'SERVICES'];
 
 export function formatRoutes(addresses: readonly api.AnnouncedAddress[], _now: number, paint: Paint): string {
   const rows = addresses.flatMap(({ services, bgp }) =>
-    bgp.map(({ prefix, peer, communities, localPreference }) => [
+    bgp.map(({ prefix, peer, communities, localPreference, prepends }) => [
       prefix,
       peer,
       communities.join(' '),
-      localPreference,
+      localPreference || (prepends > 0 ? `path +${prepends}` : ''),
       services.join(','),
     ]),
   );

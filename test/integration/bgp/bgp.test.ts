@@ -28,7 +28,8 @@ const advertisement = (more: Partial<BgpAdvertisement> = {}): BgpAdvertisement =
 const address = (text: string, more: Partial<ServiceAddress> = {}): ServiceAddress => ({
   ...{ service: serviceKey('shop', 'cart'), labels: {}, kind: 'LoadBalancer', address: ip(text), policy: 'Cluster' },
   ...{ loadBalancerClass: '', isShared: false, pools: [{ product: 'metallb', name: 'wan', labels: {} }] },
-  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined, drains: false },
+  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined },
+  ...{ drains: false, anycast: false, remoteOnly: undefined },
   ...more,
 });
 
@@ -297,6 +298,70 @@ describe('BGP, as real routers see it', () => {
       await untilRoute('192.0.2.1/32');
       await more(200);
       assert.deepEqual([...new Set(answers.slice(moved))], ['second']);
+      assert.ok(!answers.includes('nobody'), `${answers.length} answers`);
+    } finally {
+      await stop();
+    }
+  });
+
+  it('one address of two clusters: a router prefers the one that has backends, and no request is lost', async () => {
+    // Each cluster has its own number, and a node that the router sees.
+    const [east, west] = [65_010, 65_020];
+    const others = new Frr(segment.place('second'), true);
+    const both = [accepts(at.node.v4, east), accepts(at.second.v4, west)].join('\n');
+    await Promise.all([
+      ...[node.start(), others.start()],
+      router.start(ROUTER(65_000, both).replace('bgp no-rib', '')),
+    ]);
+    segment.ip('router', 'route add blackhole 192.0.2.0/24 metric 4000');
+    await segment.run('router', ['sh', '-c', 'echo 1 >/proc/sys/net/ipv4/fib_multipath_hash_policy']);
+    for (const host of ['node', 'second']) {
+      segment.ip(host, 'addr add 192.0.2.1/32 dev lo');
+      answering(host);
+    }
+    const say = async (cluster: 'east' | 'west', more: Partial<ServiceAddress> = {}): Promise<void> => {
+      const [of, myAsn] = cluster === 'east' ? [engine, east] : [new FrrEngine(others.directory), west];
+      const resources = { peers: [peer(at.router.v4, { myAsn })], advertisements: [advertisement()] };
+      assert.deepEqual(await announce(resources, [address('192.0.2.1', { anycast: true, ...more })], of), []);
+    };
+    const nodeOf = { east: at.node.v4, west: at.second.v4 };
+    const untilAt = (...clusters: readonly ('east' | 'west')[]) =>
+      until(`${clusters}`, async () => {
+        const route = await segment.run('router', ['ip', 'route', 'show', '192.0.2.1']);
+        return (['east', 'west'] as const).every(
+          (each) => route.includes(`via ${nodeOf[each]} `) === clusters.includes(each),
+        );
+      });
+    await say('east');
+    await say('west');
+    await untilAt('east', 'west');
+    const { answers, more, stop } = asking('router', '192.0.2.1');
+    const only = async (name: string): Promise<void> => {
+      const from = answers.length + 1;
+      await more(100);
+      assert.deepEqual([...new Set(answers.slice(from))], [name]);
+    };
+    try {
+      await until('both to answer', async () => new Set(answers).size === 2);
+      // The last backend of east is gone: its nodes would lead to west's.
+      await say('east', { remoteOnly: 'lower-preference' });
+      await untilAt('west');
+      await only('second');
+      const [path] = (await untilRoute('192.0.2.1/32', 2)).paths.filter(({ aspath }) =>
+        aspath.string.startsWith(`${east}`),
+      );
+      assert.equal(path?.aspath.string, `${east} ${east} ${east} ${east}`);
+      // West does not announce any more: whoever is left.
+      await say('west', { obstacle: 'noEndpoints' });
+      await untilAt('east');
+      await only('node');
+      await say('west');
+      await untilAt('west');
+      await say('east', { remoteOnly: 'withdraw', obstacle: 'remoteOnly' });
+      await untilRoute('192.0.2.1/32');
+      await only('second');
+      await say('east');
+      await untilAt('east', 'west');
       assert.ok(!answers.includes('nobody'), `${answers.length} answers`);
     } finally {
       await stop();

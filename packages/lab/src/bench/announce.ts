@@ -93,7 +93,7 @@ function intentFor(router: string, prefixes: readonly string[]): BgpIntent {
   const routes = prefixes.map((text): [string, Route] => {
     const prefix = parseNetwork(text);
     if (!prefix.ok) throw new Error(prefix.error);
-    const attributes = { communities: [], largeCommunities: [], localPreference: undefined };
+    const attributes = { communities: [], largeCommunities: [], localPreference: undefined, prepends: 0 };
     return [text, { prefix: prefix.value, ...attributes, addresses: new Map() }];
   });
   return {

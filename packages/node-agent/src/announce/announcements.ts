@@ -12,12 +12,17 @@ export interface AnnouncedAddress {
   readonly services: readonly string[];
   readonly kind: string;
   readonly obstacle: string;
+  /** Other clusters announce it, too. */
+  readonly anycast: boolean;
+  /** Other clusters alone have backends: what is done then; empty: this one has some. */
+  readonly remoteOnly: string;
   readonly layer2: AddressStatus | undefined;
   readonly bgp: readonly {
     readonly peer: string;
     readonly prefix: string;
     readonly communities: readonly string[];
     readonly localPreference: number | undefined;
+    readonly prepends: number;
   }[];
 }
 
@@ -51,7 +56,10 @@ export function announcedAddresses(
       if (!isToldOf) return [];
       const services = sharing.map(({ service }) => service).sort();
       const obstacle = sharing.some((each) => each.obstacle === undefined) ? '' : (first.obstacle ?? '');
-      return [{ address, services, kind: first.kind, obstacle, layer2: byAddress.get(address), bgp }];
+      const remoteOnly = sharing.every((each) => each.remoteOnly) ? (first.remoteOnly ?? '') : '';
+      const anycast = sharing.some((each) => each.anycast);
+      const about = { address, services, kind: first.kind, obstacle, anycast, remoteOnly };
+      return [{ ...about, layer2: byAddress.get(address), bgp }];
     })
     .sort((a, b) => compareText(a.address, b.address));
 }
@@ -59,8 +67,9 @@ export function announcedAddresses(
 /** What goes to a router, by what it stands for: an address by itself, or within a prefix. */
 function routesByAddress({ address: peer, routes }: BgpIntent['neighbors'][0]) {
   const all = [...routes.values()].flatMap(({ prefix, addresses, ...about }) => {
-    const { communities, largeCommunities, localPreference } = about;
-    const route = { prefix: formatCidr(prefix), communities: [...communities, ...largeCommunities], localPreference };
+    const { communities, largeCommunities, localPreference, prepends } = about;
+    const all = [...communities, ...largeCommunities];
+    const route = { prefix: formatCidr(prefix), communities: all, localPreference, prepends };
     return [...addresses.keys()].map((address) => ({ address, peer, ...route }));
   });
   return Map.groupBy(all, ({ address }) => address);

@@ -5,6 +5,7 @@ import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
 import { sampleEndpoint, sampleRemote, sampleService } from '@tombolo/shared/model/samples.fixture.ts';
 import type { LocalEndpoint, LocalService } from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
+import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { MemoryTable } from './memory-table.fixture.ts';
 import { type AnnouncingNode, type Obstacle, serviceAddresses } from './service-address.ts';
@@ -102,6 +103,74 @@ describe('addresses of Services, to be announced', () => {
     assert.equal(drains(facts({}, [on('b')]), false), false);
     assert.equal(drains(facts({}), true), false);
     assert.equal(drains(facts({ externalTrafficPolicy: 'Local' }, [on('b')]), true), false);
+  });
+
+  describe('while other clusters alone have backends', () => {
+    const west = (fields = {}) => [
+      { cluster: { name: 'west', id: 2 }, view: { kind: 'synced' }, service: sampleRemote(['10.2.0.1'], fields) },
+    ];
+    const told = (service: Partial<LocalService>, endpoints: readonly LocalEndpoint[], remotes: unknown = west()) => {
+      const [address] = serviceAddresses(facts(service, endpoints, { remotes }), HERE, [], () => true);
+      return [address?.obstacle, address?.remoteOnly];
+    };
+
+    it('do what the Service says', () => {
+      assert.deepEqual(told({}, []), [undefined, 'stay']);
+      assert.deepEqual(told({ whenRemoteOnly: 'lower-preference' }, []), [undefined, 'lower-preference']);
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, []), ['remoteOnly', 'withdraw']);
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, [on('b')]), [undefined, undefined]);
+      // Nobody else has any either.
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, [], []), ['noEndpoints', undefined]);
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw', global: false }, []), ['noEndpoints', undefined]);
+    });
+
+    it('count as such before the last endpoint here ends, unless all others are ending, too', () => {
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, [on('a', ENDING)]), ['remoteOnly', 'withdraw']);
+      const ending = west({ terminating: true });
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, [on('a', ENDING)], ending), [undefined, undefined]);
+      assert.deepEqual(told({ whenRemoteOnly: 'withdraw' }, [], ending), ['remoteOnly', 'withdraw']);
+    });
+
+    it('leave no mesh without an announcement that has a backend, and none for one that has not', () => {
+      const state = fc.constantFrom('ready', 'ending', 'gone');
+      const endpoint = { ready: on('a'), ending: on('a', ENDING), gone: on('a', { ready: false, serving: false }) };
+      fc.assert(
+        fc.property(
+          fc.array(fc.array(state, { maxLength: 3 }), { minLength: 2, maxLength: 4 }),
+          fc.constantFrom('stay', 'lower-preference', 'withdraw'),
+          (clusters, whenRemoteOnly) => {
+            // What each tells the others: those that are ready, or else those that end, marked.
+            const exported = clusters.map((states, i) => {
+              const isEnding = !states.includes('ready');
+              const sent = states.filter((each) => each === (isEnding ? 'ending' : 'ready'));
+              const addresses = sent.map((_, n) => `10.${i + 1}.0.${n + 1}`);
+              return {
+                ...{ cluster: { name: `c${i}`, id: i + 1 }, view: { kind: 'synced' } },
+                service: sampleRemote(addresses, { terminating: isEnding }),
+              };
+            });
+            const told = clusters.map((states, i) => {
+              const endpoints = states.map((each) => endpoint[each]);
+              const others = { remotes: exported.filter((_, n) => n !== i) };
+              const found = serviceAddresses(facts({ whenRemoteOnly }, endpoints, others), HERE, [], () => true);
+              return found[0] ?? assert.fail();
+            });
+            const isThere = (what: string) => clusters.some((states) => states.includes(what as 'ready'));
+            const full = told.filter(({ obstacle, remoteOnly }) => !obstacle && remoteOnly !== 'lower-preference');
+            assert.equal(full.length > 0, isThere('ready') || isThere('ending'));
+            for (const [i, { obstacle, remoteOnly }] of told.entries()) {
+              const states = clusters[i] ?? [];
+              const hasOwn = states.includes('ready') || (states.includes('ending') && !isThere('ready'));
+              if (hasOwn) assert.deepEqual([obstacle, remoteOnly], [undefined, undefined]);
+              else if (isThere('ready') || isThere('ending')) {
+                assert.equal(remoteOnly, whenRemoteOnly);
+                assert.equal(obstacle, whenRemoteOnly === 'withdraw' ? 'remoteOnly' : undefined);
+              } else assert.equal(obstacle, 'noEndpoints');
+            }
+          },
+        ),
+      );
+    });
   });
 
   it('are told with their kind and their pools', () => {

@@ -3,7 +3,8 @@
  * same for ARP, NDP and BGP. Pure.
  *
  * An endpoint counts as long as it is ready; where none is ready any more, as long as it serves. So a node, or a cluster,
- * withdraws before its last endpoint ends, and the last one of all keeps the address.
+ * withdraws before its last endpoint ends, and the last one of all keeps the address. A cluster whose last ready one ends while
+ * others have such is one with remote backends only, and does what the Service says of that.
  */
 import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
 import { isProgrammed } from '@tombolo/shared/merge/merge-service.ts';
@@ -12,7 +13,13 @@ import type { AddressPool, PoolProduct } from '@tombolo/shared/model/address-poo
 import { isIn, numberOf } from '@tombolo/shared/model/address-range.ts';
 import { familyOf, type IpAddress, type IpFamily } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
-import type { LocalEndpoint, LocalService, ServiceKey, TrafficPolicy } from '@tombolo/shared/model/service.ts';
+import type {
+  LocalEndpoint,
+  LocalService,
+  ServiceKey,
+  TrafficPolicy,
+  WhenRemoteOnly,
+} from '@tombolo/shared/model/service.ts';
 import type { ServiceFacts } from '@tombolo/shared/model/service-table.ts';
 
 export type AddressKind = 'LoadBalancer' | 'ExternalIP' | 'ClusterIP';
@@ -25,6 +32,8 @@ export type Obstacle =
   | 'otherClass'
   | 'noEndpoints'
   | 'noLocalEndpoints'
+  /** Other clusters alone have backends, and the Service wants to be withdrawn then. */
+  | 'remoteOnly'
   /** The kernel of this node does not lead it anywhere yet. */
   | 'notProgrammed';
 
@@ -53,6 +62,10 @@ export interface ServiceAddress {
   readonly servingNodes: ReadonlySet<string>;
   /** Somewhere in the mesh an endpoint counts. */
   readonly isServed: boolean;
+  /** Other clusters announce it, too. */
+  readonly anycast: boolean;
+  /** Other clusters alone have backends: what the Service wants then; undefined: this one has some. */
+  readonly remoteOnly: WhenRemoteOnly | undefined;
   /** Undefined: it should be announced from this node, as far as Service, endpoints, node and datapath are concerned. */
   readonly obstacle: Obstacle | undefined;
   /** Nothing else stands in its way than that the node is excluded: it may stay until its traffic has gone elsewhere. */
@@ -82,7 +95,7 @@ export function serviceAddresses(
 ): readonly ServiceAddress[] {
   const { key, service } = facts;
   if (!service) return [];
-  const { labels, loadBalancerClass = '', isShared = false } = service;
+  const { labels, loadBalancerClass = '', isShared = false, anycast = false, whenRemoteOnly = 'stay' } = service;
   const served = new Map<IpFamily, Served>();
   const servedIn = (family: IpFamily): Served => {
     const known = served.get(family) ?? servedOf(facts, service, family);
@@ -92,9 +105,11 @@ export function serviceAddresses(
   const isOurs = isProgrammed(node, facts);
   return addressesOf(service).map(({ kind, address }): ServiceAddress => {
     const policy = kind === 'ClusterIP' ? service.internalTrafficPolicy : service.externalTrafficPolicy;
-    const { nodes, isServed } = servedIn(familyOf(address));
-    const about = { service: key, labels, kind, address, policy, loadBalancerClass, isShared };
-    const state = { pools: poolsWith(pools, address), servingNodes: nodes, isServed };
+    const { nodes, isServed, isRemoteOnly } = servedIn(familyOf(address));
+    const about = { service: key, labels, kind, address, policy, loadBalancerClass, isShared, anycast };
+    // Nobody is told of a ClusterIP for the sake of other clusters.
+    const remoteOnly = isRemoteOnly && kind !== 'ClusterIP' ? whenRemoteOnly : undefined;
+    const state = { pools: poolsWith(pools, address), servingNodes: nodes, isServed, remoteOnly };
     const isReady = !isOurs || isApplied(address);
     const obstacle = obstacleOf({ ...about, ...state }, node.name, isReady);
     if (!node.isExcluded) return { ...about, ...state, obstacle, drains: false };
@@ -116,19 +131,22 @@ function addressesOf(service: LocalService): readonly Pick<ServiceAddress, 'kind
 }
 
 function obstacleOf(
-  { kind, loadBalancerClass, policy, servingNodes, isServed }: Omit<ServiceAddress, 'obstacle' | 'drains'>,
+  { kind, loadBalancerClass, policy, servingNodes, isServed, remoteOnly }: Omit<ServiceAddress, 'obstacle' | 'drains'>,
   node: string,
   isReady: boolean,
 ): Obstacle | undefined {
   if (kind === 'LoadBalancer' && !CLASSES.includes(loadBalancerClass)) return 'otherClass';
   if (policy === 'Local' && servingNodes.size > 0 && !servingNodes.has(node)) return 'noLocalEndpoints';
   if (policy === 'Local' ? servingNodes.size === 0 : !isServed) return 'noEndpoints';
+  if (remoteOnly === 'withdraw') return 'remoteOnly';
   return isReady ? undefined : 'notProgrammed';
 }
 
 interface Served {
   readonly nodes: ReadonlySet<string>;
   readonly isServed: boolean;
+  /** Other clusters have backends, this one none that is ready. */
+  readonly isRemoteOnly: boolean;
 }
 
 function servedOf({ endpoints, remotes, takesPart }: ServiceFacts, service: LocalService, family: IpFamily): Served {
@@ -139,18 +157,20 @@ function servedOf({ endpoints, remotes, takesPart }: ServiceFacts, service: Loca
   const ready = offering.filter((endpoint) => endpoint.ready);
   const count: readonly LocalEndpoint[] = ready.length > 0 ? ready : offering.filter(({ serving }) => serving);
   const nodes = new Set(count.map(({ node }) => node).filter((node) => node !== ''));
-  const isRemote =
-    service.global &&
-    takesPart &&
-    remotes.some(({ service: remote }) => {
-      if (!remote.shared) return false;
-      const matchers = service.ports.map((port) => remotePortMatcher(port, remote));
-      return remote.backends.some(
-        ({ address, ports }) =>
-          familyOf(address) === family && ports.some((port) => matchers.some((fits) => fits(port))),
-      );
-    });
-  return { nodes, isServed: count.length > 0 || isRemote };
+  const offeringRemotes = remotes.filter(({ service: remote }) => {
+    if (!service.global || !takesPart || !remote.shared) return false;
+    const matchers = service.ports.map((port) => remotePortMatcher(port, remote));
+    return remote.backends.some(
+      ({ address, ports }) => familyOf(address) === family && ports.some((port) => matchers.some((fits) => fits(port))),
+    );
+  });
+  // Of clusters that all have nothing but what ends each keeps the address.
+  const isReadyElsewhere = offeringRemotes.some(({ service: remote }) => !remote.terminating);
+  return {
+    nodes,
+    isServed: count.length > 0 || offeringRemotes.length > 0,
+    isRemoteOnly: ready.length === 0 && (isReadyElsewhere || (count.length === 0 && offeringRemotes.length > 0)),
+  };
 }
 
 function poolsWith(pools: Iterable<AddressPool>, address: IpAddress): readonly AnnouncedPool[] {

@@ -4,9 +4,9 @@ import type { AnnouncedAddress, Announcers } from '../announce/announcements.ts'
 import { cut } from './service-message.ts';
 
 export function announcedAddressMessage(announced: AnnouncedAddress): api.AnnouncedAddress {
-  const { address, services, kind, obstacle, layer2, bgp } = announced;
+  const { address, services, kind, obstacle, anycast, remoteOnly, layer2, bgp } = announced;
   return {
-    ...{ address, services, kind, obstacle },
+    ...{ address, services, kind, obstacle, anycast, remoteOnly },
     layer2: layer2
       ? {
           owner: layer2.election.owner ?? '',

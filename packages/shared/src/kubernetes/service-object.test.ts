@@ -30,6 +30,21 @@ function converted(parts: Parts): { readonly value: LocalService; readonly warni
 }
 
 describe('convertService()', () => {
+  it('reads what becomes of its addresses in several clusters, of a global one', () => {
+    const read = (annotations: object) => {
+      const { value, warnings } = converted({ annotations: { 'service.cilium.io/global': 'true', ...annotations } });
+      return [value.anycast ?? false, value.whenRemoteOnly ?? 'stay', warnings.length];
+    };
+    const [anycast, when] = ['service.tombolo.io/anycast', 'service.tombolo.io/when-remote-only'];
+    assert.deepEqual(read({}), [false, 'stay', 0]);
+    assert.deepEqual(read({ [anycast]: 'true' }), [true, 'withdraw', 0]);
+    assert.deepEqual(read({ [anycast]: 'True', [when]: 'stay' }), [true, 'stay', 0]);
+    assert.deepEqual(read({ [when]: 'lower-preference' }), [false, 'lower-preference', 0]);
+    assert.deepEqual(read({ [anycast]: 'yes' }), [false, 'stay', 1]);
+    assert.deepEqual(read({ [anycast]: 'true', [when]: 'Withdraw!' }), [true, 'withdraw', 1]);
+    assert.deepEqual(read({ 'service.cilium.io/global': 'false', [anycast]: 'true' }), [false, 'stay', 1]);
+  });
+
   it('takes everything over', () => {
     const { value, warnings } = converted({
       annotations: { 'service.cilium.io/global': 'true' },

@@ -11,6 +11,7 @@ import {
   type LocalService,
   type ServicePort,
   serviceKey,
+  type WhenRemoteOnly,
 } from '../model/service.ts';
 import {
   addressesAmong,
@@ -64,7 +65,7 @@ function sharing(
   annotations: Texts,
   external: boolean,
   warn: Warn,
-): Pick<LocalService, 'global' | 'shared' | 'affinity' | 'clusterWeights'> {
+): Pick<LocalService, 'global' | 'shared' | 'affinity' | 'clusterWeights' | 'anycast' | 'whenRemoteOnly'> {
   const read = (name: 'global' | 'shared', fallback: boolean): boolean => {
     const value = annotations[`service.cilium.io/${name}`] ?? annotations[`io.cilium/${name}-service`];
     if (value !== undefined && !/^(true|false|)$/i.test(value)) {
@@ -74,10 +75,38 @@ function sharing(
   };
   const global = read('global', false);
   if (global && external) warn('service.cilium.io/global has no effect on a Service of type ExternalName');
+  for (const name of global ? [] : [ANYCAST, WHEN_REMOTE_ONLY])
+    if (annotations[name] !== undefined) warn(`${name} has no effect on a Service that is not global`);
   if (!global || external) return { global: false, shared: false, affinity: 'none' };
   const clusterWeights = clusterWeightsOf(annotations, warn);
   const weighed = clusterWeights && { clusterWeights };
-  return { global, shared: read('shared', true), affinity: affinityOf(annotations, warn), ...weighed };
+  return {
+    global,
+    shared: read('shared', true),
+    affinity: affinityOf(annotations, warn),
+    ...weighed,
+    ...announcing(annotations, warn),
+  };
+}
+
+const ANYCAST = 'service.tombolo.io/anycast';
+const WHEN_REMOTE_ONLY = 'service.tombolo.io/when-remote-only';
+const CHOICES: readonly string[] = ['stay', 'lower-preference', 'withdraw'] satisfies readonly WhenRemoteOnly[];
+
+/** Each cluster of an anycast Service goes by its own health, unless told otherwise. */
+function announcing(annotations: Texts, warn: Warn): Pick<LocalService, 'anycast' | 'whenRemoteOnly'> {
+  const text = annotations[ANYCAST] ?? 'false';
+  const anycast = text.toLowerCase() === 'true';
+  if (!/^(true|false|)$/i.test(text))
+    warn(`${ANYCAST} read as false: expected true or false: current value is ${JSON.stringify(text)}`);
+  const fallback: WhenRemoteOnly = anycast ? 'withdraw' : 'stay';
+  const choice = annotations[WHEN_REMOTE_ONLY] ?? fallback;
+  if (!CHOICES.includes(choice))
+    warn(
+      `${WHEN_REMOTE_ONLY} read as ${fallback}: expected ${CHOICES.join(', ')}: current value is ${JSON.stringify(choice)}`,
+    );
+  const whenRemoteOnly = CHOICES.includes(choice) ? (choice as WhenRemoteOnly) : fallback;
+  return { ...(anycast && { anycast }), ...(whenRemoteOnly !== 'stay' && { whenRemoteOnly }) };
 }
 
 const CLUSTER_WEIGHTS = 'service.tombolo.io/cluster-weights';

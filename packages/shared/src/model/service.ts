@@ -20,6 +20,8 @@ export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 export type Affinity = 'none' | 'local' | 'remote';
 export type ClusterWeights = ReadonlyMap<ClusterName, number>;
 export type TrafficPolicy = 'Cluster' | 'Local';
+/** What becomes of an announced address while its backends are all in other clusters. */
+export type WhenRemoteOnly = 'stay' | 'lower-preference' | 'withdraw';
 
 /** Where a fact comes from and how old it is. `at` is in ms since the epoch, by this machine's clock. */
 export interface Origin {
@@ -53,6 +55,10 @@ export interface LocalService {
    * can. Undefined: every backend gets the same.
    */
   readonly clusterWeights?: ClusterWeights | undefined;
+  /** Other clusters announce its addresses, too; absent: they do not. */
+  readonly anycast?: boolean | undefined;
+  /** Absent: `stay`. */
+  readonly whenRemoteOnly?: WhenRemoteOnly | undefined;
   /** Empty when headless. */
   readonly clusterIps: readonly IpAddress[];
   readonly externalIps: readonly IpAddress[];

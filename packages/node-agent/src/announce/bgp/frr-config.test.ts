@@ -6,7 +6,7 @@ import type { BgpIntent, Neighbor, Route } from './plan.ts';
 const route = (text: string, more: Partial<Route> = {}): [string, Route] => {
   const prefix = parseNetwork(text);
   assert.ok(prefix.ok);
-  const attributes = { communities: [], largeCommunities: [], localPreference: undefined };
+  const attributes = { communities: [], largeCommunities: [], localPreference: undefined, prepends: 0 };
   return [text, { prefix: prefix.value, ...attributes, addresses: new Map(), ...more }];
 };
 const neighbor = (address: string, routes: readonly [string, Route][], more: Partial<Neighbor> = {}): Neighbor => ({
@@ -89,6 +89,21 @@ describe('the configuration of FRR', () => {
     const running = bgpdLines(before);
     assert.deepEqual(commandsBetween(running, lastResortOf(running) ?? []), between(before, after));
     assert.equal(lastResortOf(bgpdLines(intent(neighbor('10.0.0.1', [])))), undefined);
+  });
+
+  it('has our own number in the path more than once, and takes that back', () => {
+    const [plain, long] = [{}, { prepends: 2 }].map((more) =>
+      intent(neighbor('10.0.0.1', [route('192.0.2.1/32', more)], { localAsn: 65_077 })),
+    );
+    assert.ok(plain && long);
+    const line = 'set as-path prepend 65077 65077';
+    assert.ok(between(plain, long).some((command) => command.at(-1) === line));
+    const lines = bgpdLines(long);
+    const without = lines.filter(({ text }) => text !== line);
+    assert.deepEqual(
+      commandsBetween(lines, without).map((command) => command.at(-1)),
+      ['no set as-path prepend'],
+    );
   });
 
   it('changes by one line for one prefix, whatever else there is', () => {

@@ -76,7 +76,11 @@ export function bgpdLines({ instance, neighbors }: BgpIntent): readonly Line[] {
       65_535,
     );
     for (const { tag, route } of told)
-      add([`route-map ${outMap(each)} permit ${places.get(`${tag}`)}`], `match tag ${tag}`, ...attributesOf(route));
+      add(
+        [`route-map ${outMap(each)} permit ${places.get(`${tag}`)}`],
+        `match tag ${tag}`,
+        ...attributesOf(route, each.localAsn ?? instance.asn),
+      );
     // With no entry at all a route-map would not be there, and let all through.
     if (told.length === 0) add([`route-map ${outMap(each)} deny 65535`], '');
   }
@@ -105,7 +109,7 @@ function tagsOf(neighbors: readonly Neighbor[]): Tags {
   }
   const alike = (routes: Told): string =>
     [...routes]
-      .map(([address, route]) => `${address} ${attributesOf(route).join(', ')}`)
+      .map(([address, route]) => `${address} ${attributesOf(route, 0).join(', ')}`)
       .sort()
       .join('; ');
   const groups = Map.groupBy(told, ([, routes]) => alike(routes));
@@ -187,12 +191,16 @@ const COMMUNITY_NAMES: Readonly<Record<string, string>> = {
   '65535:65284': 'no-peer',
 };
 
-function attributesOf({ communities, largeCommunities, localPreference }: Route): readonly string[] {
+function attributesOf(
+  { communities, largeCommunities, localPreference, prepends }: Route,
+  asn: number,
+): readonly string[] {
   const names = communities.map((each) => COMMUNITY_NAMES[each] ?? each);
   return [
     ...(names.length > 0 ? [`set community ${names.join(' ')}`] : []),
     ...(largeCommunities.length > 0 ? [`set large-community ${largeCommunities.join(' ')}`] : []),
     ...(localPreference === undefined ? [] : [`set local-preference ${localPreference}`]),
+    ...(prepends === 0 ? [] : [`set as-path prepend ${new Array(prepends).fill(asn).join(' ')}`]),
   ];
 }
 
@@ -374,6 +382,7 @@ function inverseOf(text: string): string {
   if (text.startsWith('no ')) return text.slice(3);
   const words = text.slice(0, text.lastIndexOf(' '));
   if (words in BFD_RESETS) return `${words} ${BFD_RESETS[words]}`;
+  if (text.startsWith('set as-path prepend ')) return 'no set as-path prepend';
   // Secrets and values are not repeated.
   const short =
     /^(neighbor \S+ (?:password|timers connect|timers|update-source|ebgp-multihop|port|local-as)|set [a-z-]+|network \S+)/.exec(

@@ -30,7 +30,8 @@ const address = (text: string, more: Partial<ServiceAddress> = {}): ServiceAddre
     isShared: false,
     pools: [{ product: 'metallb', name: 'wan', labels: { tier: 'front' } }],
   },
-  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined, drains: false },
+  ...{ servingNodes: new Set<string>(), isServed: true, obstacle: undefined },
+  ...{ drains: false, anycast: false, remoteOnly: undefined },
   ...more,
 });
 
@@ -97,6 +98,28 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
     );
   });
 
+  it('is less preferred where the Service wants it while other clusters alone have backends', () => {
+    const low = { remoteOnly: 'lower-preference' } as const;
+    const peers = [
+      peer('in', '10.0.0.1', { peerAsn: 65_000 }),
+      peer('in-other', '10.0.0.2', { peerAsn: 65_100, myAsn: 65_100 }),
+      peer('out', '10.0.0.3'),
+    ];
+    const shared = address('192.0.2.2', { service: serviceKey('shop', 'full') });
+    const { neighbors } = plan({ peers, advertisements: [advertisement({ localPreference: 300 })] }, [
+      ...[address('192.0.2.1', low), address('192.0.2.2', low), shared],
+    ]);
+    const attributes = neighbors.map(({ address: to, routes }) => [
+      to,
+      ...[...routes.values()].flatMap(({ localPreference, prepends }) => [localPreference, prepends]),
+    ]);
+    assert.deepEqual(attributes, [
+      ['10.0.0.1', 1, 0, 300, 0],
+      ['10.0.0.2', 1, 0, 300, 0],
+      ['10.0.0.3', 300, 3, 300, 0],
+    ]);
+  });
+
   it('goes on as the last resort where nothing but the exclusion of the node is against it', () => {
     const resources = { peers: [peer('a', '10.0.0.1')], advertisements: [advertisement()] };
     const addresses = [
@@ -136,6 +159,7 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
       communities: ['65000:3', '65000:9', '65000:20', '65535:65281'],
       largeCommunities: ['1:2:3'],
       localPreference: 300,
+      prepends: 0,
       addresses: new Map([[ip('192.0.2.1'), new Set([serviceKey('shop', 'cart')])]]),
     });
     assert.match(problems.join(), /local preferences for 192\.0\.2\.1\/32 \(shop\/cart\) differ/);

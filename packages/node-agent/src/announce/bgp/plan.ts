@@ -59,6 +59,8 @@ export interface Route {
   readonly communities: readonly string[];
   readonly largeCommunities: readonly string[];
   readonly localPreference: number | undefined;
+  /** How often our number stands in the path beside the one time that it must. */
+  readonly prepends: number;
   /** The addresses that it stands for, and whose they are. */
   readonly addresses: ReadonlyMap<IpAddress, ReadonlySet<ServiceKey>>;
 }
@@ -119,6 +121,12 @@ interface Wanted extends Omit<Neighbor, 'localAsn' | 'password'> {
 const METALLB_PEER = 'BGPPeer ';
 const HOPS = 255;
 const RESTART_SECONDS = 120;
+/**
+ * Of a cluster that has no backends of its own, where the Service wants it less preferred. Within our AS local preference says
+ * it, one more than that of a node that leaves (RFC 8326); others compare the length of paths, unless they have preferences
+ * of their own.
+ */
+const LOW = { localPreference: 1, prepends: 3 };
 
 /** `stay`: what becomes of this node's traffic. */
 export function planBgp(
@@ -156,7 +164,9 @@ export function planBgp(
     if (routerId !== undefined && first?.routerId !== undefined && routerId !== first.routerId)
       say(`${each.of}: its router id ${routerId} is not used, since ${first.of} has ${first.routerId}`);
     const localAsn = myAsn === first?.myAsn ? undefined : myAsn;
-    neighbors.set(session.address, { ...session, localAsn, password: secret });
+    const isInternal = each.asn === 'internal' || each.asn === myAsn;
+    const routes = new Map([...each.routes].map(([key, route]) => [key, lowered(route, isInternal)]));
+    neighbors.set(session.address, { ...session, routes, localAsn, password: secret });
   }
   const routerId = wanted.find((each) => each.routerId !== undefined)?.routerId;
   const port = wanted.find((each) => each.listenPort !== undefined)?.listenPort;
@@ -177,6 +187,12 @@ export function peersByService({ neighbors }: BgpIntent): ReadonlyMap<ServiceKey
         peers.set(service, (peers.get(service) ?? new Set()).add(name));
   }
   return new Map([...peers].map(([service, names]) => [service, [...names].sort(compareText)]));
+}
+
+/** What was made with `prepends`, in the words that the peer understands. */
+function lowered(route: Route, isInternal: boolean): Route {
+  if (route.prepends === 0) return route;
+  return isInternal ? { ...route, localPreference: LOW.localPreference, prepends: 0 } : route;
 }
 
 type Say = (problem: string) => void;
@@ -396,7 +412,7 @@ class Routes {
       localPreference,
     }: { readonly values: CiliumAdvertised['communities']; readonly localPreference?: number | undefined },
   ): void {
-    const { address, policy, service } = announced;
+    const { address, policy, service, remoteOnly } = announced;
     const most = familyOf(address) === 4 ? 32 : 128;
     // Under policy Local a node has the traffic of some addresses of a prefix and not of others.
     const parsed = parseNetwork(`${address}/${policy === 'Local' ? most : Math.min(length, most)}`);
@@ -412,6 +428,8 @@ class Routes {
       communities: united(other?.communities ?? [], values.standard),
       largeCommunities: united(other?.largeCommunities ?? [], values.large),
       localPreference: highest,
+      // One that is fully there makes up for all that share its prefix.
+      prepends: remoteOnly === 'lower-preference' && other?.prepends !== 0 ? LOW.prepends : 0,
       addresses: this.#standsFor(key, announced),
     });
   }

@@ -20,6 +20,8 @@ const address = (fields: Partial<ServiceAddress> = {}): ServiceAddress => ({
   ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set<string>(), isServed: true },
   obstacle: undefined,
   drains: false,
+  anycast: false,
+  remoteOnly: undefined,
   ...fields,
 });
 const named = (...names: readonly string[]) => [{ key: 'name', operator: 'In' as const, values: names }];
@@ -104,6 +106,13 @@ describe('the election of who answers for an address', () => {
     const sharing = [address({ isShared: true }), address({ isShared: true, labels: { color: 'blue' } })];
     assert.equal(elect(sharing, [blue], [node('a')]).owner, 'a');
     assert.equal(elect(sharing.slice(0, 1), [blue], [node('a')]).obstacle, 'noAdvertisement');
+  });
+
+  it('leaves to other clusters what they alone can serve, if the Service wants it', () => {
+    const [withdraws, lower] = [address({ remoteOnly: 'withdraw' }), address({ remoteOnly: 'lower-preference' })];
+    assert.equal(elect([withdraws], [advertisement()], [node('a')]).obstacle, 'remoteOnly');
+    assert.equal(elect([lower], [advertisement()], [node('a')]).owner, 'a');
+    assert.equal(elect([withdraws, address()], [advertisement()], [node('a')]).owner, 'a');
   });
 
   const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'];

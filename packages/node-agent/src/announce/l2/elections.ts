@@ -31,7 +31,13 @@ export interface SpeakerNode {
 }
 
 /** Why nobody answers for an address; the first that applies, in this order. */
-export type ElectionObstacle = 'otherClass' | 'noEndpoints' | 'noAdvertisement' | 'noNode' | 'noInterface';
+export type ElectionObstacle =
+  | 'otherClass'
+  | 'noEndpoints'
+  | 'remoteOnly'
+  | 'noAdvertisement'
+  | 'noNode'
+  | 'noInterface';
 
 interface Candidate {
   readonly node: SpeakerNode;
@@ -137,7 +143,8 @@ function offersOf(
   const served = ours.filter(({ policy, servingNodes, isServed }) =>
     policy === 'Local' ? servingNodes.size > 0 : isServed,
   );
-  const offers = served.flatMap((each): Offer[] => {
+  const staying = served.filter(({ remoteOnly }) => remoteOnly !== 'withdraw');
+  const offers = staying.flatMap((each): Offer[] => {
     const indices = [...advertisements.keys()].filter((i) => isAdvertised(advertisements[i] as L2Advertisement, each));
     const chosen = indices.map((i) => advertisements[i] as L2Advertisement);
     const nodes = each.policy === 'Local' ? each.servingNodes : undefined;
@@ -145,6 +152,7 @@ function offersOf(
   });
   if (ours.length === 0) return { offers, obstacle: 'otherClass' };
   if (served.length === 0) return { offers, obstacle: 'noEndpoints' };
+  if (staying.length === 0) return { offers, obstacle: 'remoteOnly' };
   return { offers, obstacle: offers.length === 0 ? 'noAdvertisement' : undefined };
 }
 

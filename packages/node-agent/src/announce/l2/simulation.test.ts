@@ -33,6 +33,8 @@ const sharing = new Map(
         ...{ loadBalancerClass: '', isShared: false, pools: [], servingNodes: new Set(), isServed: true },
         obstacle: undefined,
         drains: false,
+        anycast: false,
+        remoteOnly: undefined,
       },
     ],
   ]),
