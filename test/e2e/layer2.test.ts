@@ -13,11 +13,12 @@ import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import { cutLink, healLink } from '@tombolo/lab/mesh/fabric.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
 import type { NodeHandle } from '@tombolo/lab/mesh/node.ts';
-import { RequestStream } from '@tombolo/lab/mesh/request-stream.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
+import { recordFault, stopwatch } from '../faults.ts';
 import { startRealMesh } from '../mesh.ts';
 import { installPoolKinds, installStatusKinds, putL2Advertisement, putMetallbPool } from '../pools.ts';
+import { askInSubnet } from './top-of-rack.ts';
 import { assertNoneFailed, webPod } from './web.ts';
 
 const NAMES = ['east-1', 'east-2', 'east-3'];
@@ -118,11 +119,7 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
       );
     });
 
-  function ask(address: string): Promise<RequestStream> {
-    const place = { ...east.plan.controlPlane, name: 'outside', directory: east.plan.directory };
-    const url = `http://${address.includes(':') ? `[${address}]` : address}/`;
-    return RequestStream.start(url, { workers: WORKERS }, place);
-  }
+  const ask = (address: string) => askInSubnet(east, address, WORKERS);
 
   async function answered(address: string): Promise<void> {
     const url = `http://${address.includes(':') ? `[${address}]` : address}/`;
@@ -136,6 +133,7 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
 
   for (const address of [V4, V6]) {
     const [, second = ''] = orderFor(address);
+    const way = address.includes(':') ? 'NDP' : 'ARP';
 
     describe(address, () => {
       it('is answered for by the node that MetalLB would choose, and served by every pod', async () => {
@@ -163,15 +161,18 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
           const { agent } = node(OWNER);
           const stream = await ask(address);
           await stream.more(50);
+          const took = stopwatch();
           if (end === 'stopped') await agent.stop();
           else await agent.kill();
           await untilAt(address, second);
+          const tookMs = took();
           await stream.more(50);
           await agent.start();
           await node(OWNER).agentReady();
           await untilAt(address, OWNER);
           await stream.more(50);
           const counts = await stream.stop();
+          recordFault({ fault: `agent is ${end}`, way, tookMs, requests: counts });
           // A connection that is open while its way changes is one of another node's: it ends.
           assert.ok(counts.failed <= 2 * WORKERS, JSON.stringify(counts));
         });
@@ -181,13 +182,16 @@ describe('an address in the nodes’ own network, announced by ARP and NDP', () 
         const { plan } = node(OWNER);
         const stream = await ask(address);
         await stream.more(50);
+        const took = stopwatch();
         await cutLink(mesh.plan, plan.link);
         await untilAt(address, second);
+        const tookMs = took();
         await stream.more(50);
         await healLink(mesh.plan, plan.link, east.plan.bridge);
         await untilAt(address, OWNER);
         await stream.more(50);
         const counts = await stream.stop();
+        recordFault({ fault: 'node is cut off', way, tookMs, requests: counts });
         assert.ok(counts.failed <= 2 * WORKERS, JSON.stringify(counts));
       });
     });

@@ -13,6 +13,7 @@ import { RequestStream } from '@tombolo/lab/mesh/request-stream.ts';
 import { Frr } from '@tombolo/lab/segment/routers.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { createNetns, ip, setSysctls } from '@tombolo/machine/netns.ts';
+import type { NodePlan } from '@tombolo/machine/node-plan.ts';
 import { waitUntil } from '@tombolo/machine/wait.ts';
 
 export const ROUTER_ASN = 65_000;
@@ -63,7 +64,11 @@ ${peers.join('\n')}
   }
 
   async startEngines({ plan }: ClusterHandle): Promise<void> {
-    for (const { name, netns } of plan.nodes) await this.#frr(name, netns, true).start();
+    for (const node of plan.nodes) await this.startEngine(node);
+  }
+
+  startEngine({ name, netns }: NodePlan): Promise<void> {
+    return this.#frr(name, netns, true).start();
   }
 
   /** Who is watched by BFD, as FRR's own people read it. */
@@ -148,4 +153,10 @@ export function askThroughRouter(cluster: ClusterHandle, address: string, worker
   const { controlPlane, directory } = cluster.plan;
   const place = { netns: clientNetns(cluster), cgroup: controlPlane.cgroup, name: 'client', directory };
   return RequestStream.start(`http://${address}/`, { workers }, place);
+}
+
+/** The same from a machine in the nodes' own network. */
+export function askInSubnet({ plan }: ClusterHandle, address: string, workers: number): Promise<RequestStream> {
+  const place = { ...plan.controlPlane, name: 'outside', directory: plan.directory };
+  return RequestStream.start(`http://${address.includes(':') ? `[${address}]` : address}/`, { workers }, place);
 }

@@ -10,6 +10,7 @@ import type { ServiceAddress } from '@tombolo/node-agent/announce/service-addres
 import type { BgpAdvertisement, BgpPeer } from '@tombolo/shared/model/bgp.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
+import { recordFault, stopwatch } from '../../faults.ts';
 
 const NOTHING: BgpResources = {
   ...{ peers: [], advertisements: [], bfdProfiles: [], aliases: new Map(), policies: [], clusterConfigs: [] },
@@ -437,6 +438,7 @@ describe('BGP, as real routers see it', () => {
       await until('fresh routes', async () => (await routeIn(router, prefix))?.paths[0]?.stale !== true);
     isWatching = false;
     await watching;
+    recordFault({ fault: 'routing engine is killed, and started', way: 'BGP' });
     assert.deepEqual(lost, []);
   });
 
@@ -465,9 +467,11 @@ describe('BGP, as real routers see it', () => {
     );
     await untilRoute('192.0.2.1/32');
     await until('BFD', async () => /Status: up/.test(await router.text('show bfd peers', 'bfdd')));
+    const took = stopwatch();
     segment.ip('switch', 'link set port-node down');
     // The hold time is 180 s.
     await untilGone('192.0.2.1/32');
+    recordFault({ fault: 'BFD sees a link down', way: 'BGP', tookMs: took() });
   });
 
   it('an engine that somebody else has configured is left alone, and so is what stands beside ours', async () => {

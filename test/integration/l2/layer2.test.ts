@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { Segment, type Speaker } from '@tombolo/lab/segment/segment.ts';
 import type { SpeakerState } from '@tombolo/lab/segment/speaker-config.ts';
 import { type IpAddress, ip } from '@tombolo/shared/model/ip.ts';
+import { recordFault, stopwatch } from '../../faults.ts';
 
 const NODES = ['a', 'b', 'c'];
 const V4 = ['10.77.0.100', '10.77.0.101', '10.77.0.102'].map(ip);
@@ -58,6 +59,10 @@ describe('layer 2, on a real segment', () => {
 
   for (const address of [V4[0] as IpAddress, V6[0] as IpAddress]) {
     const [owner] = [ownerOf(address)];
+    const way = address.includes(':') ? 'NDP' : 'ARP';
+    /** Of an asker: it asks one after the other. */
+    const record = (fault: string, tookMs: number, { answered, lost }: { answered: number; lost: number }): void =>
+      recordFault({ fault, way, tookMs, requests: { sent: answered + lost, failed: lost } });
     const rest = NODES.filter((node) => node !== owner);
 
     describe(`when the owner of ${address}`, () => {
@@ -75,10 +80,13 @@ describe('layer 2, on a real segment', () => {
         const asker = await segment.ask(address);
         await segment.untilNeighbor(address, owner);
         await asker.since();
+        const took = stopwatch();
         segment.ip('switch', `link set port-${owner} down`);
         await settled(rest);
-        const { lost } = await asker.since();
-        assert.ok(lost <= MOST_LOST, `${lost} requests were lost`);
+        const tookMs = took();
+        const seen = await asker.since();
+        record('link is down', tookMs, seen);
+        assert.ok(seen.lost <= MOST_LOST, `${seen.lost} requests were lost`);
         await segment.untilNeighbor(address, ownerOf(address, rest));
         segment.ip('switch', `link set port-${owner} up`);
         await settled();
@@ -88,12 +96,16 @@ describe('layer 2, on a real segment', () => {
       it('hangs, another answers, and when it goes on, it is the owner again', async () => {
         const asker = await segment.ask(address);
         const speaker = speakers.get(owner);
+        const took = stopwatch();
         speaker?.signal('SIGSTOP');
         await settled(rest);
+        const tookMs = took();
         speaker?.signal('SIGCONT');
         await settled();
         await segment.untilNeighbor(address, owner);
-        assert.equal((await asker.since()).lost, 0);
+        const seen = await asker.since();
+        record('agent hangs', tookMs, seen);
+        assert.equal(seen.lost, 0);
       });
 
       it('leaves, no request is lost', async () => {
@@ -110,9 +122,13 @@ describe('layer 2, on a real segment', () => {
       it('has a datapath that does not work, no request is lost', async () => {
         const asker = await segment.ask(address);
         await asker.since();
+        const took = stopwatch();
         speakers.get(owner)?.say('stop serving');
         await settled(rest);
-        assert.equal((await asker.since()).lost, 0);
+        const tookMs = took();
+        const seen = await asker.since();
+        record('datapath does not work', tookMs, seen);
+        assert.equal(seen.lost, 0);
       });
     });
   }
@@ -136,10 +152,12 @@ describe('layer 2, on a real segment', () => {
     const address = V4[0] as IpAddress;
     const owner = speakers.get(ownerOf(address)) as Speaker;
     segment.ip('stranger', `addr add ${address}/32 dev eth0`);
+    const took = stopwatch();
     await segment.claim('stranger', address);
     await owner.until('aware of the stranger', ({ problems }) =>
       problems.some((each) => each.includes('says that it has')),
     );
+    recordFault({ fault: 'a stranger takes the address', way: 'ARP', tookMs: took() });
     const asker = await segment.ask(address);
     await asker.since();
     assert.equal(segment.neighbor(address), owner.name);
@@ -153,6 +171,7 @@ describe('layer 2, on a real segment', () => {
       NODES.filter((node) => node !== owner),
     );
     const asker = await segment.ask(address);
+    await asker.since();
     await segment.cutHeartbeats(owner);
     await speakers
       .get(second)

@@ -30,7 +30,7 @@ describe('frames about who has an address', () => {
 
   it('ask by an ARP probe: from no address (RFC 5227, 2.1.1)', () => {
     assert.equal(
-      questionFor(ip('192.0.2.1'), MAC).toString('hex'),
+      questionFor(ip('192.0.2.1'), { mac: MAC }).toString('hex'),
       'ffffffffffff02005e0053010806' + '0001080006040001' + '02005e00530100000000' + '000000000000c0000201',
     );
   });
@@ -49,17 +49,31 @@ describe('frames about who has an address', () => {
   });
 
   it('ask as for a duplicate: from no address, to the group of the address, without options (RFC 4862, 5.4.2)', () => {
-    const frame = questionFor(ip('2001:db8::12:3456'), MAC);
+    const frame = questionFor(ip('2001:db8::12:3456'), { mac: MAC });
     assert.equal(frame.subarray(0, 14).toString('hex'), '3333ff12345602005e00530186dd');
     assert.equal(frame.subarray(22, 54).toString('hex'), `${'00'.repeat(16)}ff0200000000000000000001ff123456`);
     assert.equal(frame.subarray(54, 56).toString('hex'), '8700');
     assert.equal(frame.length, 14 + 40 + 24);
   });
 
+  it('ask from the link-local address, with the link-layer address, where that is known (RFC 4861, 7.2.2)', () => {
+    const frame = questionFor(ip('2001:db8::12:3456'), { mac: MAC, linkLocal: ip('fe80::5eff:fe00:5301') });
+    assert.equal(frame.subarray(0, 14).toString('hex'), '3333ff12345602005e00530186dd');
+    assert.equal(
+      frame.subarray(22, 54).toString('hex'),
+      'fe80000000000000' + '00005efffe005301' + 'ff0200000000000000000001ff123456',
+    );
+    assert.equal(
+      frame.subarray(58).toString('hex'),
+      '00000000' + '20010db8000000000000000000123456' + '0101' + '02005e005301',
+    );
+  });
+
   it('have checksums, whatever the address', () => {
     fc.assert(
       fc.property(anyV6, (address) => {
-        for (const frame of [...announcementsOf(address, MAC), questionFor(address, MAC)])
+        const askers = [{ mac: MAC }, { mac: MAC, linkLocal: ip('fe80::5eff:fe00:5301') }];
+        for (const frame of [...announcementsOf(address, MAC), ...askers.map((each) => questionFor(address, each))])
           assert.equal(icmp6Sum(frame), 0xffff);
       }),
     );

@@ -15,7 +15,7 @@ const ANY: Readonly<Record<4 | 6, IpAddress>> = { 4: ip('0.0.0.0'), 6: ip('::') 
 const ETHERTYPES = { arp: 0x0806, ipv6: 0x86dd };
 const [ARP_REQUEST, ARP_REPLY] = [1, 2];
 const [SOLICITATION, ADVERTISEMENT] = [135, 136];
-const TARGET_OPTION = 2;
+const [SOURCE_OPTION, TARGET_OPTION] = [1, 2];
 /** Replaces what was known; asked by nobody. */
 const OVERRIDE = 0x20;
 const ICMPV6 = 58;
@@ -32,9 +32,18 @@ export function announcementsOf(address: IpAddress, mac: Mac): readonly Buffer[]
   ];
 }
 
-/** Asks who has `address`, as one does who would like to take it: that changes nobody's mind about who has what. */
-export function questionFor(address: IpAddress, mac: Mac): Buffer {
-  if (familyOf(address) === 6) return solicitation(address, mac);
+/** Who asks: an interface, with its own link-local address if that is known. */
+export interface Asker {
+  readonly mac: Mac;
+  readonly linkLocal?: IpAddress | undefined;
+}
+
+/**
+ * Asks who has `address`; that changes nobody's mind about who has it. By ARP as one does who would like to take it. By
+ * neighbor discovery as any neighbour: MetalLB does not answer those who do not say where they are.
+ */
+export function questionFor(address: IpAddress, { mac, linkLocal }: Asker): Buffer {
+  if (familyOf(address) === 6) return solicitation(address, mac, linkLocal);
   return arp(ARP_REQUEST, mac, BROADCAST, { sender: ANY[4], target: address, targetMac: NOBODY });
 }
 
@@ -73,8 +82,15 @@ const advertisement = (address: IpAddress, mac: Mac): Buffer => {
   return icmp6(mac, address, ALL_NODES, body);
 };
 
-const solicitation = (address: IpAddress, mac: Mac): Buffer =>
-  icmp6(mac, ANY[6], solicitedNodeGroup(address), neighborBody(SOLICITATION, address, 24));
+function solicitation(address: IpAddress, mac: Mac, source: IpAddress | undefined): Buffer {
+  const body = neighborBody(SOLICITATION, address, source === undefined ? 24 : 32);
+  if (source !== undefined) {
+    body.writeUInt8(SOURCE_OPTION, 24);
+    body.writeUInt8(1, 25);
+    body.set(bytesOfMac(mac), 26);
+  }
+  return icmp6(mac, source ?? ANY[6], solicitedNodeGroup(address), body);
+}
 
 function neighborBody(type: number, target: IpAddress, length: number): Buffer {
   const body = Buffer.alloc(length);

@@ -97,6 +97,39 @@ describe('an address that is to be held', () => {
     assert.ok(node.isAnswered);
   });
 
+  it('is not left to another agent that answers before it can have heard of us', () => {
+    const node = new Node();
+    node.hold('nobody');
+    node.until(300);
+    node.claim(FRIEND);
+    node.until(700);
+    assert.ok(node.isAnswered);
+  });
+
+  it('is left to a node of ours that answers the last question still, and taken when it does not any more', () => {
+    const node = new Node();
+    node.hold('nobody');
+    node.until(500);
+    node.claim(FRIEND);
+    assert.deepEqual(node.step().conflicts, [{ address: VIP, mac: FRIEND, isAnswered: false }]);
+    node.until(2_000);
+    assert.ok(!node.isAnswered);
+    node.until(2_200);
+    assert.ok(node.isAnswered);
+    assert.deepEqual(node.step().conflicts, []);
+  });
+
+  it('is said again a second after another node of ours claims it, and then no more', () => {
+    const node = new Node();
+    node.hold('leaving');
+    node.until(20_000);
+    node.claim(FRIEND);
+    assert.deepEqual(node.until(50_000), [[21_100, 2]]);
+    assert.deepEqual(node.step().conflicts, []);
+    node.claim(OWN);
+    assert.deepEqual(node.until(60_000), []);
+  });
+
   it('is left to a stranger, and asked for again every ten seconds', () => {
     const node = new Node();
     node.hold('nobody');

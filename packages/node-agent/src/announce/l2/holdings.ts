@@ -8,15 +8,17 @@
  *     is not heard and still answers keeps it.
  * H3. What is held is said again and again for a while, since frames are lost, and then once a minute, since switches forget.
  * H4. Whoever claims what is held is contradicted, at most every 10 s (RFC 5227, 2.4 c), and reported.
+ * H5. A node of ours may have an address by another program than its agent, as by MetalLB's: who answers the last question
+ *     still, when its agent has long heard of us, keeps it. What such a one claims is said again a little later if it is
+ *     held still, since its agent may have been about to leave it to us, or we to it.
  */
 import { familyOf, type IpAddress } from '@tombolo/shared/model/ip.ts';
-import { announcementsOf, type Mac, questionFor, solicitedNodeGroup } from './frames.ts';
+import { type Asker, announcementsOf, type Mac, questionFor, solicitedNodeGroup } from './frames.ts';
 import type { Claim, Watched } from './responder.ts';
 
 /** An interface of this node at which an address is to be answered for. */
-export interface Place {
+export interface Place extends Asker {
   readonly index: number;
-  readonly mac: Mac;
 }
 
 /** Who had the address before: no agent that is known; one that leaves it; or one that is not heard any more. */
@@ -55,7 +57,7 @@ export const ASKING_MS = 3 * PROBES * PROBE_MS;
 /** One answer takes far less, on a segment. */
 const CHECK_MS = 100;
 /** Until what was left to somebody is asked for again. */
-const AGAIN_MS: Readonly<Record<'asking' | 'checking', number>> = { asking: 10_000, checking: 1_000 };
+const AGAIN_MS = { stranger: 10_000, node: 1_000 };
 const REPEATS = 5;
 const REPEAT_MS = 1_100;
 const REMIND_MS = 60_000;
@@ -77,7 +79,9 @@ interface State {
   sent: number;
   nextAt: number;
   defendedAt: number;
-  claim: { readonly mac: Mac; readonly at: number } | undefined;
+  /** What another node of ours said last, and was answered. */
+  remindedOf: number;
+  claim: { readonly mac: Mac; readonly at: number; readonly isFriend: boolean } | undefined;
 }
 
 export class Holdings {
@@ -117,7 +121,9 @@ export class Holdings {
       const state = this.#states.get(claim.address)?.get(claim.index);
       if (!state || claim.seenAt < state.since || claim.seenAt <= (state.claim?.at ?? Number.NEGATIVE_INFINITY))
         continue;
-      if (state.phase === 'checking' || !friends.has(claim.mac)) state.claim = { mac: claim.mac, at: claim.seenAt };
+      const isFriend = friends.has(claim.mac);
+      if (!isFriend || isKept(state, claim.seenAt)) state.claim = { mac: claim.mac, at: claim.seenAt, isFriend };
+      else if (claim.mac !== state.place.mac) remind(state, now, claim.seenAt);
     }
     const frames = this.#frames(now, room);
     const conflicts = new Map<IpAddress, Conflict>();
@@ -154,8 +160,19 @@ export class Holdings {
 
 const newState = (place: Place, phase: Phase, now: number): State => ({
   ...{ place, phase, asked: phase === 'checking' ? 'checking' : 'asking', since: now, sent: 0, nextAt: now },
-  ...{ defendedAt: Number.NEGATIVE_INFINITY, claim: undefined },
+  ...{ defendedAt: Number.NEGATIVE_INFINITY, remindedOf: Number.NEGATIVE_INFINITY, claim: undefined },
 });
+
+/** What another node of ours says is taken for true: it is not heard, or it should have left the address by then. */
+const isKept = ({ phase, sent, nextAt }: State, at: number): boolean =>
+  phase === 'checking' || (phase === 'asking' && sent === PROBES && at >= nextAt - PROBE_MS);
+
+function remind(state: State, now: number, of: number): void {
+  if (state.phase !== 'held' || of <= state.remindedOf || now - state.defendedAt < DEFEND_MS) return;
+  state.remindedOf = of;
+  state.defendedAt = now;
+  state.nextAt = Math.min(state.nextAt, now + REPEAT_MS);
+}
 
 /** What is to be sent now; nothing where there is no room. */
 function advance(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {
@@ -167,7 +184,8 @@ function advance(address: IpAddress, state: State, now: number, hasRoom: boolean
 function ask(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {
   const { place, asked } = state;
   if (state.claim) {
-    Object.assign(state, { phase: 'left', nextAt: now + AGAIN_MS[asked] });
+    const isOfNode = state.claim.isFriend || asked === 'checking';
+    Object.assign(state, { phase: 'left', nextAt: now + (isOfNode ? AGAIN_MS.node : AGAIN_MS.stranger) });
     return [];
   }
   if (now < state.nextAt) return [];
@@ -178,7 +196,7 @@ function ask(address: IpAddress, state: State, now: number, hasRoom: boolean): r
   if (!hasRoom) return [];
   state.sent += 1;
   state.nextAt = now + (asked === 'checking' ? CHECK_MS : PROBE_MS);
-  return [{ index: place.index, frame: questionFor(address, place.mac) }];
+  return [{ index: place.index, frame: questionFor(address, place) }];
 }
 
 function say(address: IpAddress, state: State, now: number, hasRoom: boolean): readonly FrameAt[] {

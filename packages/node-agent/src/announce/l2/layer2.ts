@@ -325,7 +325,9 @@ export class Layer2 {
 
   #placesOf(election: Election): readonly Place[] {
     const { me } = this.#options;
-    return this.#own.filter(({ name }) => answersAt(election, me, name)).map(({ index, mac }) => ({ index, mac }));
+    return this.#own
+      .filter(({ name }) => answersAt(election, me, name))
+      .map(({ index, mac, linkLocal }) => ({ index, mac, linkLocal }));
   }
 
   #macsOf(node: string): ReadonlySet<Mac> | undefined {
@@ -416,7 +418,9 @@ export class Layer2 {
 
   #conflictText({ address, mac, isAnswered }: Conflict): string {
     const node = this.#nodeOf.get(mac);
-    const who = node === undefined ? `${mac}, which is none of our nodes,` : `node ${node}, whose agent is not heard,`;
+    const isHeard = node !== undefined && this.#members.has(node);
+    const how = isHeard ? 'by another program than its agent' : 'whose agent is not heard';
+    const who = node === undefined ? `${mac}, which is none of our nodes,` : `node ${node}, ${how},`;
     return isAnswered ? `${who} says that it has ${address}` : `${address} is not announced: ${who} has it`;
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { NetworkInterface } from '../../datapath/netlink/links.ts';
 import { advertisement } from './advertisement.fixture.ts';
 import { MOST_LINKS } from './heartbeat.ts';
-import { couldAnswer, toldLinks } from './links.ts';
+import { couldAnswer, linkLocalsIn, toldLinks } from './links.ts';
 
 const link = (more: Partial<NetworkInterface>): NetworkInterface => ({
   ...{ index: 2, name: 'eth0', kind: undefined, isLoopback: false, isEthernet: true, isPeerElsewhere: false },
@@ -46,5 +46,20 @@ describe('interfaces of which others are told', () => {
     const told = names(toldLinks(links, ads));
     assert.deepEqual(told.slice(0, 3), ['vlan12', 'vlan17', 'vlan0']);
     assert.equal(told.length, MOST_LINKS);
+  });
+});
+
+describe('linkLocalsIn()', () => {
+  it('reads the kernel’s list: the first usable one of each interface', () => {
+    const text = [
+      '00000000000000000000000000000001 01 80 10 80       lo',
+      'fe80000000000000d0a1b2fffec3d4e5 02 40 20 80     eth0',
+      'fe800000000000000000000000000002 02 40 20 80     eth0',
+      'fd000000000000000000000000010001 02 40 00 80     eth0',
+      'fe800000000000000000000000000003 0a 40 20 c0     eth1',
+      '',
+    ].join('\n');
+    assert.deepEqual([...linkLocalsIn(text)], [[2, 'fe80::d0a1:b2ff:fec3:d4e5']]);
+    assert.deepEqual([...linkLocalsIn('')], []);
   });
 });

@@ -2,6 +2,8 @@
  * The interfaces of this node at which it could answer for addresses: those with neighbours, which are not the node's own
  * plumbing, while what they are connected to answers. A change is heard of from the kernel at once.
  */
+import { readFileSync } from 'node:fs';
+import { type IpAddress, ipFromBytes } from '@tombolo/shared/model/ip.ts';
 import { fitsInterface, type L2Advertisement } from '@tombolo/shared/model/l2-advertisement.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import { type NetworkInterface, NetworkInterfaces } from '../../datapath/netlink/links.ts';
@@ -14,6 +16,8 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly mac: Mac;
+  /** Undefined where it has none, or not yet. */
+  readonly linkLocal?: IpAddress | undefined;
 }
 
 /** What container runtimes, CNIs and hypervisors call what leads to pods and guests. */
@@ -86,17 +90,42 @@ export class Links {
     for (const key of keys)
       if (!this.#upSince.has(key)) this.#upSince.set(key, this.#isFirst ? Number.NEGATIVE_INFINITY : now);
     this.#isFirst = false;
+    const linkLocals = linkLocalsIn(readIfThere(IF_INET6));
     const settled = up
       .filter((link) => now - (this.#upSince.get(keyOf(link)) ?? now) >= SETTLE_MS)
-      .map(({ index, name, mac }): Link => ({ index, name, mac }))
+      .map(({ index, name, mac }): Link => ({ index, name, mac, linkLocal: linkLocals.get(index) }))
       .sort((a, b) => a.index - b.index);
-    if (settled.map(keyOf).join() !== this.#all.map(keyOf).join()) this.#all = settled;
+    const isSame = settled.map(keyOf).join() === this.#all.map(keyOf).join();
+    if (!isSame || settled.some(({ linkLocal }, i) => linkLocal !== this.#all[i]?.linkLocal)) this.#all = settled;
     return this.#all;
   }
 
   async close(): Promise<void> {
     this.#monitor.close();
     await this.#interfaces.close();
+  }
+}
+
+/** There is none where IPv6 is switched off. */
+const IF_INET6 = '/proc/self/net/if_inet6';
+/** IFA_F_TENTATIVE, IFA_F_DADFAILED. */
+const NOT_OURS = 0x40 | 0x08;
+
+/** By the index of the interface; as the kernel lists them: address, index, prefix length, scope, flags, name. Pure. */
+export function linkLocalsIn(text: string): ReadonlyMap<number, IpAddress> {
+  const found = text.split('\n').flatMap((line): [number, IpAddress][] => {
+    const [address = '', index = '', , , flags = ''] = line.split(/ +/);
+    const isUsable = address.startsWith('fe80') && (Number.parseInt(flags, 16) & NOT_OURS) === 0;
+    return isUsable ? [[Number.parseInt(index, 16), ipFromBytes(Buffer.from(address, 'hex'))]] : [];
+  });
+  return new Map(found.reverse());
+}
+
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
   }
 }
 

@@ -66,7 +66,7 @@ export class Witness {
       if (now < state.nextAt || frames.length >= room) continue;
       state.nextAt = now + EVERY_MS;
       state.askedAt = now;
-      for (const { index, mac } of state.seen.places) frames.push({ index, frame: questionFor(address, mac) });
+      for (const place of state.seen.places) frames.push({ index: place.index, frame: questionFor(address, place) });
     }
     return { frames, findings: [...this.#states.values()].flatMap(({ finding }) => finding ?? []) };
   }
