@@ -3,7 +3,8 @@
  * then upgrades, rollbacks, pods that are deleted, and an uninstall, while requests go on that are counted.
  */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
@@ -14,7 +15,7 @@ import { loadImages } from '@tombolo/lab/mesh/real-kubernetes.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import { byCluster } from '@tombolo/machine/programs/request-log.ts';
-import { waitUntil } from '@tombolo/machine/wait.ts';
+import { allDone, waitUntil } from '@tombolo/machine/wait.ts';
 import { mountNamespace } from '@tombolo/real-kubernetes/run/node.ts';
 import { startRealMesh } from '../mesh.ts';
 import { buildReleases, Installation, type Release } from './installation.ts';
@@ -24,6 +25,7 @@ import { assertNoneFailed } from './web.ts';
 const STORM_MS = Number(process.env['STORM_SECONDS'] ?? 120) * 1000;
 
 describe('an installation', () => {
+  let directory: string;
   let mesh: Mesh;
   let east: ClusterHandle;
   let west: ClusterHandle;
@@ -35,7 +37,9 @@ describe('an installation', () => {
 
   before(async function () {
     this.timeout(900_000);
-    mesh = await startRealMesh({
+    directory = await mkdtemp(join(tmpdir(), 'tbl-releases-'));
+    const building = buildReleases(directory);
+    const starting = startRealMesh({
       name: 'tinstall',
       clusters: [
         { name: 'east', id: 1, nodes: 2 },
@@ -43,14 +47,20 @@ describe('an installation', () => {
       ],
       agent: { services: 'global' },
       without: 'apiservers and agents',
+    }).then((started) => {
+      mesh = started;
     });
+    await allDone([building, starting]);
+    ({ first, second } = await building);
     [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
-    ({ first, second } = await buildReleases(`${mesh.plan.directory}/releases`));
     installation = new Installation(mesh);
     await loadImages(mesh.plan, [first.image, second.image]);
   });
 
-  after(() => mesh?.close());
+  after(async () => {
+    await mesh?.close();
+    await rm(directory, { recursive: true, force: true });
+  });
 
   it('joins two clusters: helm install, a Secret handed over, an annotation', async () => {
     const notes = await Promise.all(mesh.clusters.map((cluster) => installation.install(cluster, first)));

@@ -1,5 +1,10 @@
-/** Waiting for a condition that nothing announces: asks again until it holds or the deadline has passed. */
+/**
+ * Waiting for a condition that nothing announces: asks again until it holds or the deadline has passed. It rests as long
+ * as a question took, so that who asks by starting programs leaves some of the machine to what is waited for.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
+
+const LONGEST_REST_MS = 500;
 
 export interface WaitOptions {
   readonly timeoutMs?: number;
@@ -19,6 +24,7 @@ export async function waitUntil<T>(
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     signal?.throwIfAborted();
+    const began = performance.now();
     let cause: unknown;
     try {
       const value = await check();
@@ -30,7 +36,8 @@ export async function waitUntil<T>(
       const detail = cause instanceof Error ? `: ${cause.message}` : '';
       throw new Error(`Cannot go on: waited ${timeoutMs} ms for ${what}${detail}`, { cause });
     }
-    await sleep(everyMs, undefined, signal && { signal });
+    const rest = Math.min(performance.now() - began, LONGEST_REST_MS);
+    await sleep(Math.max(everyMs, rest), undefined, signal && { signal });
   }
 }
 
