@@ -39,9 +39,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [`${AGENT}announce/`]: [
     ...[SHARED, `${AGENT}persist.ts`],
     // How programs get into the kernel, and what its interfaces are.
-    ...['netlink/', 'ebpf/bpf-calls.ts', 'ebpf/libbpf.ts', 'ebpf/syscall.ts', 'ebpf/layout.ts', 'ebpf/packets/'].map(
-      (part) => `${AGENT}datapath/${part}`,
-    ),
+    ...[
+      'netlink/',
+      'sockets/inet-diag.ts',
+      'ebpf/bpf-calls.ts',
+      'ebpf/libbpf.ts',
+      'ebpf/syscall.ts',
+      'ebpf/layout.ts',
+      'ebpf/packets/',
+    ].map((part) => `${AGENT}datapath/${part}`),
   ],
   [`${AGENT}closing/`]: [SHARED, `${AGENT}datapath/sockets/`],
   [`${AGENT}health/`]: [SHARED, `${AGENT}persist.ts`],

@@ -70,7 +70,10 @@ describe('tombolo lb', () => {
       {
         speakers: [{ node: 'n2', ready: true, heard: false, interfaces: ['eth0', 'eth1'] }],
         bgpPeers: [
-          { address: '10.0.0.1', asn: '65000', source: 'BGPPeer tor', state: 'Established', upMs: 90_000, prefixes: 3 },
+          {
+            ...{ address: '10.0.0.1', asn: '65000', source: 'BGPPeer tor', state: 'Established', upMs: 90_000 },
+            ...{ prefixes: 3, trouble: 'another program speaks to it' },
+          },
         ],
         problems: ['a stranger has 192.0.2.3'],
       },
@@ -83,8 +86,8 @@ describe('tombolo lb', () => {
       'n2 | yes | by others | eth0,eth1',
       '',
       'Routers by BGP',
-      'PEER | AS | STATE | UP | PREFIXES | ASKED FOR BY',
-      '10.0.0.1 | 65000 | Established | 90s | 3 | BGPPeer tor',
+      'PEER | AS | STATE | UP | PREFIXES | ASKED FOR BY | REMARK',
+      '10.0.0.1 | 65000 | Established | 90s | 3 | BGPPeer tor | another program speaks to it',
       '',
       'a stranger has 192.0.2.3',
     ]);

@@ -42,20 +42,21 @@ export function formatAnnouncers(
     heard ? 'directly' : 'by others',
     interfaces.join(','),
   ]);
-  const routers = bgpPeers.map(({ address, asn, state, upMs, prefixes, source }): readonly Cell[] => [
+  const routers = bgpPeers.map(({ address, asn, state, upMs, prefixes, source, trouble }): readonly Cell[] => [
     address,
     asn,
     { text: state, style: state === 'Established' ? 'green' : 'yellow' },
     state === 'Established' ? formatAge(1, 1 + upMs) : '',
     `${prefixes}`,
     source,
+    { text: trouble, style: 'yellow' },
   ]);
   const parts = [
     agents.length > 0
       ? `Agents that answer ARP and NDP\n${formatTable(['NODE', 'READY', 'HEARD', 'INTERFACES'], agents, paint, '  ')}`
       : 'No other agent answers ARP and NDP\n',
     routers.length > 0
-      ? `Routers by BGP\n${formatTable(['PEER', 'AS', 'STATE', 'UP', 'PREFIXES', 'ASKED FOR BY'], routers, paint, '  ')}`
+      ? `Routers by BGP\n${formatTable(['PEER', 'AS', 'STATE', 'UP', 'PREFIXES', 'ASKED FOR BY', 'REMARK'], routers, paint, '  ')}`
       : 'No routers by BGP\n',
     ...problems.map((problem) => `${paint('yellow', printable(problem))}\n`),
   ];

@@ -70,6 +70,11 @@ export function agentMetrics(
   gauge('l2_addresses_held', 'Addresses for which this node answers ARP and NDP', () => announcing.counts.held);
   gauge('l2_speakers', 'Other agents that are heard', () => announcing.counts.speakers);
   gauge('bgp_peers', 'Routers that this node is to speak to', () => announcing.counts.bgpPeers);
+  gauge(
+    'bgp_rival_sessions',
+    'Sessions of other programs of this node with the same routers',
+    () => announcing.counts.bgpRivals,
+  );
   gauge('bgp_peers_established', 'Routers with which there is a session', () => announcing.counts.bgpEstablished);
   const counter = (name: string, help: string, value: () => number): void => {
     new Counter({

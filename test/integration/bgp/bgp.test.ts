@@ -6,7 +6,11 @@ import { Bird, Frr, RouterSegment, until } from '@tombolo/lab/segment/routers.ts
 import { FrrEngine } from '@tombolo/node-agent/announce/bgp/engine.ts';
 import { bfddLines, bgpdLines } from '@tombolo/node-agent/announce/bgp/frr-config.ts';
 import { type BgpResources, planBgp, type Stay } from '@tombolo/node-agent/announce/bgp/plan.ts';
+import { bgpConnections, RivalSpeakers } from '@tombolo/node-agent/announce/bgp/rival-speakers.ts';
 import type { ServiceAddress } from '@tombolo/node-agent/announce/service-address.ts';
+import { NetlinkSocket } from '@tombolo/node-agent/datapath/netlink/socket.ts';
+import { NETLINK_SOCK_DIAG } from '@tombolo/node-agent/datapath/sockets/inet-diag.ts';
+import { inNamespace } from '@tombolo/node-agent/datapath/sockets/namespaces.ts';
 import type { BgpAdvertisement, BgpPeer } from '@tombolo/shared/model/bgp.ts';
 import { ip } from '@tombolo/shared/model/ip.ts';
 import { serviceKey } from '@tombolo/shared/model/service.ts';
@@ -490,6 +494,40 @@ describe('BGP, as real routers see it', () => {
     const left = await node.text('show running-config');
     assert.match(left, /route-map theirs permit 10/);
     assert.doesNotMatch(left, /router bgp|tombolo/);
+  });
+
+  it('another speaker on the node is seen, whichever of the two the router takes, and its end, too', async () => {
+    const config = `router id ${at.node.v4}; protocol device {}
+      protocol bgp rival { local ${at.node.v4} as 65010; neighbor ${at.router.v4} as 65000; connect delay time 1;
+        connect retry time 1; error wait time 1, 2; ipv4 { import none; export none; }; }`;
+    await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
+    const resources = {
+      peers: [peer(at.router.v4, { timers: { connectSeconds: 1 } })],
+      advertisements: [advertisement()],
+    };
+    const inNode = (): NetlinkSocket =>
+      inNamespace(`/run/netns/${segment.netns('node')}`, () => new NetlinkSocket(NETLINK_SOCK_DIAG));
+    const speakers = new RivalSpeakers();
+    const look = async (): Promise<number> => {
+      const connections = await bgpConnections([{ address: ip(at.router.v4), port: 179 }], inNode);
+      speakers.look(connections, await engine.sessions());
+      return speakers.rivals.length;
+    };
+    const established = async () =>
+      (await engine.peers()).some(({ state, family }) => family === 4 && state === 'Established');
+    // FRR alone.
+    await announce(resources, [address('192.0.2.1')]);
+    await until('our session', established);
+    for (const _ of ['once', 'again', 'and again']) assert.equal(await look(), 0);
+    // The other one is there first.
+    await announce({}, []);
+    const bird = new Bird(segment, 'node', config);
+    await until('its session', async () => /Established/.test(await bird.show('protocols')));
+    await announce(resources, [address('192.0.2.1')]);
+    await until('it to be seen', async () => (await look()) === 1);
+    assert.equal(speakers.rivals[0]?.router, at.router.v4);
+    bird.stop();
+    await until('its end', async () => (await look()) === 0);
   });
 
   it('a thousand addresses are announced, and one of them is withdrawn', async () => {

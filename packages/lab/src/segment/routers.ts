@@ -158,13 +158,14 @@ export class Frr {
 
 export class Bird {
   readonly #control: string;
+  readonly #child: ChildProcess;
 
   constructor(segment: RouterSegment, host: string, config: string) {
-    const directory = join(segment.directory, host);
+    const directory = join(segment.directory, `bird-${host}`);
     mkdirSync(directory);
     this.#control = join(directory, 'bird.ctl');
     writeFileSync(join(directory, 'bird.conf'), config);
-    segment.spawn(host, [
+    this.#child = segment.spawn(host, [
       'bird',
       '-f',
       '-c',
@@ -174,6 +175,10 @@ export class Bird {
       '-P',
       join(directory, 'pid'),
     ]);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
   }
 
   async show(what: string): Promise<string> {

@@ -23,15 +23,17 @@ import type {
   CommunityAliases,
   SecretRef,
 } from '@tombolo/shared/model/bgp.ts';
+import type { IpAddress } from '@tombolo/shared/model/ip.ts';
 import type { Clock } from '@tombolo/shared/process/clock.ts';
 import type { Health } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import { type AnnounceFacts, isExcluded } from './announce-facts.ts';
 import { Departure } from './bgp/departure.ts';
-import { FrrEngine, type PeerState } from './bgp/engine.ts';
+import { FrrEngine, type PeerState, type SessionState } from './bgp/engine.ts';
 import { bfddLines, bgpdLines } from './bgp/frr-config.ts';
 import { type BgpIntent, type BgpResources, peersByService, planBgp, type Stay, secretKey } from './bgp/plan.ts';
+import { type BgpConnection, bgpConnections, RivalSpeakers } from './bgp/rival-speakers.ts';
 import type { ServiceAddress } from './service-address.ts';
 import type { Told } from './status-plan.ts';
 
@@ -74,6 +76,9 @@ class Objects<T> {
   }
 }
 
+const rivalText = ({ router, ownPort, routerPort }: BgpConnection): string =>
+  `another program of this node speaks BGP to ${router} (its port ${ownPort}, there ${routerPort}): routers take one session from a node`;
+
 export class AnnounceBgp {
   readonly #options: AnnounceBgpOptions;
   readonly #log: Logger;
@@ -96,6 +101,8 @@ export class AnnounceBgp {
   /** It was worked out from all that there is. */
   #isKnown = false;
   #states: readonly PeerState[] = [];
+  #sessions: readonly SessionState[] = [];
+  readonly #rivals = new RivalSpeakers();
   #stay: Stay = 'full';
   #problem = '';
   /** What is in the engine may be ours: there is, or was, something to announce, or nobody has looked yet. */
@@ -122,6 +129,18 @@ export class AnnounceBgp {
   get told(): Told | undefined {
     if (!this.#isKnown) return undefined;
     return new Map([...peersByService(this.#intent)].map(([service, peers]) => [service, { peers }]));
+  }
+
+  /** What is wrong with the session to a router; empty where nothing is known to be. */
+  troubleWith(address: IpAddress): string {
+    const rival = this.#rivals.rivals.find(({ router }) => router === address);
+    if (rival) return rivalText(rival);
+    return this.#sessions.find(({ router }) => router === address)?.trouble ?? '';
+  }
+
+  /** Connections to our routers that are not FRR's. */
+  get rivals(): number {
+    return this.#rivals.rivals.length;
   }
 
   /** What FRR said last of its neighbors. */
@@ -197,7 +216,12 @@ export class AnnounceBgp {
       // Profiles before the peers that have them.
       problems.push(...(await this.#engine.apply('bfdd', bfddLines(this.#intent), isChecked)));
       problems.push(...(await this.#engine.apply('bgpd', bgpdLines(this.#intent), isChecked)));
-      if (isChecked) this.#states = await this.#engine.peers();
+      if (isChecked) {
+        this.#states = await this.#engine.peers();
+        this.#sessions = await this.#engine.sessions();
+        await this.#lookForRivals();
+      }
+      problems.push(...this.#rivals.rivals.map(rivalText));
       this.#mayHold = this.isWanted;
     } catch (error) {
       this.#states = [];
@@ -223,6 +247,15 @@ export class AnnounceBgp {
     this.#stay = stay;
     const intent = planBgp(this.#resources(), { name, labels: node?.labels ?? {} }, addresses, stay);
     return isLeaving && stay === 'last resort' ? this.#departure.narrowed(intent) : intent;
+  }
+
+  /** Not being told takes nothing from what is announced. */
+  async #lookForRivals(): Promise<void> {
+    try {
+      this.#rivals.look(await bgpConnections(this.#intent.neighbors), this.#sessions);
+    } catch (error) {
+      this.#log.debug({ error }, 'Cannot see who else speaks BGP here');
+    }
   }
 
   #resources(): BgpResources {

@@ -1,5 +1,5 @@
 /** What is announced, in one picture for whoever asks. Pure. */
-import { formatCidr } from '@tombolo/shared/model/ip.ts';
+import { formatCidr, type IpAddress } from '@tombolo/shared/model/ip.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
 import type { PeerState } from './bgp/engine.ts';
 import type { BgpIntent } from './bgp/plan.ts';
@@ -35,6 +35,8 @@ export interface Announcers {
     readonly state: string;
     readonly upMs: number;
     readonly prefixes: number;
+    /** What is wrong with it; empty where nothing is known to be. */
+    readonly trouble: string;
   }[];
   readonly problems: readonly string[];
 }
@@ -79,10 +81,15 @@ const STATES = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Establi
 
 export function announcers(
   members: ReadonlyMap<string, Member>,
-  { neighbors, problems: bgpProblems }: BgpIntent,
-  states: readonly PeerState[],
+  bgp: {
+    readonly intent: BgpIntent;
+    readonly states: readonly PeerState[];
+    troubleWith(router: IpAddress): string;
+  },
   problems: readonly string[],
 ): Announcers {
+  const { intent, states } = bgp;
+  const { neighbors, problems: bgpProblems } = intent;
   return {
     speakers: [...members].map(([node, member]) => ({ node, ...member })).sort((a, b) => compareText(a.node, b.node)),
     peers: neighbors.map(({ address, asn, of, routes }) => {
@@ -96,6 +103,7 @@ export function announcers(
         state: best?.state ?? '',
         upMs: best?.upMs ?? 0,
         prefixes: routes.size,
+        trouble: bgp.troubleWith(address),
       };
     }),
     problems: [...problems, ...bgpProblems],

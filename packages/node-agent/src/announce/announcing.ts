@@ -54,7 +54,7 @@ export class Announcing {
 
   get announcers(): Announcers {
     const { layer2 } = this.#layer2;
-    return announcers(layer2?.members ?? new Map(), this.#bgp.intent, this.#bgp.states, layer2?.problems ?? []);
+    return announcers(layer2?.members ?? new Map(), this.#bgp, layer2?.problems ?? []);
   }
 
   /** For metrics. */
@@ -67,6 +67,7 @@ export class Announcing {
       speakers: layer2?.members.size ?? 0,
       refusedHeartbeats: layer2?.counts.refusedHeartbeats ?? 0,
       bgpPeers: this.#bgp.intent.neighbors.length,
+      bgpRivals: this.#bgp.rivals,
       bgpEstablished: new Set(states.map(({ address }) => address)).size,
     };
   }

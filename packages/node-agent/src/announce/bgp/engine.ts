@@ -8,6 +8,8 @@
  * E4. An engine that somebody else has configured is left alone.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isJson } from '@tombolo/shared/kubernetes/json.ts';
+import { type IpAddress, parseIp } from '@tombolo/shared/model/ip.ts';
 import {
   type Command,
   commandsBetween,
@@ -31,6 +33,16 @@ export interface PeerState {
   readonly state: string;
   readonly upMs: number;
   readonly sent: number;
+}
+
+/** What FRR tells of a session, whatever it is for. */
+export interface SessionState {
+  readonly router: IpAddress;
+  /** 0 where it is not connected. */
+  readonly routerPort: number;
+  readonly ownPort: number;
+  /** Why there is none; empty where there is one, or was none yet. */
+  readonly trouble: string;
 }
 
 export class FrrEngine {
@@ -92,6 +104,14 @@ export class FrrEngine {
       const { text } = await vty.ask('show bgp summary json');
       const summary: Readonly<Record<string, unknown>> = JSON.parse(text === '' ? '{}' : text);
       return ([4, 6] as const).flatMap((family) => peersIn(summary[`ipv${family}Unicast`], family));
+    });
+  }
+
+  /** How its sessions are connected, and what ended those that are not established. */
+  async sessions(): Promise<readonly SessionState[]> {
+    return this.#withVty('bgpd', async (vty) => {
+      const { text } = await vty.ask('show bgp neighbors json');
+      return sessionsIn(JSON.parse(text === '' ? '{}' : text) as Readonly<Record<string, unknown>>);
     });
   }
 
@@ -159,4 +179,15 @@ function peersIn(summary: unknown, family: 4 | 6): readonly PeerState[] {
       ...{ address, family, state: `${state}`, upMs: Number(peerUptimeMsec ?? 0), sent: Number(pfxSnt ?? 0) },
     }),
   );
+}
+
+function sessionsIn(neighbors: Readonly<Record<string, unknown>>): readonly SessionState[] {
+  return Object.entries(neighbors).flatMap(([address, about]): SessionState[] => {
+    const router = parseIp(address);
+    if (!router.ok || !isJson(about)) return [];
+    const { bgpState, portLocal, portForeign, lastNotificationReason, lastResetDueTo } = about;
+    const reason = lastNotificationReason ?? lastResetDueTo;
+    const trouble = bgpState !== 'Established' && typeof reason === 'string' ? reason : '';
+    return [{ router: router.value, routerPort: Number(portForeign ?? 0), ownPort: Number(portLocal ?? 0), trouble }];
+  });
 }
