@@ -4,10 +4,12 @@
  */
 import type { RequestListener } from 'node:http';
 import { connectReader, loadEtcd3 } from '@tombolo/shared/etcd/connect.ts';
+import { isKubernetesService } from '@tombolo/shared/kubernetes/api-address.ts';
 import { connectKubernetes, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import { podHasAddress } from '@tombolo/shared/kubernetes/pod-lookup.ts';
 import type { IpAddress } from '@tombolo/shared/model/ip.ts';
+import { serviceKey } from '@tombolo/shared/model/service.ts';
 import { type Health, HealthTree } from '@tombolo/shared/process/health.ts';
 import { serveHealth, serveHttp } from '@tombolo/shared/process/http.ts';
 import { type Hook, Lifecycle } from '@tombolo/shared/process/lifecycle.ts';
@@ -98,7 +100,7 @@ const authorOf = ({ cluster, nodeName: node }: AgentConfig): Author => ({ cluste
 
 async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
   const health = new HealthTree();
-  const client = connectKubernetes({ kubeconfig: config.kubeconfig });
+  const client = connectKubernetes({ kubeconfig: config.kubeconfig, server: config.apiServer });
   const saved = await readStateFile(config.stateFile, authorOf(config), log);
   const applied = (half: string, revision: number): void => {
     closing?.applied();
@@ -120,12 +122,29 @@ async function openParts(config: AgentConfig, log: Logger): Promise<Parts> {
     applied: () => Math.min(...halves.map((name) => core.applied.get(name) ?? -1)),
     isServing: () => proxy.healthy,
   });
+  if (config.scope === 'all') watchWayToApi(client.server, core, health, log);
   const parts: Omit<Parts, 'closing'> = {
     ...{ config, log, startedAt: Date.now(), health, client, datapath, core, proxy, node, announcing },
     mesh: undefined,
   };
   const closing = openClosing(parts);
   return Object.assign(parts, { closing });
+}
+
+/** In kube-proxy's place, the way to the API must not be one that this agent has to make. */
+function watchWayToApi(server: string, { table }: AgentCore, health: HealthTree, log: Logger): void {
+  let isCircular: boolean | undefined;
+  const look = (): void => {
+    const clusterIps = table.get(serviceKey('default', 'kubernetes'))?.service?.clusterIps ?? [];
+    const now = isKubernetesService(server, process.env, clusterIps);
+    if (now === isCircular) return;
+    isCircular = now;
+    const reason = `the API server is asked for at ${server}, the Service default/kubernetes, which after a boot nobody serves before this agent has reached it: expected --kubernetes-api (chart: kubernetesApi.host), an address of the API server itself`;
+    if (now) log.error({ server }, `Cannot rely on the way to Kubernetes: ${reason}`);
+    health.report('kubernetes/api', now ? { kind: 'degraded', reason } : { kind: 'ok' });
+  };
+  look();
+  table.onChange(look);
 }
 
 /** Where socket hooks are. */

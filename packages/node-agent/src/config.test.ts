@@ -27,6 +27,7 @@ describe('parseCommand()', () => {
           mapSizes: {},
           socketClients: 'all',
           packets: 'auto',
+          apiServer: undefined,
           closeConnections: true,
           netnsDirectory: '/run/netns',
           metallbNamespace: 'metallb-system',

@@ -3,6 +3,7 @@
  * what was expected and what was given.
  */
 import { isLocalAddress, parseApiAddress } from '@tombolo/proto/address.ts';
+import { apiServerUrl } from '@tombolo/shared/kubernetes/api-address.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
 import { type Cidr, parseNetwork } from '@tombolo/shared/model/ip.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
@@ -38,6 +39,8 @@ The second form takes away what an agent that has stopped left: from routers, in
   --cluster-id ID                its number, 1-255 (or 1-511, see --max-connected-clusters)
   --node-name NODE               the Kubernetes Node that this agent runs on
   --kubeconfig FILE              default: the Pod's service account
+  --kubernetes-api HOST[:PORT]   where the API server is, in place of what these say; port 6443 unless given. With
+                                 --services all it must not be the Service kubernetes, which the agent has yet to serve
   --clustermesh-config DIR       one file for each other cluster; default: none
   --max-connected-clusters N     255 (default) or 511, the same in the whole mesh
   --datapath auto|ebpf|nftables  default: auto
@@ -91,6 +94,7 @@ const DEFAULTS = {
   'cluster-id': undefined,
   'node-name': undefined,
   kubeconfig: undefined,
+  'kubernetes-api': undefined,
   'clustermesh-config': undefined,
   'max-connected-clusters': '255',
   datapath: 'auto',
@@ -149,6 +153,8 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   nodeName: flags.required('node-name'),
   /** Undefined: the Pod's own service account. */
   kubeconfig: flags.given('kubeconfig'),
+  /** URL of the API server; undefined: as the kubeconfig or the service account says. */
+  apiServer: apiServer(flags),
   /** Undefined: no other clusters. */
   clustermeshDirectory: flags.given('clustermesh-config'),
   datapath: flags.oneOf('datapath', ['auto', 'ebpf', 'nftables']),
@@ -183,6 +189,13 @@ const agentConfig = (flags: Flags<keyof typeof DEFAULTS>) => ({
   proxyStatusPort: flags.port('proxy-status-port'),
   logLevel: flags.oneOf('log-level', LOG_LEVELS),
 });
+
+function apiServer(flags: Flags<keyof typeof DEFAULTS>): string | undefined {
+  const given = flags.given('kubernetes-api');
+  if (given === undefined) return undefined;
+  const url = apiServerUrl(given);
+  return flags.take(url.ok ? url : fail(`--kubernetes-api: ${url.error}`), undefined);
+}
 
 function nodePortAddresses(text: string): Result<NodePortAddresses> {
   if (text === 'all' || text === 'primary') return ok(text);

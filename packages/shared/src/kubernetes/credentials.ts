@@ -14,11 +14,16 @@ export interface ConnectOptions {
   readonly kubeconfig?: string | undefined;
   /** A context of that file. Without it, its current context. */
   readonly context?: string | undefined;
+  /** URL of the API server, in place of what is said there. */
+  readonly server?: string | undefined;
 }
 
 /** Throws a sentence for a bad kubeconfig. */
-export function loadConfig({ kubeconfig, context }: ConnectOptions): Config {
-  return kubeconfig === undefined ? inClusterConfig() : fileConfig(kubeconfig, context);
+export function loadConfig({ kubeconfig, context, server }: ConnectOptions): Config {
+  const config = kubeconfig === undefined ? inClusterConfig() : fileConfig(kubeconfig, context);
+  if (server === undefined) return config;
+  config.clusters = (config.getClusters() ?? []).map((cluster) => ({ ...cluster, server }));
+  return config;
 }
 
 function inClusterConfig(): Config {
