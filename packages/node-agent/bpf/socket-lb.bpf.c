@@ -25,7 +25,9 @@ const volatile struct {
 	__u64 only_netns;
 	/* Whether this kernel has bpf_set_retval. */
 	__u8 can_set_errno;
-	__u8 pad[7];
+	/* Whether somebody balances the packets of sockets that are left alone. */
+	__u8 has_packets;
+	__u8 pad[6];
 } settings = {.can_set_errno = 1};
 
 /* The kernel asks under which licence it runs this: of the two offered, it is the GPL. */
@@ -60,11 +62,21 @@ static __always_inline int leave_alone(struct bpf_sock_addr *ctx, enum hook hook
 	return UNTOUCHED;
 }
 
+/*
+ * A stream whose program chose its own port. From one port it may ask two services, and both may lead to one backend: two
+ * sockets with the same addresses and ports at both ends, which the kernel refuses (EADDRNOTAVAIL). Whoever balances
+ * packets gives one of them another port on the way.
+ */
+static __always_inline int has_chosen_port(struct bpf_sock_addr *ctx, enum hook hook, const struct service_key *key)
+{
+	return hook == CONNECT && settings.has_packets && key->protocol == IPPROTO_TCP && ctx->sk->src_port;
+}
+
 /* `key` is what the socket asked for, and on TRANSLATED the backend in its place. Else UNTOUCHED or an errno. */
 static __always_inline int to_backend(struct bpf_sock_addr *ctx, enum hook hook, struct service_key *key)
 {
 	struct service *service = bpf_map_lookup_elem(&services, key);
-	if (!service)
+	if (!service || has_chosen_port(ctx, hook, key))
 		return leave_alone(ctx, hook, key);
 	__u32 id = service->id;
 	int chosen = choose_backend(ctx, key->protocol, service);

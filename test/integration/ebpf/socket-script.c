@@ -3,7 +3,7 @@
  * Does to one socket what its arguments say, and prints one line for each: what a program of a pod would see.
  *
  *   socket-script tcp4|tcp6|udp4|udp6|mptcp4 STEP ...
- *   STEP: connect=ADDRESS:PORT  disconnect  sendto=ADDRESS:PORT  send  recv  peer
+ *   STEP: bind=ADDRESS:PORT  connect=ADDRESS:PORT  disconnect  sendto=ADDRESS:PORT  send  recv  peer
  *
  * On tcp6 and udp6 an IPv4 address is taken as ::ffff:a.b.c.d. Prints `connect ok`, `connect ECONNREFUSED`,
  * `recv 1 from 10.0.0.1:80`, `peer 10.0.0.1:80`, ...
@@ -84,7 +84,9 @@ static void perform(int fd, char *step, int mapped)
 	const struct sockaddr *address = (const struct sockaddr *)&to.address;
 	static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
-	if (!strcmp(step, "connect"))
+	if (!strcmp(step, "bind"))
+		print_outcome(step, bind(fd, address, to.length) < 0);
+	else if (!strcmp(step, "connect"))
 		print_outcome(step, connect(fd, address, to.length) < 0);
 	else if (!strcmp(step, "disconnect"))
 		print_outcome(step, connect(fd, &nobody, sizeof(nobody)) < 0);
@@ -105,6 +107,7 @@ static void perform(int fd, char *step, int mapped)
 int main(int argc, char **argv)
 {
 	static const struct timeval patience = {.tv_sec = 3};
+	static const int on = 1;
 
 	if (argc < 2 || strlen(argv[1]) < 4)
 		give_up("Usage: socket-script tcp4|tcp6|udp4|udp6|mptcp4 STEP ...");
@@ -115,6 +118,7 @@ int main(int argc, char **argv)
 		give_up("Cannot open a socket: %m");
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	for (int i = 2; i < argc; i++)
 		perform(fd, argv[i], is6);
 	return 0;

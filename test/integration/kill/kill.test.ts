@@ -88,7 +88,7 @@ async function survive(place: Place, kind: string, check: (last: Datapath) => Pr
 }
 
 describe('kill -9 while changes are applied', function () {
-  this.timeout(60_000 + KILLS * 10_000);
+  this.timeout(60_000 + KILLS * 30_000);
 
   it('eBPF: loses no connection and leaves nothing over', async () => {
     const rig = EbpfRig.create();

@@ -15,7 +15,7 @@ const AGENT = fileURLToPath(new URL('../kill/agent.ts', import.meta.url));
 const ADDRESSES = [11, 12, 13, 14].map((end) => `10.2.0.${end}`);
 
 describe('eBPF packets: kill -9 while changes are applied', function () {
-  this.timeout(60_000 + KILLS * 10_000);
+  this.timeout(60_000 + KILLS * 30_000);
   let rig: Rig;
   let node: PacketNode;
 

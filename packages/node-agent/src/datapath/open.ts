@@ -57,7 +57,7 @@ export type PacketChoice = 'auto' | 'ebpf' | 'nftables';
 
 /** How each half is opened; tests give their own. */
 export interface Openers {
-  readonly sockets: (options: OpenDatapathOptions) => Promise<Result<Datapath>>;
+  readonly sockets: (options: OpenDatapathOptions, hasPackets: boolean) => Promise<Result<Datapath>>;
   readonly packets: (options: OpenDatapathOptions) => Promise<Result<Datapath>>;
 }
 
@@ -97,9 +97,12 @@ async function open(options: OpenDatapathOptions, openers: Openers): Promise<Ope
     if (!packets.ok) throw new Error(`Cannot use the nftables datapath: ${packets.error}`);
     return { halves: [takeOver(packets.value, options)], reason: 'nftables was asked for' };
   }
-  const sockets = await openers.sockets(options);
-  if (!sockets.ok && choice === 'ebpf') throw new Error(`Cannot use the eBPF datapath: ${sockets.error}`);
   const packets = await openers.packets(options);
+  const sockets = await openers.sockets(options, packets.ok);
+  if (!sockets.ok && choice === 'ebpf') {
+    if (packets.ok) await packets.value.close();
+    throw new Error(`Cannot use the eBPF datapath: ${sockets.error}`);
+  }
   if (!sockets.ok) {
     if (!packets.ok) throw new Error(`Cannot use any datapath: eBPF: ${sockets.error}; nftables: ${packets.error}`);
     log.warn({ reason: sockets.error }, 'Socket-level load balancing is not possible here');
@@ -124,18 +127,14 @@ function takeOver(packets: Datapath, { pinDir, log }: OpenDatapathOptions): Data
 const PACKETS_OF = { auto: 'auto', ebpf: 'yes', nftables: 'no' } as const;
 
 const KERNEL_OPENERS: Openers = {
-  sockets: async ({
-    cgroupRoot,
-    pinDir,
-    mapSizes: sizes,
-    socketClients,
-    packets: packetChoice = 'nftables',
-    node,
-    log,
-  }) => {
+  sockets: async (
+    { cgroupRoot, pinDir, mapSizes: sizes, socketClients, packets: packetChoice = 'nftables', node, log },
+    hasPackets,
+  ) => {
     try {
       const onlyNetwork = socketClients === 'host' ? networkCookie() : undefined;
-      const options = { cgroupRoot, pinDir, sizes, onlyNetwork, packets: PACKETS_OF[packetChoice], node };
+      const packets = PACKETS_OF[packetChoice];
+      const options = { cgroupRoot, pinDir, sizes, onlyNetwork, hasPackets, packets, node };
       return ok(await openEbpfDatapath({ ...options, log: log.child({ datapath: 'ebpf' }) }));
     } catch (error) {
       return fail(withoutPrefix(error instanceof Error ? error.message : String(error)));

@@ -62,6 +62,11 @@ export interface EbpfOptions {
   readonly sizes?: Partial<MapSizes> | undefined;
   /** The cookie of the network namespace whose sockets alone are served; undefined: all. */
   readonly onlyNetwork?: bigint | undefined;
+  /**
+   * Whether somebody balances packets, the node's own among them: then streams whose program chose their port are left to
+   * that, since two of them can lead to one backend.
+   */
+  readonly hasPackets?: boolean | undefined;
   /** Whether packets are balanced at network interfaces, too; `auto`: where this kernel takes the programs. */
   readonly packets?: 'no' | 'auto' | 'yes';
   /** At which hooks; undefined: the best that this kernel has. */
@@ -112,7 +117,7 @@ export async function openEbpfDatapath(options: EbpfOptions): Promise<EbpfDatapa
   };
   try {
     const places = { directory, former, objectPath, cgroupPath: cgroupRoot };
-    const programs: ProgramOptions = { ...places, sizes: wanted, onlyNetwork };
+    const programs: ProgramOptions = { ...places, sizes: wanted, onlyNetwork, hasPackets: options.hasPackets };
     const outcome = ensurePrograms(programs);
     if (outcome !== 'waiting') attachment = new Attachment(programs);
     const takeOver = (): void => {

@@ -29,6 +29,8 @@ export interface ProgramOptions {
   readonly sizes: MapSizes;
   /** The cookie of the network namespace whose sockets alone are served; undefined: all. */
   readonly onlyNetwork?: bigint | undefined;
+  /** Whether somebody balances the packets of sockets that are left alone. */
+  readonly hasPackets?: boolean | undefined;
 }
 
 /** In the order of attaching: answers can be translated before questions are. */
@@ -167,10 +169,11 @@ function attach(
 }
 
 /** `settings` of bpf/socket-lb.bpf.c. */
-function settingsOf({ onlyNetwork = 0n }: ProgramOptions): Buffer {
+function settingsOf({ onlyNetwork = 0n, hasPackets = false }: ProgramOptions): Buffer {
   const settings = Buffer.alloc(16);
   settings.writeBigUInt64LE(onlyNetwork, 0);
   settings[8] = Number(hasSetRetval());
+  settings[9] = Number(hasPackets);
   return settings;
 }
 
