@@ -446,6 +446,19 @@ describe('BGP, as real routers see it', () => {
     assert.deepEqual(lost, []);
   });
 
+  it('a router that starts anew is told again', async () => {
+    const config = ROUTER(65_000, accepts(at.node.v4, 65_010));
+    await Promise.all([node.start(), router.start(config)]);
+    const peers = [peer(at.router.v4, { timers: { connectSeconds: 1 } })];
+    await announce({ peers, advertisements: [advertisement()] }, [address('192.0.2.1')]);
+    await untilRoute('192.0.2.1/32');
+    await router.kill();
+    await router.start(config);
+    const took = stopwatch();
+    await untilRoute('192.0.2.1/32');
+    recordFault({ fault: 'router restarts', way: 'BGP', tookMs: took() });
+  });
+
   it('a router that is spoken to no more has nothing left, though it keeps routes over restarts', async () => {
     await Promise.all([node.start(), router.start(ROUTER(65_000, accepts(at.node.v4, 65_010)))]);
     const graceful = peer(at.router.v4, { gracefulRestart: true });

@@ -163,6 +163,22 @@ describe('layer 2, on a real segment', () => {
     assert.equal(segment.neighbor(address), owner.name);
   });
 
+  it('a switch and a neighbour that forget learn anew within a second', async () => {
+    const address = V4[0] as IpAddress;
+    const asker = await segment.ask(address);
+    await asker.since();
+    await segment.run('switch', ['bridge', 'fdb', 'flush', 'dev', 'br0']);
+    segment.ip('client', 'neigh flush all');
+    await segment.untilNeighbor(address, ownerOf(address));
+    const { answered, lost } = await asker.since();
+    recordFault({
+      fault: 'a switch and a neighbour forget',
+      way: 'ARP',
+      requests: { sent: answered + lost, failed: lost },
+    });
+    assert.ok(lost <= MOST_LOST, `${lost} requests were lost`);
+  });
+
   it('where heartbeats alone do not pass, whoever answers goes on, nobody else does, and it is said', async () => {
     const address = V4[0] as IpAddress;
     const owner = ownerOf(address);
