@@ -106,18 +106,23 @@ describe('what is said by BGP, of MetalLB’s kinds', () => {
       peer('out', '10.0.0.3'),
     ];
     const shared = address('192.0.2.2', { service: serviceKey('shop', 'full') });
-    const { neighbors } = plan({ peers, advertisements: [advertisement({ localPreference: 300 })] }, [
-      ...[address('192.0.2.1', low), address('192.0.2.2', low), shared],
-    ]);
-    const attributes = neighbors.map(({ address: to, routes }) => [
-      to,
-      ...[...routes.values()].flatMap(({ localPreference, prepends }) => [localPreference, prepends]),
-    ]);
-    assert.deepEqual(attributes, [
-      ['10.0.0.1', 1, 0, 300, 0],
-      ['10.0.0.2', 1, 0, 300, 0],
-      ['10.0.0.3', 300, 3, 300, 0],
-    ]);
+    const [lone, both] = [address('192.0.2.1', low), address('192.0.2.2', low)];
+    for (const sharing of [
+      [both, shared],
+      [shared, both],
+    ]) {
+      const advertisements = [advertisement({ localPreference: 300 })];
+      const { neighbors } = plan({ peers, advertisements }, [lone, ...sharing]);
+      const attributes = neighbors.map(({ address: to, routes }) => [
+        to,
+        ...[...routes.values()].flatMap(({ localPreference, prepends }) => [localPreference, prepends]),
+      ]);
+      assert.deepEqual(attributes, [
+        ['10.0.0.1', 1, 0, 300, 0],
+        ['10.0.0.2', 1, 0, 300, 0],
+        ['10.0.0.3', 300, 3, 300, 0],
+      ]);
+    }
   });
 
   it('goes on as the last resort where nothing but the exclusion of the node is against it', () => {
