@@ -145,7 +145,7 @@ export class Rig {
 
   /** Connects without end, until `finish`. */
   connectOn(args: readonly string[]): { finish(): Promise<ConnectResult> } {
-    const child = this.#spawn(this.#namespaces[0], this.cgroup, 'connect', ['-d', '600', ...args]);
+    const child = this.#spawn(this.#namespaces[0], this.cgroup, 'connect', ['-d', '36000', ...args]);
     const parts: string[] = [];
     child.stdout?.on('data', (part) => parts.push(String(part)));
     return {

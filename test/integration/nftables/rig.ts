@@ -132,7 +132,7 @@ export class Rig {
 
   /** Connects without end, until `finish`. */
   connectOn(place: Place, args: readonly string[]): { finish(): Promise<ConnectResult> } {
-    const child = this.#start(place, [this.#program('connect'), '-d', '600', ...args]);
+    const child = this.#start(place, [this.#program('connect'), '-d', '36000', ...args]);
     const parts: string[] = [];
     child.stdout?.on('data', (part) => parts.push(String(part)));
     return {
