@@ -67,6 +67,7 @@ export class Addresses {
   /** What the cluster itself uses, by the path of the collection and the key of the object that says it. */
   readonly #reserved = new Map<string, readonly ReservedRange[]>();
   #isReservedChanged = false;
+  #arePoolsChanged = false;
   readonly #changed = new Notifier();
   /** Of the collections that have to be complete. */
   readonly #complete = new Set<string>();
@@ -142,7 +143,7 @@ export class Addresses {
       const id = `${collection.path} ${key}`;
       if (value) this.#pools.set(id, value);
       else this.#pools.delete(id);
-      this.#allocator?.setPools(this.#allPools());
+      this.#arePoolsChanged = true;
     });
   }
 
@@ -254,7 +255,9 @@ export class Addresses {
       const seen = this.#changed.version;
       if (this.#isElected && !this.#allocator && this.#isComplete) this.#begin();
       if (this.#isReservedChanged) this.#allocator?.setReserved([...this.#reserved.values()].flat());
+      if (this.#arePoolsChanged) this.#allocator?.setPools(this.#allPools());
       this.#isReservedChanged = false;
+      this.#arePoolsChanged = false;
       for (const [key, outcome] of this.#allocator?.settle() ?? []) {
         this.#outcomes.set(key, outcome);
         this.#toWrite.add(key);

@@ -11,7 +11,7 @@
  * P5. Whoever gets less than he asks for is told which rule decided.
  */
 import { type AddressPool, isFor, poolId } from '@tombolo/shared/model/address-pool.ts';
-import { type AddressRange, addressAt, isIn, isOverlapping, numberOf } from '@tombolo/shared/model/address-range.ts';
+import { type AddressRange, addressAt, isIn, numberOf } from '@tombolo/shared/model/address-range.ts';
 import type {
   AddressReason,
   AddressRequest,
@@ -21,9 +21,12 @@ import type {
 import { familyOf, type IpAddress, type IpFamily, sortByIp } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
+import { type RangeEntry, RangeIndex } from '@tombolo/shared/model/range-index.ts';
 import { ReservedAddresses, type ReservedRange } from '@tombolo/shared/model/reserved-addresses.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import { AddressUsers } from './address-users.ts';
+import { OpenPools } from './open-pools.ts';
+import { conflictsAmong } from './pool-conflicts.ts';
 
 /** A Service as the allocator is told of it. */
 export interface Claimant {
@@ -47,39 +50,47 @@ interface Refusal {
 }
 
 export class AddressAllocator {
+  /** In the order in which they are tried. */
   #pools: readonly AddressPool[] = [];
   /** Those of them that give out addresses. */
-  #giving: readonly AddressPool[] = [];
+  #giving = new OpenPools([]);
+  /** All their ranges, each with the place of its pool. */
+  #ranges = RangeIndex.of<number>([]);
   /** Of two pools that overlap the younger gives nothing; by `poolId`, the older. */
-  readonly #conflicts = new Map<string, AddressPool>();
+  #conflicts: ReadonlyMap<string, AddressPool> = new Map();
   readonly #known = new Map<ServiceKey, Known>();
   readonly #users = new AddressUsers();
   readonly #namespaces = new Map<string, Labels>();
   readonly #dirty = new Set<ServiceKey>();
   /** Those who did not get all that they asked for. */
   readonly #waiting = new Set<ServiceKey>();
-  /** Below it no address of the range is free. */
-  #firstFree = new WeakMap<AddressRange, bigint>();
+  /** Below it no address of the range is free; of ranges of the pools that there are. */
+  #firstFree = new Map<AddressRange, bigint>();
   #reserved = new ReservedAddresses([]);
   /** Somebody who waits may get something now. */
   #hasNews = false;
 
   setPools(pools: Iterable<AddressPool>): void {
-    this.#pools = [...pools].sort(inOrder);
-    this.#conflicts.clear();
-    const byAge = [...this.#pools].sort((a, b) => compareText(a.createdAt, b.createdAt) || compareText(a.name, b.name));
-    for (const [i, pool] of byAge.entries()) {
-      const older = byAge.slice(0, i).find((other) => !this.#conflicts.has(poolId(other)) && clashes(pool, other));
-      if (older) this.#conflicts.set(poolId(pool), older);
+    this.#pools = inOrder([...pools]);
+    this.#conflicts = conflictsAmong(this.#pools);
+    this.#giving = new OpenPools(this.#pools.filter((pool) => this.#gives(pool)));
+    const entries = this.#pools.flatMap(({ ranges }, value) =>
+      ranges.map((range): RangeEntry<number> => ({ range, value })),
+    );
+    this.#ranges = RangeIndex.of(entries);
+    const known = this.#firstFree;
+    this.#firstFree = new Map();
+    for (const { range } of entries) {
+      const first = known.get(range);
+      if (first !== undefined) this.#firstFree.set(range, first);
     }
-    this.#giving = this.#pools.filter((pool) => this.#gives(pool));
     for (const key of this.#known.keys()) this.#dirty.add(key);
   }
 
   /** What the cluster itself uses. */
   setReserved(own: readonly ReservedRange[]): void {
     this.#reserved = new ReservedAddresses(own);
-    this.#firstFree = new WeakMap();
+    this.#firstFree.clear();
     for (const key of this.#known.keys()) this.#dirty.add(key);
   }
 
@@ -248,11 +259,12 @@ export class AddressAllocator {
 
   /** Pools that may give it any address of theirs, in order. */
   *#openTo(request: AddressRequest): Generator<AddressPool> {
-    for (const pool of this.#giving) if (isOffered(pool, request) && this.#isOpen(pool, request)) yield pool;
+    for (const pool of this.#giving.for(request))
+      if (isOffered(pool, request) && this.#isOpen(pool, request)) yield pool;
   }
 
   #closed({ wantedPool }: AddressRequest): Refusal {
-    if (this.#giving.length === 0) {
+    if (this.#giving.size === 0) {
       const message = this.#pools.length === 0 ? 'there is no pool' : 'no pool gives out anything';
       return { reason: 'no_pool', message };
     }
@@ -359,8 +371,8 @@ export class AddressAllocator {
       this.#users.remove(address, key);
       this.#hasNews = true;
       const [family, number] = [familyOf(address), numberOf(address)];
-      for (const range of this.#pools.flatMap(({ ranges }) => ranges)) {
-        const first = isIn(range, family, number) ? this.#firstFree.get(range) : undefined;
+      for (const { range } of this.#ranges.with(family, number)) {
+        const first = this.#firstFree.get(range);
         if (first !== undefined && number < first) this.#firstFree.set(range, number);
       }
     }
@@ -371,8 +383,9 @@ export class AddressAllocator {
   }
 
   #poolsWith(address: IpAddress): readonly AddressPool[] {
-    const [family, number] = [familyOf(address), numberOf(address)];
-    return this.#pools.filter((pool) => hasNumber(pool, family, number));
+    const places = new Set<number>();
+    for (const { value } of this.#ranges.with(familyOf(address), numberOf(address))) places.add(value);
+    return [...places].sort((a, b) => a - b).flatMap((place) => this.#pools[place] ?? []);
   }
 
   #gives(pool: AddressPool): boolean {
@@ -401,20 +414,21 @@ function heldBy({ request, taken }: Claimant, known: Known | undefined): readonl
 }
 
 /** Pools are tried in this order: those that are reserved, by priority; then the others; each by name. */
-const inOrder = (a: AddressPool, b: AddressPool): number =>
-  Number(b.reservation !== undefined) - Number(a.reservation !== undefined) ||
-  (a.priority === b.priority ? 0 : a.priority - b.priority) ||
-  compareText(poolId(a), poolId(b));
+const inOrder = (pools: readonly AddressPool[]): readonly AddressPool[] =>
+  pools
+    .map((pool) => ({ pool, id: poolId(pool), isForAll: pool.reservation === undefined }))
+    .sort(
+      (a, b) =>
+        Number(a.isForAll) - Number(b.isForAll) ||
+        (a.pool.priority === b.pool.priority ? 0 : a.pool.priority - b.pool.priority) ||
+        compareText(a.id, b.id),
+    )
+    .map(({ pool }) => pool);
 
-/** Pools of two products may say the same while people move from one to the other. */
-const clashes = (a: AddressPool, b: AddressPool): boolean =>
-  a.product === b.product && a.ranges.some((range) => b.ranges.some((other) => isOverlapping(range, other)));
-
-const isInPool = (pool: AddressPool, address: IpAddress): boolean =>
-  hasNumber(pool, familyOf(address), numberOf(address));
-
-const hasNumber = ({ ranges }: AddressPool, family: IpFamily, number: bigint): boolean =>
-  ranges.some((range) => isIn(range, family, number));
+function isInPool({ ranges }: AddressPool, address: IpAddress): boolean {
+  const [family, number] = [familyOf(address), numberOf(address)];
+  return ranges.some((range) => isIn(range, family, number));
+}
 
 const isNamed = ({ product, name }: AddressPool, wanted: string): boolean => product === 'metallb' && name === wanted;
 

@@ -4,6 +4,7 @@ import { churn } from './churn.ts';
 import { connect, throughput } from './connect.ts';
 import { idle } from './idle.ts';
 import { local } from './local.ts';
+import { pools } from './pools.ts';
 import { bulk, update } from './programming.ts';
 import { propagation } from './propagation.ts';
 import type { Bench } from './results.ts';
@@ -20,4 +21,5 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map([
   ['local', local],
   ['idle', idle],
   ['announce', announce],
+  ['pools', pools],
 ]);

@@ -14,6 +14,7 @@ export const USAGE = `Usage: scripts/bench NAME [--json] [--cases CASE,CASE…] 
                  local        an agent at 5,000 local Services with 10 endpoints each, against kube-proxy
                  idle         memory and time to ready of an agent and an apiserver with nothing to do
                  announce     how long until another node answers for an address, or a router knows of a change
+                 pools        who gets which address, with 10,000 pools or 10,000 Services
   --json         one JSON object on standard output instead of a table; progress goes to standard error
   --cases LIST   only these, e.g. ebpf/1,nftables/1000
   --runs N       paired runs of each case`;

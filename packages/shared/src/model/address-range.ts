@@ -1,5 +1,6 @@
 /** Ranges of addresses, for pools: both ends belong to it. */
 import { bytesOf, type Cidr, familyOf, type IpAddress, type IpFamily, ipFromBytes, parseCidr, parseIp } from './ip.ts';
+import { bytesOfIPv4, readIPv4 } from './ip-text.ts';
 import { fail, ok, type Result } from './result.ts';
 
 export interface AddressRange {
@@ -8,11 +9,14 @@ export interface AddressRange {
   readonly last: bigint;
 }
 
-export const numberOf = (address: IpAddress): bigint => BigInt(`0x${Buffer.from(bytesOf(address)).toString('hex')}`);
+export function numberOf(address: IpAddress): bigint {
+  const quad = readIPv4(address);
+  return quad >= 0 ? BigInt(quad) : BigInt(`0x${Buffer.from(bytesOf(address)).toString('hex')}`);
+}
 
 export function addressAt(family: IpFamily, number: bigint): IpAddress {
-  const digits = number.toString(16).padStart(family === 4 ? 8 : 32, '0');
-  return ipFromBytes(Buffer.from(digits, 'hex'));
+  if (family === 4) return ipFromBytes(bytesOfIPv4(Number(number)));
+  return ipFromBytes(Buffer.from(number.toString(16).padStart(32, '0'), 'hex'));
 }
 
 export function rangeOf({ address, length }: Cidr): AddressRange {
@@ -43,6 +47,3 @@ export function parseRange(text: string): Result<AddressRange> {
 
 export const isIn = (range: AddressRange, family: IpFamily, number: bigint): boolean =>
   range.family === family && range.first <= number && number <= range.last;
-
-export const isOverlapping = (a: AddressRange, b: AddressRange): boolean =>
-  a.family === b.family && a.first <= b.last && b.first <= a.last;
