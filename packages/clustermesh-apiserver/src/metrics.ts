@@ -80,7 +80,7 @@ export class ApiserverMetrics {
     });
   }
 
-  addresses(addresses: Pick<Addresses, 'given' | 'waiting'>): void {
+  addresses(addresses: Pick<Addresses, 'usage' | 'waiting'>): void {
     const registers = [this.registry];
     new Gauge({
       name: `${PREFIX}pool_addresses_given`,
@@ -89,7 +89,7 @@ export class ApiserverMetrics {
       registers,
       collect() {
         this.reset();
-        for (const [pool, count] of addresses.given) this.set({ pool }, count);
+        for (const [pool, { 4: v4, 6: v6 }] of addresses.usage) this.set({ pool }, v4.used + v6.used);
       },
     });
     new Gauge({

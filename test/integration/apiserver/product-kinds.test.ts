@@ -153,6 +153,88 @@ describe('the kinds that MetalLB and Cilium bring', () => {
     }
   });
 
+  describe('show in the status of a pool', () => {
+    const BLUE = { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name: 'blue' } };
+    const SHOP = {
+      ...{ apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool' },
+      metadata: { name: 'shop', namespace: METALLB_SYSTEM },
+    };
+    const MERGE = 'application/merge-patch+json';
+    type Pool = KubernetesObject & {
+      readonly status?: Readonly<Record<string, unknown>> & {
+        readonly conditions?: readonly Readonly<Record<'type' | 'status' | 'message', string>>[];
+      };
+    };
+    const conditionsOf = (pool: Pool | undefined) =>
+      Object.fromEntries(
+        (pool?.status?.conditions ?? []).map(({ type, status, message }) => [type, `${status} ${message}`]),
+      );
+
+    beforeEach(() => installKinds(cluster.api, theirs));
+
+    it('how many there are and are given, by whom ever, without a write for each Service', async () => {
+      await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }, { cidr: '2001:db8::/32' }] } });
+      await put({ ...BLUE, metadata: { name: 'clashing' }, spec: { blocks: [{ cidr: '192.0.2.12/30' }] } });
+      await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28', 'fd00::/64'], avoidBuggyIPs: true } });
+      const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+      try {
+        await given('a', 'tenant-a');
+        await given('b', 'tenant-a');
+        await cluster.api.apply({
+          ...{ apiVersion: 'v1', kind: 'Service' },
+          metadata: { name: 'c', namespace: 'tenant-a', annotations: { 'metallb.io/address-pool': 'shop' } },
+          spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+        });
+        const total = `${2n ** 96n + 16n}`;
+        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 2');
+        assert.deepEqual(conditionsOf((await cluster.api.find<Pool>(BLUE)) ?? assert.fail()), {
+          'cilium.io/PoolConflict': 'False ',
+          'cilium.io/IPsTotal': `Unknown ${total}`,
+          'cilium.io/IPsAvailable': `Unknown ${BigInt(total) - 2n}`,
+          'cilium.io/IPsUsed': 'Unknown 2',
+        });
+        const clashing = await cluster.api.find<Pool>({ ...BLUE, metadata: { name: 'clashing' } });
+        assert.match(conditionsOf(clashing)['cilium.io/PoolConflict'] ?? '', /^True .* overlaps pool blue/);
+        const shop = await cluster.api.waitFor<Pool>(SHOP, (pool) => pool?.status?.['assignedIPv4'] === 1);
+        const { availableIPv6, ...rest } = shop?.status ?? {};
+        assert.deepEqual(rest, { assignedIPv4: 1, assignedIPv6: 0, availableIPv4: 14 });
+        assert(Number(availableIPv6) > 2 ** 62);
+        const { resourceVersion } = clashing?.metadata ?? assert.fail();
+        const begun = performance.now();
+        const versions = new Set<string>();
+        for (let i = 0; i < 10; i++) {
+          await given(`more-${i}`, 'tenant-a');
+          versions.add((await cluster.api.find(BLUE))?.metadata.resourceVersion ?? '');
+        }
+        const most = 2 + (performance.now() - begun) / 5_000;
+        assert(versions.size <= most, `${versions.size} writes for 10 Services`);
+        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 12');
+        // What has not changed is not written.
+        const same = await cluster.api.find({ ...BLUE, metadata: { name: 'clashing' } });
+        assert.equal(same?.metadata.resourceVersion, resourceVersion);
+      } finally {
+        await replica.stop();
+      }
+    });
+
+    it('nothing where the product itself says it', async () => {
+      await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28'] } });
+      const said = { assignedIPv4: 7, assignedIPv6: 0, availableIPv4: 9, availableIPv6: 0 };
+      const path = `${objectPath(SHOP)}/status?fieldManager=controller`;
+      await cluster.api.request('PATCH', path, { status: said }, MERGE);
+      await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }] } });
+      const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+      try {
+        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsTotal'] !== undefined);
+        await given('a', 'tenant-a');
+        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 1');
+        assert.deepEqual((await cluster.api.find<Pool>(SHOP))?.status, said);
+      } finally {
+        await replica.stop();
+      }
+    });
+  });
+
   it('may come before the chart, which leaves them as they are', async () => {
     await installKinds(cluster.api, theirs);
     const versions = () =>

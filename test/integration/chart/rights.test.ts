@@ -32,6 +32,7 @@ import {
   putBgpPeer,
   putCiliumPool,
   putL2Advertisement,
+  putMetallbPool,
 } from '../../pools.ts';
 import { FAST } from '../agent/fast-clock.ts';
 import { EtcdServer, until } from '../etcd/etcd-server.ts';
@@ -74,6 +75,7 @@ describe('the rights of the programs', () => {
     await api.create(node);
     await installPoolKinds(api);
     await putCiliumPool(api, 'pool', { blocks: [{ cidr: '192.0.2.0/24' }] });
+    await putMetallbPool(api, 'pool', { addresses: ['198.51.100.0/24'], autoAssign: false });
     await putL2Advertisement(api, 'all', {});
     await putBgpPeer(api, 'tor', { myASN: 65_000, peerASN: 65_001, peerAddress: '192.0.2.1' });
   });
@@ -187,12 +189,16 @@ describe('the rights of the programs', () => {
   /** What the same ServiceAccount may for the parts that are tried by themselves. */
   const besides = (program: string): readonly Right[] => rightsOf(`${program}-status`);
 
-  /** One that waits for its address. */
-  const newService = (): Promise<unknown> =>
-    kubernetes.controlPlane.client().create({
-      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: `balanced-${++services}`, namespace: 'default' } },
-      spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
-    });
+  /** Two that wait for their addresses, one of each pool. */
+  async function newServices(): Promise<void> {
+    for (const annotations of [{}, { 'metallb.io/address-pool': 'pool' }]) {
+      const metadata = { name: `balanced-${++services}`, namespace: 'default', annotations };
+      await kubernetes.controlPlane.client().create({
+        ...{ apiVersion: 'v1', kind: 'Service', metadata },
+        spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+      });
+    }
+  }
 
   /** The kubeconfig of a new ServiceAccount that has these rights and no others. */
   async function accountWith(rights: readonly Right[]): Promise<string> {
@@ -260,7 +266,7 @@ describe('the rights of the programs', () => {
       for (const right of rightsOf(program)) {
         const rest = rightsOf(program).filter((other) => nameOf(other) !== nameOf(right));
         const { log, seen } = refusals();
-        await newService();
+        await newServices();
         const running = await start(await accountWith([...rest, ...besides(program)]), log);
         try {
           // It is asked for at the end.

@@ -10,6 +10,10 @@ export class AddressUsers {
   /** Addresses of Services that share, by what they share with. */
   readonly #shared = new Map<string, Set<IpAddress>>();
 
+  get addresses(): Iterable<IpAddress> {
+    return this.#users.keys();
+  }
+
   isUsed(address: IpAddress): boolean {
     return this.#users.has(address);
   }

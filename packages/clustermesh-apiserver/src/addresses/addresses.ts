@@ -7,6 +7,7 @@
  * G2. A status is written only over the Service that was read (its resourceVersion): whoever was faster wins, and what he
  *     wrote is heard first.
  * G3. What is not written yet is tried again; nothing waits for it.
+ * G4. The status of a pool is written every few seconds at most, however many addresses come and go.
  */
 import { ApiError, type KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
 import { type Collection, followCollection } from '@tombolo/shared/kubernetes/collection.ts';
@@ -20,7 +21,8 @@ import {
 } from '@tombolo/shared/kubernetes/collections.ts';
 import { KubernetesLease } from '@tombolo/shared/kubernetes/lease.ts';
 import type { LoadBalancerService } from '@tombolo/shared/kubernetes/load-balancer-object.ts';
-import { type AddressPool, poolId } from '@tombolo/shared/model/address-pool.ts';
+import { type PoolObject, poolObjects } from '@tombolo/shared/kubernetes/pool-object.ts';
+import { type AddressPool, isSamePool, poolId } from '@tombolo/shared/model/address-pool.ts';
 import { type Cidr, hostCidr, parseCidr } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import { type ReservedRange, reserve } from '@tombolo/shared/model/reserved-addresses.ts';
@@ -31,6 +33,8 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import { AddressAllocator, type Outcome } from './allocator.ts';
+import { PoolStatuses } from './pool-statuses.ts';
+import type { PoolUsage } from './pool-usage.ts';
 import { eventOf, statusOf } from './service-status.ts';
 
 export interface AddressesOptions {
@@ -54,14 +58,16 @@ const WRITE_MS = 5_000;
 const AGAIN_MS = 1_000;
 /** Statuses that are written at a time. */
 const AT_ONCE = 8;
+/** Between two looks at the statuses of pools: at least, and while nothing happens. */
+const STATUS_MS = { least: 5_000, most: 60_000 };
 const HEALTH = 'load balancer addresses';
 
 export class Addresses {
   readonly #options: AddressesOptions;
   readonly #log: Logger;
-  readonly #poolKinds: readonly Collection<AddressPool>[];
-  /** By the path of their collection and their key there. */
-  readonly #pools = new Map<string, AddressPool>();
+  readonly #poolKinds: readonly Collection<PoolObject>[];
+  /** By their paths. */
+  readonly #pools = new Map<string, PoolObject>();
   readonly #services = new Map<ServiceKey, LoadBalancerService>();
   readonly #namespaces = new Map<string, Labels>();
   /** What the cluster itself uses, by the path of the collection and the key of the object that says it. */
@@ -75,6 +81,9 @@ export class Addresses {
   /** Ours while we are elected. */
   #allocator: AddressAllocator | undefined;
   readonly #outcomes = new Map<ServiceKey, Outcome>();
+  /** As long as we are elected. */
+  #poolStatuses: PoolStatuses | undefined;
+  readonly #poolsChanged = new Notifier();
   /** Whose status may have to be written. */
   readonly #toWrite = new Set<ServiceKey>();
   readonly #hasToWrite = new Notifier();
@@ -83,12 +92,12 @@ export class Addresses {
   constructor(options: AddressesOptions) {
     this.#options = options;
     this.#log = options.log.child({ room: 'addresses' });
-    this.#poolKinds = [...CILIUM_POOLS, metallbPools(options.metallbNamespace)];
+    this.#poolKinds = [...CILIUM_POOLS, metallbPools(options.metallbNamespace)].map(poolObjects);
   }
 
-  /** For metrics: how many addresses each pool has given, by `poolId`, and how many Services wait; only where we give. */
-  get given(): ReadonlyMap<string, number> {
-    return this.#allocator?.used ?? new Map();
+  /** For metrics: of each pool, by `poolId`, and how many Services wait; only where we give. */
+  get usage(): ReadonlyMap<string, PoolUsage> {
+    return this.#allocator?.usage ?? new Map();
   }
 
   get waiting(): number {
@@ -124,6 +133,7 @@ export class Addresses {
       ),
       this.#follow(LOAD_BALANCER_SERVICES, signal, (key, value) => this.#serviceHeard(key as ServiceKey, value)),
       this.#give(signal),
+      this.#tellOfPools(signal),
       this.#lead(signal),
     ]);
   }
@@ -138,18 +148,28 @@ export class Addresses {
     });
   }
 
-  #followPools(collection: Collection<AddressPool>, signal: AbortSignal): Promise<void> {
+  #followPools(collection: Collection<PoolObject>, signal: AbortSignal): Promise<void> {
     return this.#follow(collection, signal, (key, value) => {
-      const id = `${collection.path} ${key}`;
-      if (value) this.#pools.set(id, value);
-      else this.#pools.delete(id);
+      const path = `${collection.path}/${key.split('/').at(-1)}`;
+      const before = this.#pools.get(path);
+      this.#poolsChanged.notify();
+      if (!value) this.#pools.delete(path);
+      else if (before && isSamePool(before.pool, value.pool)) {
+        this.#pools.set(path, { ...value, pool: before.pool });
+        return;
+      } else this.#pools.set(path, value);
       this.#arePoolsChanged = true;
     });
   }
 
-  /** Both versions of a kind have the same objects. */
-  #allPools(): Iterable<AddressPool> {
-    return new Map([...this.#pools.values()].map((pool) => [poolId(pool), pool])).values();
+  /** By path, each once: two versions of a kind have the same objects. */
+  #eachPool(): ReadonlyMap<string, PoolObject> {
+    const byId = new Map([...this.#pools].map((each) => [poolId(each[1].pool), each]));
+    return new Map(byId.values());
+  }
+
+  #allPools(): readonly AddressPool[] {
+    return [...this.#eachPool().values()].map(({ pool }) => pool);
   }
 
   async #follow<T>(
@@ -240,12 +260,14 @@ export class Addresses {
     if (!isNew) return;
     this.#log.info({}, 'This replica gives out addresses from now on');
     this.#allocator = undefined;
+    this.#poolStatuses = new PoolStatuses(this.#options);
     for (const relist of this.#relist) relist();
   }
 
   #resign(): void {
     this.#electedAt = Number.NEGATIVE_INFINITY;
     this.#allocator = undefined;
+    this.#poolStatuses = undefined;
     this.#outcomes.clear();
     this.#toWrite.clear();
   }
@@ -263,9 +285,21 @@ export class Addresses {
         this.#toWrite.add(key);
         this.#tell(key, outcome);
       }
+      this.#poolsChanged.notify();
       this.#report();
       if (this.#toWrite.size > 0) this.#hasToWrite.notify();
       await this.#changed.changed(seen, signal);
+    }
+  }
+
+  async #tellOfPools(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      const seen = this.#poolsChanged.version;
+      const [allocator, statuses] = [this.#allocator, this.#poolStatuses];
+      if (allocator && this.#isElected) await statuses?.write(this.#eachPool(), allocator, signal);
+      await sleep(clock, STATUS_MS.least, signal);
+      await this.#poolsChanged.changedWithin(seen, STATUS_MS.most, clock, signal);
     }
   }
 

@@ -27,6 +27,7 @@ import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.
 import { AddressUsers } from './address-users.ts';
 import { OpenPools } from './open-pools.ts';
 import { conflictsAmong } from './pool-conflicts.ts';
+import { capacityOf, isPassedOver, type PoolUsage } from './pool-usage.ts';
 
 /** A Service as the allocator is told of it. */
 export interface Claimant {
@@ -119,14 +120,28 @@ export class AddressAllocator {
     return this.#conflicts;
   }
 
-  /** How many addresses each pool has given, by `poolId`. */
-  get used(): ReadonlyMap<string, number> {
-    const used = new Map(this.#pools.map((pool) => [poolId(pool), 0]));
-    const addresses = new Set([...this.#known.values()].flatMap(({ addresses }) => addresses));
-    for (const address of addresses) {
-      for (const pool of this.#poolsWith(address)) used.set(poolId(pool), (used.get(poolId(pool)) ?? 0) + 1);
+  /** Of every pool, by `poolId`. */
+  get usage(): ReadonlyMap<string, PoolUsage> {
+    const counts = this.#pools.map(() => ({ 4: { used: 0, passedOver: 0 }, 6: { used: 0, passedOver: 0 } }));
+    for (const address of this.#users.addresses) {
+      const [family, number] = [familyOf(address), numberOf(address)];
+      const isReserved = this.#reserved.with(address) !== undefined;
+      for (const place of this.#placesWith(family, number)) {
+        const [pool, count] = [this.#pools[place], counts[place]?.[family]];
+        if (!pool || !count) continue;
+        count.used++;
+        if (isReserved || isPassedOver(pool, family, number)) count.passedOver++;
+      }
     }
-    return used;
+    return new Map(
+      this.#pools.map((pool, place) => {
+        const of = (family: IpFamily) => {
+          const { used = 0, passedOver = 0 } = counts[place]?.[family] ?? {};
+          return { used, available: capacityOf(pool, family, this.#reserved) - BigInt(used - passedOver) };
+        };
+        return [poolId(pool), { 4: of(4), 6: of(6) }];
+      }),
+    );
   }
 
   get waiting(): number {
@@ -319,7 +334,7 @@ export class AddressAllocator {
       let number = this.#firstFree.get(range) ?? range.first;
       while (number <= range.last) {
         const reserved = this.#reserved.rangeWith(family, number);
-        if (!reserved && !this.#isUnavailable(pool, family, number)) break;
+        if (!reserved && !isPassedOver(pool, family, number) && !this.#users.isUsed(addressAt(family, number))) break;
         number = reserved ? reserved.last + 1n : number + 1n;
       }
       this.#firstFree.set(range, number);
@@ -334,11 +349,6 @@ export class AddressAllocator {
       .filter((address) => familyOf(address) === family && isInPool(pool, address))
       .filter((address) => !this.#reserved.with(address) && this.#users.rivalOf(address, request) === undefined);
     return sortByIp(shared, (address) => address);
-  }
-
-  #isUnavailable({ avoidsBuggyIps }: AddressPool, family: IpFamily, number: bigint): boolean {
-    if (avoidsBuggyIps && family === 4 && (number % 256n === 0n || number % 256n === 255n)) return true;
-    return this.#users.isUsed(addressAt(family, number));
   }
 
   #exhausted(pools: readonly AddressPool[], families: readonly IpFamily[], request: AddressRequest): Refusal {
@@ -383,9 +393,15 @@ export class AddressAllocator {
   }
 
   #poolsWith(address: IpAddress): readonly AddressPool[] {
+    const places = [...this.#placesWith(familyOf(address), numberOf(address))].sort((a, b) => a - b);
+    return places.flatMap((place) => this.#pools[place] ?? []);
+  }
+
+  /** Of the pools that have it. */
+  #placesWith(family: IpFamily, number: bigint): ReadonlySet<number> {
     const places = new Set<number>();
-    for (const { value } of this.#ranges.with(familyOf(address), numberOf(address))) places.add(value);
-    return [...places].sort((a, b) => a - b).flatMap((place) => this.#pools[place] ?? []);
+    for (const { value } of this.#ranges.with(family, number)) places.add(value);
+    return places;
   }
 
   #gives(pool: AddressPool): boolean {

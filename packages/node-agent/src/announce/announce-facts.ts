@@ -7,7 +7,7 @@ import { type Collection, followCollection } from '@tombolo/shared/kubernetes/co
 import { CILIUM_POOLS, metallbPools, NODES } from '@tombolo/shared/kubernetes/collections.ts';
 import type { KubernetesNode } from '@tombolo/shared/kubernetes/node-object.ts';
 import type { ServiceScope } from '@tombolo/shared/merge/context.ts';
-import { type AddressPool, poolId } from '@tombolo/shared/model/address-pool.ts';
+import { type AddressPool, isSamePool, poolId } from '@tombolo/shared/model/address-pool.ts';
 import type { TableReader } from '@tombolo/shared/model/service-table.ts';
 import type { HealthTree } from '@tombolo/shared/process/health.ts';
 import type { Logger } from '@tombolo/shared/process/logger.ts';
@@ -80,6 +80,8 @@ export class AnnounceFacts {
       ...this.#poolKinds.map((collection) =>
         this.follow(collection, signal, (key, pool) => {
           const id = `${collection.path} ${key}`;
+          const before = this.#pools.get(id);
+          if (before && pool && isSamePool(before, pool)) return;
           if (pool) this.#pools.set(id, pool);
           else this.#pools.delete(id);
           // Both versions of a kind have the same objects.

@@ -37,6 +37,12 @@ export interface PoolReservation {
 
 export const poolId = ({ product, name }: Pick<AddressPool, 'product' | 'name'>): string => `${product}/${name}`;
 
+/** Whether nothing about it is another, as when somebody wrote to its status. */
+export const isSamePool = (a: AddressPool, b: AddressPool): boolean => textOf(a) === textOf(b);
+
+const textOf = (pool: AddressPool): string =>
+  JSON.stringify(pool, (_, value: unknown) => (typeof value === 'bigint' ? `${value}` : value));
+
 /** Whether a Service may have an address of a pool. */
 export function isFor(pool: AddressPool, service: ServiceKey, labels: Labels, namespaceLabels: Labels): boolean {
   const { reservation } = pool;

@@ -47,3 +47,15 @@ export function parseRange(text: string): Result<AddressRange> {
 
 export const isIn = (range: AddressRange, family: IpFamily, number: bigint): boolean =>
   range.family === family && range.first <= number && number <= range.last;
+
+/** Those that overlap made one, of the first of them; in order. */
+export function apart<R extends AddressRange>(ranges: readonly R[]): readonly R[] {
+  const sorted = [...ranges].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  const result: R[] = [];
+  for (const range of sorted) {
+    const last = result.at(-1);
+    if (!last || range.first > last.last) result.push(range);
+    else if (range.last > last.last) result[result.length - 1] = { ...last, last: range.last };
+  }
+  return result;
+}

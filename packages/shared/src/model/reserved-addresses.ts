@@ -2,7 +2,7 @@
  * Addresses that no pool gives out, whatever its blocks say: those that mean something else everywhere (IANA's registries
  * of special-purpose addresses, RFC 6890), and those that the cluster itself uses.
  */
-import { type AddressRange, numberOf, rangeOf } from './address-range.ts';
+import { type AddressRange, apart, numberOf, rangeOf } from './address-range.ts';
 import { type Cidr, cidr, familyOf, hostCidr, type IpAddress } from './ip.ts';
 
 export interface ReservedRange extends AddressRange {
@@ -40,6 +40,18 @@ export class ReservedAddresses {
 
   /** The range that keeps an address from being given. */
   rangeWith(family: 4 | 6, number: bigint): ReservedRange | undefined {
+    const before = this.#byFamily[family][this.#countUpTo(family, number) - 1];
+    return before && number <= before.last ? before : undefined;
+  }
+
+  /** Those that have a number in common with the range, in order and apart from each other. */
+  rangesIn({ family, first, last }: AddressRange): readonly ReservedRange[] {
+    const from = this.#countUpTo(family, first) - (this.rangeWith(family, first) ? 1 : 0);
+    return this.#byFamily[family].slice(from, this.#countUpTo(family, last));
+  }
+
+  /** How many begin at a number or below it. */
+  #countUpTo(family: 4 | 6, number: bigint): number {
     const ranges = this.#byFamily[family];
     let [low, high] = [0, ranges.length];
     while (low < high) {
@@ -47,23 +59,10 @@ export class ReservedAddresses {
       if ((ranges[middle]?.first ?? 0n) <= number) low = middle + 1;
       else high = middle;
     }
-    const before = ranges[low - 1];
-    return before && number <= before.last ? before : undefined;
+    return low;
   }
 
   with(address: IpAddress): ReservedRange | undefined {
     return this.rangeWith(familyOf(address), numberOf(address));
   }
-}
-
-/** Where two overlap they become one, under the name of the first. */
-function apart(ranges: readonly ReservedRange[]): readonly ReservedRange[] {
-  const sorted = [...ranges].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
-  const result: ReservedRange[] = [];
-  for (const range of sorted) {
-    const last = result.at(-1);
-    if (!last || range.first > last.last) result.push(range);
-    else if (range.last > last.last) result[result.length - 1] = { ...last, last: range.last };
-  }
-  return result;
 }
