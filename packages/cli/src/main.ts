@@ -1,7 +1,9 @@
 /** The program `tombolo`, also as `kubectl tombolo`: reads the environment, runs the command, gives the exit code. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { styleText } from 'node:util';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import { CommanderError } from 'commander';
@@ -39,6 +41,7 @@ const program = createProgram({
   name: path.basename(process.argv0) === 'kubectl-tombolo' ? 'kubectl tombolo' : 'tombolo',
   version: JSON.parse(readFileSync(path.join(import.meta.dirname, '../package.json'), 'utf8')).version,
   output: createOutput,
+  read: (file) => (file === '-' ? text(process.stdin) : readFile(file, 'utf8')),
 });
 
 try {

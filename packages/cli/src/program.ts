@@ -15,12 +15,15 @@ import {
   showStatus,
   watchServices,
 } from './commands.ts';
+import { convertMetallbConfig } from './metallb-config.ts';
 
 export interface ProgramOptions {
   /** As the user typed it: `tombolo`, or `kubectl tombolo`. */
   readonly name: string;
   readonly version: string;
   output(format: Output['format']): Output;
+  /** The text of a file; of standard input for `-`. */
+  read(file: string): Promise<string>;
 }
 
 interface GlobalOptions {
@@ -42,7 +45,7 @@ Exit codes:
   3  the agent cannot be reached, did not answer in time, or went away
   4  there is no such Service`;
 
-export function createProgram({ name, version, output }: ProgramOptions): Command {
+export function createProgram({ name, version, output, read }: ProgramOptions): Command {
   const program = new Command(name)
     .description('Shows what the Tombolo agent of a node knows and does: services, their backends, clusters.')
     .version(version)
@@ -141,6 +144,18 @@ export function createProgram({ name, version, output }: ProgramOptions): Comman
         return run(options.output, (client, out) => showAnnounced(client, out, wanted.value, view));
       });
   }
+
+  lb.command('convert-configmap <file>')
+    .description(
+      'The objects that say what a ConfigMap of MetalLB before 0.13 says, as YAML; FILE, or - for standard input',
+    )
+    .addHelpText('after', `\nExamples:\n  ${name} lb convert-configmap config.yaml | kubectl apply -f -`)
+    .action(async (file: string) => {
+      const converted = convertMetallbConfig(await read(file));
+      if (!converted.ok) return program.error(converted.error.replace(/^/gm, 'error: '));
+      const { notes, yaml } = converted.value;
+      await output('table').write([...notes.map((note) => `# ${note}\n`), yaml].join(''));
+    });
 
   add('peers', 'Who announces: agents that answer ARP and NDP, and the routers of this node', ['lb peers'], lb).action(
     (options: CommandOptions) => run(options.output, showAnnouncers),

@@ -24,7 +24,10 @@ export const METALLB = {
   module: 'go.universe.tf/metallb',
   version: 'v0.15.3',
   sum: 'h1:jmTFharsaP9yBW0p/giOahfuVNTBIvwQqxx2eYxM6fc=',
-  paths: ['config/crd/bases', 'config/manifests/metallb-native.yaml', 'configsamples', 'charts/metallb/charts/crds'],
+  paths: [
+    ...['config/crd/bases', 'config/manifests/metallb-native.yaml', 'configsamples'],
+    ...['charts/metallb/charts/crds', 'configmaptocrs/testdata'],
+  ],
 } as const satisfies Product;
 
 export const CILIUM = {
