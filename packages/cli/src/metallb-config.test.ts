@@ -118,7 +118,7 @@ address-pools:
     ],
     [
       'two of a name',
-      `${L2}- {name: my-space, protocol: layer2, addresses: []}\n`,
+      `${L2}- {name: my-space, protocol: layer2, addresses: [203.0.113.0/24]}\n`,
       'config.address-pools[1].name: there are two that are called my-space',
     ],
   ] as const) {

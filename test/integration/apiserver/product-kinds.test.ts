@@ -153,86 +153,131 @@ describe('the kinds that MetalLB and Cilium bring', () => {
     }
   });
 
-  describe('show in the status of a pool', () => {
-    const BLUE = { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name: 'blue' } };
-    const SHOP = {
-      ...{ apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool' },
-      metadata: { name: 'shop', namespace: METALLB_SYSTEM },
+  const BLUE = { apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool', metadata: { name: 'blue' } };
+  const SHOP = {
+    ...{ apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool' },
+    metadata: { name: 'shop', namespace: METALLB_SYSTEM },
+  };
+  const MERGE = 'application/merge-patch+json';
+  type Pool = KubernetesObject & {
+    readonly status?: Readonly<Record<string, unknown>> & {
+      readonly conditions?: readonly Readonly<Record<'type' | 'status' | 'message', string>>[];
     };
-    const MERGE = 'application/merge-patch+json';
-    type Pool = KubernetesObject & {
-      readonly status?: Readonly<Record<string, unknown>> & {
-        readonly conditions?: readonly Readonly<Record<'type' | 'status' | 'message', string>>[];
-      };
-    };
-    const conditionsOf = (pool: Pool | undefined) =>
-      Object.fromEntries(
-        (pool?.status?.conditions ?? []).map(({ type, status, message }) => [type, `${status} ${message}`]),
+  };
+  const conditionsOf = (pool: Pool | undefined) =>
+    Object.fromEntries(
+      (pool?.status?.conditions ?? []).map(({ type, status, message }) => [type, `${status} ${message}`]),
+    );
+
+  it('show in the status of a pool how many there are and are given, by whom ever, without a write for each Service', async () => {
+    await installKinds(cluster.api, theirs);
+    await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }, { cidr: '2001:db8::/32' }] } });
+    await put({ ...BLUE, metadata: { name: 'clashing' }, spec: { blocks: [{ cidr: '192.0.2.12/30' }] } });
+    await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28', 'fd00::/64'], avoidBuggyIPs: true } });
+    const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+    try {
+      await given('a', 'tenant-a');
+      await given('b', 'tenant-a');
+      await cluster.api.apply({
+        ...{ apiVersion: 'v1', kind: 'Service' },
+        metadata: { name: 'c', namespace: 'tenant-a', annotations: { 'metallb.io/address-pool': 'shop' } },
+        spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
+      });
+      const total = `${2n ** 96n + 16n}`;
+      await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 2');
+      assert.deepEqual(conditionsOf((await cluster.api.find<Pool>(BLUE)) ?? assert.fail()), {
+        'cilium.io/PoolConflict': 'False ',
+        'cilium.io/IPsTotal': `Unknown ${total}`,
+        'cilium.io/IPsAvailable': `Unknown ${BigInt(total) - 2n}`,
+        'cilium.io/IPsUsed': 'Unknown 2',
+      });
+      const clashing = await cluster.api.find<Pool>({ ...BLUE, metadata: { name: 'clashing' } });
+      assert.match(
+        conditionsOf(clashing)['cilium.io/PoolConflict'] ?? '',
+        /^True it overlaps the older pool cilium\/blue$/,
       );
-
-    beforeEach(() => installKinds(cluster.api, theirs));
-
-    it('how many there are and are given, by whom ever, without a write for each Service', async () => {
-      await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }, { cidr: '2001:db8::/32' }] } });
-      await put({ ...BLUE, metadata: { name: 'clashing' }, spec: { blocks: [{ cidr: '192.0.2.12/30' }] } });
-      await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28', 'fd00::/64'], avoidBuggyIPs: true } });
-      const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
-      try {
-        await given('a', 'tenant-a');
-        await given('b', 'tenant-a');
-        await cluster.api.apply({
-          ...{ apiVersion: 'v1', kind: 'Service' },
-          metadata: { name: 'c', namespace: 'tenant-a', annotations: { 'metallb.io/address-pool': 'shop' } },
-          spec: { type: 'LoadBalancer', ports: [{ port: 80 }] },
-        });
-        const total = `${2n ** 96n + 16n}`;
-        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 2');
-        assert.deepEqual(conditionsOf((await cluster.api.find<Pool>(BLUE)) ?? assert.fail()), {
-          'cilium.io/PoolConflict': 'False ',
-          'cilium.io/IPsTotal': `Unknown ${total}`,
-          'cilium.io/IPsAvailable': `Unknown ${BigInt(total) - 2n}`,
-          'cilium.io/IPsUsed': 'Unknown 2',
-        });
-        const clashing = await cluster.api.find<Pool>({ ...BLUE, metadata: { name: 'clashing' } });
-        assert.match(conditionsOf(clashing)['cilium.io/PoolConflict'] ?? '', /^True .* overlaps pool blue/);
-        const shop = await cluster.api.waitFor<Pool>(SHOP, (pool) => pool?.status?.['assignedIPv4'] === 1);
-        const { availableIPv6, ...rest } = shop?.status ?? {};
-        assert.deepEqual(rest, { assignedIPv4: 1, assignedIPv6: 0, availableIPv4: 14 });
-        assert(Number(availableIPv6) > 2 ** 62);
-        const { resourceVersion } = clashing?.metadata ?? assert.fail();
-        const begun = performance.now();
-        const versions = new Set<string>();
-        for (let i = 0; i < 10; i++) {
-          await given(`more-${i}`, 'tenant-a');
-          versions.add((await cluster.api.find(BLUE))?.metadata.resourceVersion ?? '');
-        }
-        const most = 2 + (performance.now() - begun) / 5_000;
-        assert(versions.size <= most, `${versions.size} writes for 10 Services`);
-        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 12');
-        // What has not changed is not written.
-        const same = await cluster.api.find({ ...BLUE, metadata: { name: 'clashing' } });
-        assert.equal(same?.metadata.resourceVersion, resourceVersion);
-      } finally {
-        await replica.stop();
+      const shop = await cluster.api.waitFor<Pool>(SHOP, (pool) => pool?.status?.['assignedIPv4'] === 1);
+      const { availableIPv6, ...rest } = shop?.status ?? {};
+      assert.deepEqual(rest, { assignedIPv4: 1, assignedIPv6: 0, availableIPv4: 14 });
+      assert(Number(availableIPv6) > 2 ** 62);
+      const { resourceVersion } = clashing?.metadata ?? assert.fail();
+      const begun = performance.now();
+      const versions = new Set<string>();
+      for (let i = 0; i < 10; i++) {
+        await given(`more-${i}`, 'tenant-a');
+        versions.add((await cluster.api.find(BLUE))?.metadata.resourceVersion ?? '');
       }
-    });
+      const most = 2 + (performance.now() - begun) / 5_000;
+      assert(versions.size <= most, `${versions.size} writes for 10 Services`);
+      await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 12');
+      // What has not changed is not written.
+      const same = await cluster.api.find({ ...BLUE, metadata: { name: 'clashing' } });
+      assert.equal(same?.metadata.resourceVersion, resourceVersion);
+    } finally {
+      await replica.stop();
+    }
+  });
 
-    it('nothing where the product itself says it', async () => {
-      await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28'] } });
-      const said = { assignedIPv4: 7, assignedIPv6: 0, availableIPv4: 9, availableIPv6: 0 };
-      const path = `${objectPath(SHOP)}/status?fieldManager=controller`;
-      await cluster.api.request('PATCH', path, { status: said }, MERGE);
-      await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }] } });
-      const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
-      try {
-        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsTotal'] !== undefined);
-        await given('a', 'tenant-a');
-        await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 1');
-        assert.deepEqual((await cluster.api.find<Pool>(SHOP))?.status, said);
-      } finally {
-        await replica.stop();
-      }
-    });
+  it('show in Events what is wrong about a pool, once', async () => {
+    await installKinds(cluster.api, theirs);
+    const events = async () => {
+      const { items } = await cluster.api.get<{
+        readonly items: readonly {
+          readonly reason: string;
+          readonly message: string;
+          readonly involvedObject: { readonly name: string };
+        }[];
+      }>('/api/v1/events');
+      return items
+        .filter(({ reason }) => reason === 'PoolProblem')
+        .map(({ involvedObject, message }) => `${involvedObject.name}: ${message}`)
+        .sort();
+    };
+    await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }, { cidr: '192.0.2.8/29' }] } });
+    const annotations = { 'lb.tombolo.io/cluster-share': '3/2' };
+    const shared = { name: 'shared', namespace: METALLB_SYSTEM, annotations };
+    await put({ ...SHOP, metadata: shared, spec: { addresses: ['203.0.113.0/28'] } });
+    await put({ ...SHOP, spec: { addresses: ['198.51.100.7', '198.51.100.9/29'] } });
+    const expected = [
+      'blue: gives out nothing: ranges of its own overlap',
+      'shared: metadata.annotations["lb.tombolo.io/cluster-share"] must be a part such as 2/5, the second of five: current value is "3/2"',
+      'shop: spec.addresses[0] left out: expected a prefix such as 10.1.0.0/16: current value is "198.51.100.7"; ranges are written as 192.0.2.1-192.0.2.9',
+    ];
+    const before = new Set(await events());
+    const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+    try {
+      assert.equal(await given('a', 'tenant-a'), '198.51.100.8');
+      const news = async () => (await events()).filter((each) => !before.has(each));
+      await until('Events', async () => (await news()).length >= expected.length);
+      assert.deepEqual(await news(), expected);
+      await put({
+        ...SHOP,
+        metadata: { ...shared, annotations: { ...annotations, x: 'y' } },
+        spec: { addresses: ['203.0.113.0/28'] },
+      });
+      await cluster.api.waitFor<Pool>(SHOP, (pool) => pool?.status?.['assignedIPv4'] === 1);
+      assert.deepEqual(await news(), expected);
+    } finally {
+      await replica.stop();
+    }
+  });
+
+  it('show nothing of ours in a status where the product itself writes it', async () => {
+    await installKinds(cluster.api, theirs);
+    await put({ ...SHOP, spec: { addresses: ['198.51.100.0/28'] } });
+    const said = { assignedIPv4: 7, assignedIPv6: 0, availableIPv4: 9, availableIPv6: 0 };
+    const path = `${objectPath(SHOP)}/status?fieldManager=controller`;
+    await cluster.api.request('PATCH', path, { status: said }, MERGE);
+    await put({ ...BLUE, spec: { blocks: [{ cidr: '192.0.2.0/28' }] } });
+    const replica = startReplica(cluster.kubeconfig, 'one', METALLB_SYSTEM);
+    try {
+      await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsTotal'] !== undefined);
+      await given('a', 'tenant-a');
+      await cluster.api.waitFor<Pool>(BLUE, (pool) => conditionsOf(pool)['cilium.io/IPsUsed'] === 'Unknown 1');
+      assert.deepEqual((await cluster.api.find<Pool>(SHOP))?.status, said);
+    } finally {
+      await replica.stop();
+    }
   });
 
   it('may come before the chart, which leaves them as they are', async () => {
@@ -244,6 +289,55 @@ describe('the kinds that MetalLB and Cilium bring', () => {
     assert.deepEqual(await versions(), before);
     await runHelm('uninstall', 'tombolo', '--no-hooks');
     assert.deepEqual(await versions(), before);
+  });
+
+  it('take no pool that cannot be used, once the chart’s policy is there, and any change of what was there before', async () => {
+    await installKinds(cluster.api, theirs);
+    const metallbPool = (addresses: readonly string[], annotations: Readonly<Record<string, string>> = {}) => ({
+      ...{ apiVersion: 'metallb.io/v1beta1', kind: 'IPAddressPool' },
+      ...{ metadata: { name: 'shop', namespace: METALLB_SYSTEM, annotations }, spec: { addresses } },
+    });
+    const ciliumPool = (block: object) => ({
+      ...{ apiVersion: 'cilium.io/v2', kind: 'CiliumLoadBalancerIPPool' },
+      ...{ metadata: { name: 'blue' }, spec: { blocks: [block] } },
+    });
+    const share = (text: string) => ({ 'lb.tombolo.io/cluster-share': text });
+    await put(metallbPool(['192.0.2.7']));
+    await runHelm('install', 'tombolo', CHART, '--create-namespace', ...setting(EAST));
+    try {
+      const isRefused = (pool: Manifest) =>
+        put(pool).then(
+          () => false,
+          () => true,
+        );
+      for (const pool of [ciliumPool({}), metallbPool(['192.0.2.6'])])
+        await until('the policy to be in force', () => isRefused(pool));
+      await put(metallbPool(['192.0.2.7'], { some: 'annotation' }));
+      for (const [pool, message] of [
+        [metallbPool([]), /spec\.addresses must be/],
+        [metallbPool(['192.0.2.8']), /spec\.addresses must be/],
+        [metallbPool(['192.0.2.1-192.0.2.2-192.0.2.3']), /spec\.addresses must be/],
+        [metallbPool(['192.0.2.0/33']), /spec\.addresses must be/],
+        [metallbPool(['192.0.2.0/28'], share('3/2')), /cluster-share must be/],
+        [metallbPool(['192.0.2.0/28'], share('0/2')), /cluster-share must be/],
+        [metallbPool(['192.0.2.0/28'], share('half')), /cluster-share must be/],
+        [ciliumPool({}), /spec\.blocks must each/],
+        [ciliumPool({ start: 'x' }), /spec\.blocks must each/],
+        [ciliumPool({ start: '192.0.2.1', stop: 'x' }), /spec\.blocks must each/],
+      ] as const) {
+        await assert.rejects(put(pool), message, JSON.stringify(pool));
+      }
+      await put(metallbPool(['192.0.2.0/28', ' 192.0.2.32 - 192.0.2.40', '2001:db8::5/64'], share('2/2')));
+      for (const block of [
+        { cidr: '2001:db8::/32' },
+        { start: '192.0.2.1' },
+        { start: '192.0.2.1', stop: '192.0.2.9' },
+      ])
+        await put(ciliumPool(block));
+    } finally {
+      await runHelm('uninstall', 'tombolo', '--no-hooks');
+      await cluster.api.remove(ciliumPool({}));
+    }
   });
 
   it('may come after the chart’s, and read the pools that were made before', async () => {
@@ -281,7 +375,9 @@ describe('the kinds that MetalLB and Cilium bring', () => {
             const converted = convert({ metadata: about, spec: value } as Json);
             assert(converted.kind !== 'ignored');
             if (converted.kind === 'refused') assert.match(converted.reason, /^spec\..* must be /);
-            else for (const warning of converted.warnings) assert.match(warning, /^spec\.(blocks|addresses)\[\d+\] /);
+            else
+              for (const warning of converted.warnings)
+                assert.match(warning, /^spec\.(blocks|addresses)(\[\d+\]| is empty)/);
           }),
         );
       }

@@ -9,7 +9,10 @@ export interface Expectations {
 /** Containers that work on the kernel of their node, by workload. */
 const ON_THE_KERNEL = ['tombolo-node-agent/agent', 'tombolo-uninstall/uninstall'];
 /** Objects without a namespace. */
-const CLUSTER_WIDE = ['ClusterRole', 'ClusterRoleBinding', 'CustomResourceDefinition'];
+const CLUSTER_WIDE = [
+  ...['ClusterRole', 'ClusterRoleBinding', 'CustomResourceDefinition'],
+  ...['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'],
+];
 
 export function violations(manifests: readonly Manifest[], expected: Expectations): readonly string[] {
   const all = workloads(manifests);

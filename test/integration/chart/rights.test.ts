@@ -133,7 +133,8 @@ describe('the rights of the programs', () => {
     },
     'tombolo-clustermesh-apiserver': async (kubeconfig, log) => {
       const flags = ['--cluster-name=east', '--cluster-id=1', '--health-port=0', `--kubeconfig=${kubeconfig}`];
-      const config = parseApiserverConfig([...flags, `--etcd-endpoints=${etcd.endpoint}`], {});
+      const more = [`--etcd-endpoints=${etcd.endpoint}`, `--metallb-namespace=${METALLB_NAMESPACE}`];
+      const config = parseApiserverConfig([...flags, ...more], {});
       assert(config !== 'help' && config.ok);
       const apiserver = await startApiserver(config.value, log);
       const readiness = `http://127.0.0.1:${apiserver.healthPort}/readyz`;

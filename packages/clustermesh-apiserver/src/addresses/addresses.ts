@@ -21,8 +21,8 @@ import {
 } from '@tombolo/shared/kubernetes/collections.ts';
 import { KubernetesLease } from '@tombolo/shared/kubernetes/lease.ts';
 import type { LoadBalancerService } from '@tombolo/shared/kubernetes/load-balancer-object.ts';
-import { type PoolObject, poolObjects } from '@tombolo/shared/kubernetes/pool-object.ts';
-import { type AddressPool, isSamePool, poolId } from '@tombolo/shared/model/address-pool.ts';
+import { poolObjects, type ReadPool } from '@tombolo/shared/kubernetes/pool-object.ts';
+import { type AddressPool, isSamePool } from '@tombolo/shared/model/address-pool.ts';
 import { type Cidr, hostCidr, parseCidr } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import { type ReservedRange, reserve } from '@tombolo/shared/model/reserved-addresses.ts';
@@ -33,6 +33,7 @@ import type { Logger } from '@tombolo/shared/process/logger.ts';
 import { Notifier } from '@tombolo/shared/process/notifier.ts';
 import { reasonOf } from '@tombolo/shared/process/retry.ts';
 import { AddressAllocator, type Outcome } from './allocator.ts';
+import { inSeconds } from './event-times.ts';
 import { PoolStatuses } from './pool-statuses.ts';
 import type { PoolUsage } from './pool-usage.ts';
 import { eventOf, statusOf } from './service-status.ts';
@@ -65,9 +66,9 @@ const HEALTH = 'load balancer addresses';
 export class Addresses {
   readonly #options: AddressesOptions;
   readonly #log: Logger;
-  readonly #poolKinds: readonly Collection<PoolObject>[];
+  readonly #poolKinds: readonly Collection<ReadPool>[];
   /** By their paths. */
-  readonly #pools = new Map<string, PoolObject>();
+  readonly #pools = new Map<string, ReadPool>();
   readonly #services = new Map<ServiceKey, LoadBalancerService>();
   readonly #namespaces = new Map<string, Labels>();
   /** What the cluster itself uses, by the path of the collection and the key of the object that says it. */
@@ -148,28 +149,27 @@ export class Addresses {
     });
   }
 
-  #followPools(collection: Collection<PoolObject>, signal: AbortSignal): Promise<void> {
+  #followPools(collection: Collection<ReadPool>, signal: AbortSignal): Promise<void> {
     return this.#follow(collection, signal, (key, value) => {
       const path = `${collection.path}/${key.split('/').at(-1)}`;
       const before = this.#pools.get(path);
       this.#poolsChanged.notify();
       if (!value) this.#pools.delete(path);
-      else if (before && isSamePool(before.pool, value.pool)) {
+      // What cannot be read, or changed nothing but what we say of it, leaves what we know.
+      else if (before?.pool && (!value.pool || isSamePool(before.pool, value.pool)))
         this.#pools.set(path, { ...value, pool: before.pool });
-        return;
-      } else this.#pools.set(path, value);
-      this.#arePoolsChanged = true;
+      else this.#pools.set(path, value);
+      this.#arePoolsChanged ||= before?.pool !== this.#pools.get(path)?.pool;
     });
   }
 
   /** By path, each once: two versions of a kind have the same objects. */
-  #eachPool(): ReadonlyMap<string, PoolObject> {
-    const byId = new Map([...this.#pools].map((each) => [poolId(each[1].pool), each]));
-    return new Map(byId.values());
+  #eachPool(): ReadonlyMap<string, ReadPool> {
+    return new Map(new Map([...this.#pools].map((each) => [`${each[1].kind} ${each[1].name}`, each])).values());
   }
 
   #allPools(): readonly AddressPool[] {
-    return [...this.#eachPool().values()].map(({ pool }) => pool);
+    return [...this.#eachPool().values()].flatMap(({ pool }) => pool ?? []);
   }
 
   async #follow<T>(
@@ -334,7 +334,7 @@ export class Addresses {
     const { client, clock } = this.#options;
     const [service, outcome] = [this.#services.get(key), this.#outcomes.get(key)];
     if (!service || !outcome || !this.#isElected) return;
-    const now = new Date(clock.wallTime()).toISOString().replace(/\.\d+Z$/, 'Z');
+    const now = inSeconds(clock.wallTime());
     const within = AbortSignal.timeout(WRITE_MS);
     const status = statusOf(service, outcome, now);
     if (!status) return;
@@ -370,8 +370,8 @@ export class Addresses {
   }
 
   #report(): void {
-    const conflicts = [...(this.#allocator?.conflicts ?? [])].map(([id, older]) => `${id} with ${poolId(older)}`);
-    const reason = `pools overlap, and the younger one gives nothing: ${conflicts.join(', ')}`;
+    const conflicts = [...(this.#allocator?.conflicts ?? [])].map(([id, why]) => `${id}: ${why}`);
+    const reason = `pools give out nothing: ${conflicts.join('; ')}`;
     this.#options.health.report(HEALTH, conflicts.length > 0 ? { kind: 'degraded', reason } : { kind: 'ok' });
   }
 }

@@ -21,12 +21,12 @@ import type {
 import { familyOf, type IpAddress, type IpFamily, sortByIp } from '@tombolo/shared/model/ip.ts';
 import type { Labels } from '@tombolo/shared/model/label-selector.ts';
 import { compareText } from '@tombolo/shared/model/order.ts';
+import { conflictOf, conflictsAmong } from '@tombolo/shared/model/pool-conflicts.ts';
 import { type RangeEntry, RangeIndex } from '@tombolo/shared/model/range-index.ts';
 import { ReservedAddresses, type ReservedRange } from '@tombolo/shared/model/reserved-addresses.ts';
 import { type ServiceKey, splitServiceKey } from '@tombolo/shared/model/service.ts';
 import { AddressUsers } from './address-users.ts';
 import { OpenPools } from './open-pools.ts';
-import { conflictsAmong } from './pool-conflicts.ts';
 import { capacityOf, isPassedOver, type PoolUsage } from './pool-usage.ts';
 
 /** A Service as the allocator is told of it. */
@@ -57,7 +57,7 @@ export class AddressAllocator {
   #giving = new OpenPools([]);
   /** All their ranges, each with the place of its pool. */
   #ranges = RangeIndex.of<number>([]);
-  /** Of two pools that overlap the younger gives nothing; by `poolId`, the older. */
+  /** Those that give nothing because they overlap another, by `poolId`. */
   #conflicts: ReadonlyMap<string, AddressPool> = new Map();
   readonly #known = new Map<ServiceKey, Known>();
   readonly #users = new AddressUsers();
@@ -115,9 +115,10 @@ export class AddressAllocator {
     this.#known.set(key, { ...claimant, addresses, outcome: known?.outcome });
   }
 
-  /** The pools that give out nothing, with the older one that each overlaps, by `poolId`. */
-  get conflicts(): ReadonlyMap<string, AddressPool> {
-    return this.#conflicts;
+  /** Why pools give out nothing that should, by `poolId`. */
+  get conflicts(): ReadonlyMap<string, string> {
+    const conflicting = this.#pools.filter((pool) => this.#conflicts.has(poolId(pool)));
+    return new Map(conflicting.map((pool) => [poolId(pool), this.#whyNot(pool)]));
   }
 
   /** Of every pool, by `poolId`. */
@@ -409,8 +410,8 @@ export class AddressAllocator {
   }
 
   #whyNot(pool: AddressPool): string {
-    const older = this.#conflicts.get(poolId(pool));
-    return older ? `it overlaps the older ${poolId(older)}` : 'it is disabled';
+    const other = this.#conflicts.get(poolId(pool));
+    return other ? conflictOf(pool, other) : 'it is disabled';
   }
 
   #isOpen(pool: AddressPool, { key, labels }: AddressRequest): boolean {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type AddressPool, poolId } from '@tombolo/shared/model/address-pool.ts';
+import { conflictsAmong } from '@tombolo/shared/model/pool-conflicts.ts';
 import fc from 'fast-check';
 import { ciliumPool, metallbPool } from './claims.fixture.ts';
-import { conflictsAmong } from './pool-conflicts.ts';
 
 interface Drawn {
   readonly isCilium: boolean;
@@ -39,6 +39,11 @@ describe('conflictsAmong', () => {
         const sound: typeof all = [];
         const out = new Map<string, readonly string[]>();
         for (const one of [...all].sort((a, b) => a.each.age - b.each.age)) {
+          const listed = one.each.blocks.reduce((count, [, more]) => count + more + 1, 0);
+          if (listed > one.addresses.size) {
+            out.set(poolId(one.pool), [poolId(one.pool)]);
+            continue;
+          }
           const older = sound.filter(
             (other) =>
               other.each.isCilium === one.each.isCilium &&

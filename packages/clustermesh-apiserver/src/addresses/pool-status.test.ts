@@ -7,7 +7,16 @@ import type { PoolUsage } from './pool-usage.ts';
 
 const object = (parts: Partial<PoolObject> = {}): PoolObject => ({
   pool: ciliumPool('blue', { blocks: [{ cidr: '192.0.2.0/28' }] }),
-  ...{ apiVersion: 'cilium.io/v2', namespace: '', uid: 'u', resourceVersion: '7', generation: 3 },
+  ...{
+    problems: [],
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumLoadBalancerIPPool',
+    name: 'blue',
+    namespace: '',
+    uid: 'u',
+    resourceVersion: '7',
+    generation: 3,
+  },
   ...{ status: {}, statusWriters: [] },
   ...parts,
 });

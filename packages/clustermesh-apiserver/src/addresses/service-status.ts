@@ -4,6 +4,7 @@ import { CONDITION, type LoadBalancerService } from '@tombolo/shared/kubernetes/
 import type { Assignment } from '@tombolo/shared/model/address-request.ts';
 import { splitServiceKey } from '@tombolo/shared/model/service.ts';
 import type { Outcome } from './allocator.ts';
+import { eventTimes } from './event-times.ts';
 
 export interface ServiceStatus {
   readonly loadBalancer: { readonly ingress: readonly Json[] };
@@ -47,7 +48,7 @@ export function eventOf({ taken, uid }: LoadBalancerService, outcome: Outcome, n
   return {
     ...{ apiVersion: 'v1', kind: 'Event', metadata: { generateName: `${name}.`, namespace } },
     involvedObject: { apiVersion: 'v1', kind: 'Service', namespace, name, uid },
-    ...{ source: { component: 'tombolo' }, firstTimestamp: now, lastTimestamp: now, count: 1 },
+    ...eventTimes(now),
     ...newsOf(outcome),
   };
 }

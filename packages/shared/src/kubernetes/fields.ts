@@ -81,6 +81,13 @@ export class Fields {
   }
 }
 
+/** Tells of fields that have a meaning for somebody and none here, as those of a newer version of a kind have. */
+export function warnOfOthers({ json, path }: Fields, known: readonly string[], warn: Warn): void {
+  for (const name of Object.keys(json).filter((each) => !known.includes(each))) {
+    warn(`${path}.${name} counts for nothing: expected ${known.join(', ')}`);
+  }
+}
+
 function fieldsOf(value: unknown, path: string): Fields {
   if (!isJson(value)) throw malformed(path, 'an object', value);
   return new Fields(value, path);

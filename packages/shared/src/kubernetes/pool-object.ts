@@ -6,8 +6,11 @@ import type { Json } from './json.ts';
 
 export interface PoolObject {
   readonly pool: AddressPool;
-  /** Of the API, e.g. `metallb.io/v1beta1`. */
+  /** Sentences about what of it counts for nothing, or about why all of it does. */
+  readonly problems: readonly string[];
   readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
   /** Empty for kinds that are in none. */
   readonly namespace: string;
   readonly uid: string;
@@ -18,6 +21,9 @@ export interface PoolObject {
   readonly statusWriters: readonly StatusWriter[];
 }
 
+/** One that cannot be read at all has no pool. */
+export type ReadPool = Omit<PoolObject, 'pool'> & { readonly pool: AddressPool | undefined };
+
 /** Who wrote to the status of an object, by `metadata.managedFields`. */
 export interface StatusWriter {
   readonly name: string;
@@ -26,22 +32,38 @@ export interface StatusWriter {
 }
 
 /** The same collection, read as objects. */
-export const poolObjects = ({ convert, path, ...rest }: Collection<AddressPool>): Collection<PoolObject> => ({
+export const poolObjects = ({ convert, path, ...rest }: Collection<AddressPool>): Collection<ReadPool> => ({
   ...{ ...rest, path },
   convert: (json, at) => {
     const converted = convert(json, at);
-    if (converted.kind !== 'value') return converted;
-    return { ...converted, value: { pool: converted.value, apiVersion: apiVersionOf(path), ...aboutObject(json) } };
+    if (converted.kind === 'ignored') return converted;
+    const isRead = converted.kind === 'value';
+    const problems = isRead ? converted.warnings : [converted.reason];
+    const pool = isRead ? converted.value : undefined;
+    const apiVersion = path.split('/').slice(2, 4).join('/');
+    const value = {
+      pool,
+      problems,
+      apiVersion,
+      kind: KINDS[apiVersion.split('/')[0] ?? ''] ?? '',
+      ...aboutObject(json),
+    };
+    return { kind: 'value', value, warnings: [] };
   },
 });
 
-const apiVersionOf = (path: string): string => path.split('/').slice(2, 4).join('/');
+/** By the group of the API; a list does not tell the kind of what is in it. */
+const KINDS: Readonly<Record<string, string>> = {
+  'cilium.io': 'CiliumLoadBalancerIPPool',
+  'metallb.io': 'IPAddressPool',
+};
 
-function aboutObject(json: Json): Omit<PoolObject, 'pool' | 'apiVersion'> {
+function aboutObject(json: Json): Omit<PoolObject, 'pool' | 'problems' | 'apiVersion' | 'kind'> {
   const object = new Fields(json);
   const metadata = object.object('metadata');
   const { generation } = metadata.json;
   return {
+    name: metadata.text('name'),
     namespace: metadata.text('namespace'),
     uid: metadata.text('uid'),
     resourceVersion: metadata.text('resourceVersion'),

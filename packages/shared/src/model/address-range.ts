@@ -1,5 +1,14 @@
 /** Ranges of addresses, for pools: both ends belong to it. */
-import { bytesOf, type Cidr, familyOf, type IpAddress, type IpFamily, ipFromBytes, parseCidr, parseIp } from './ip.ts';
+import {
+  bytesOf,
+  type Cidr,
+  familyOf,
+  type IpAddress,
+  type IpFamily,
+  ipFromBytes,
+  parseIp,
+  parseNetwork,
+} from './ip.ts';
 import { bytesOfIPv4, readIPv4 } from './ip-text.ts';
 import { fail, ok, type Result } from './result.ts';
 
@@ -37,16 +46,40 @@ export function rangeBetween(from: string, to: string): Result<AddressRange> {
     : fail(`expected a range that ends where it begins or later: current value is "${from}-${to}"`);
 }
 
-/** A prefix such as 192.0.2.0/24, or a range such as 192.0.2.1-192.0.2.9. */
+/** A prefix such as 192.0.2.0/24, whose host bits count for nothing, or a range such as 192.0.2.1-192.0.2.9. */
 export function parseRange(text: string): Result<AddressRange> {
   const [from = '', to, ...rest] = text.split('-');
   if (to !== undefined && rest.length === 0) return rangeBetween(from, to);
-  const prefix = parseCidr(text.trim());
+  const prefix = parseNetwork(text.trim());
   return prefix.ok ? ok(rangeOf(prefix.value)) : fail(`${prefix.error}; ranges are written as 192.0.2.1-192.0.2.9`);
 }
 
 export const isIn = (range: AddressRange, family: IpFamily, number: bigint): boolean =>
   range.family === family && range.first <= number && number <= range.last;
+
+/** One of several parts: they have nothing in common, are the range together, and differ in size by one at the most. */
+export interface Share {
+  /** From 1 on. */
+  readonly part: number;
+  readonly of: number;
+}
+
+/** As `2/5`: the second of five. */
+export function parseShare(text: string): Result<Share> {
+  const [, part, of] = /^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? [];
+  const share = { part: Number(part), of: Number(of) };
+  return share.part >= 1 && share.part <= share.of
+    ? ok(share)
+    : fail(`expected a part such as 2/5, the second of five: current value is ${JSON.stringify(text)}`);
+}
+
+/** Undefined where it is empty, as some are of a range that is smaller than the number of its parts. */
+export function shareOf<R extends AddressRange>(range: R, { part, of }: Share): R | undefined {
+  const size = range.last - range.first + 1n;
+  const before = (parts: number): bigint => (size * BigInt(parts)) / BigInt(of);
+  const [first, last] = [range.first + before(part - 1), range.first + before(part) - 1n];
+  return first <= last ? { ...range, first, last } : undefined;
+}
 
 /** Those that overlap made one, of the first of them; in order. */
 export function apart<R extends AddressRange>(ranges: readonly R[]): readonly R[] {
