@@ -1,9 +1,15 @@
 /** What each command does: asks the agent, shows the answer. Presentation only; every decision was the agent's. */
 import type * as api from '@tombolo/proto/generated/tombolo-v1.ts';
+import type { KubernetesClient } from '@tombolo/shared/kubernetes/client.ts';
+import { reasonOf } from '@tombolo/shared/process/retry.ts';
+import { readAddressFacts, readService } from './address-facts.ts';
+import { AgentError } from './agent-error.ts';
 import { formatAnnounced, formatAnnouncers } from './announcements-view.ts';
 import type { AgentClient } from './client.ts';
 import { formatClusters } from './clusters-view.ts';
+import { type Announced, explain, formatExplanation } from './explain-view.ts';
 import { clusterJson, type Json, serviceJson, statusJson, watchJson } from './json-output.ts';
+import { formatPools, summarisePools } from './pools-view.ts';
 import { ServiceJoiner } from './service-parts.ts';
 import { formatService } from './service-view.ts';
 import { formatServices, formatWatchLine } from './services-view.ts';
@@ -74,6 +80,45 @@ export async function showAnnounced(
 
 export async function showAnnouncers(client: Agent, output: Output): Promise<void> {
   await show(output, await client.listAnnouncers(), (all) => all, formatAnnouncers);
+}
+
+/** What is asked of the Kubernetes API, and within which time. */
+export interface Cluster {
+  readonly client: KubernetesClient;
+  readonly metallbNamespace: string;
+  readonly signal: AbortSignal;
+}
+
+export async function showPools({ client, metallbNamespace, signal }: Cluster, output: Output): Promise<void> {
+  const facts = await readAddressFacts(client, metallbNamespace, signal);
+  await show(output, summarisePools(facts), (pools) => ({ pools }), formatPools);
+}
+
+/** Without an agent all but the announcing is told. */
+export async function showExplanation(
+  cluster: Cluster,
+  agent: Pick<Agent, 'listAnnouncedAddresses' | 'listAnnouncers'>,
+  output: Output,
+  wanted: api.ServiceName,
+): Promise<void> {
+  const { client, metallbNamespace, signal } = cluster;
+  const service = await readService(client, wanted, signal);
+  if (!service) throw new AgentError('not-found', `There is no Service ${wanted.namespace}/${wanted.name}`);
+  const [facts, announced] = await Promise.all([
+    readAddressFacts(client, metallbNamespace, signal),
+    announcedOf(agent, wanted).catch((error: unknown): Announced => ({ unknown: reasonOf(error) })),
+  ]);
+  await show(output, explain(service, facts, announced), (explanation) => ({ ...explanation }), formatExplanation);
+}
+
+async function announcedOf(
+  agent: Pick<Agent, 'listAnnouncedAddresses' | 'listAnnouncers'>,
+  { namespace, name }: api.ServiceName,
+): Promise<Announced> {
+  const addresses: api.AnnouncedAddress[] = [];
+  for await (const { address } of agent.listAnnouncedAddresses({ namespace, name }))
+    if (address) addresses.push(address);
+  return { addresses, announcers: await agent.listAnnouncers() };
 }
 
 /** Goes on until the agent ends the stream or the process is ended. */

@@ -1,15 +1,22 @@
 /** The command line: commands, options and help texts. What the commands do is in `commands.ts`. */
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { type ApiAddress, DEFAULT_ADDRESS, parseApiAddress } from '@tombolo/proto/address.ts';
 import type { ServiceFilter, ServiceName } from '@tombolo/proto/generated/tombolo-v1.ts';
+import { connectKubernetes } from '@tombolo/shared/kubernetes/client.ts';
 import { fail, ok, type Result } from '@tombolo/shared/model/result.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatAnnounced, formatRoutes } from './announcements-view.ts';
 import { AgentClient } from './client.ts';
 import {
+  type Cluster,
   type Output,
   showAnnounced,
   showAnnouncers,
   showClusters,
+  showExplanation,
+  showPools,
   showService,
   showServices,
   showStatus,
@@ -37,6 +44,12 @@ interface CommandOptions {
   readonly global?: boolean;
 }
 
+interface ClusterOptions extends CommandOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly metallbNamespace: string;
+}
+
 const EXIT_CODES = `
 Exit codes:
   0  done
@@ -47,7 +60,9 @@ Exit codes:
 
 export function createProgram({ name, version, output, read }: ProgramOptions): Command {
   const program = new Command(name)
-    .description('Shows what the Tombolo agent of a node knows and does: services, their backends, clusters.')
+    .description(
+      'Shows what the Tombolo agent of a node knows and does: services, their backends, clusters, addresses.',
+    )
     .version(version)
     .addOption(
       new Option('--address <address>', 'where the agent is: unix:///path or host:port')
@@ -145,6 +160,38 @@ export function createProgram({ name, version, output, read }: ProgramOptions): 
       });
   }
 
+  const ask = async (
+    { output: format, kubeconfig, context, metallbNamespace }: ClusterOptions,
+    body: (cluster: Cluster, agent: AgentClient, output: Output) => Promise<void>,
+  ) => {
+    const client = connectKubernetes({ kubeconfig, context });
+    const signal = AbortSignal.timeout(program.opts<GlobalOptions>().timeout * 1000);
+    try {
+      await run(format, (agent, out) => body({ client, metallbNamespace, signal }, agent, out));
+    } finally {
+      client.close();
+    }
+  };
+  const addAsking = (usage: string, description: string, examples: readonly string[]): Command =>
+    add(usage, description, examples, lb).addOption(KUBECONFIG).addOption(CONTEXT).addOption(METALLB_NAMESPACE);
+
+  addAsking('pools', 'The pools of addresses: how much of each is given, to whom, and what is wrong about it', [
+    'lb pools',
+    'lb pools -o json',
+  ]).action((options: ClusterOptions) => ask(options, (cluster, _, out) => showPools(cluster, out)));
+
+  addAsking(
+    'explain <service>',
+    'Which address a Service has and why, or why it waits; who announces it, and why others do not',
+    ['lb explain shop/cart'],
+  )
+    .option('-n, --namespace <namespace>', 'the namespace, where SERVICE has none (default: "default")')
+    .action((service: string, options: ClusterOptions) => {
+      const wanted = parseService(service, options.namespace);
+      if (!wanted.ok) return program.error(`error: ${wanted.error}`);
+      return ask(options, (cluster, agent, out) => showExplanation(cluster, agent, out, wanted.value));
+    });
+
   lb.command('convert-configmap <file>')
     .description(
       'The objects that say what a ConfigMap of MetalLB before 0.13 says, as YAML; FILE, or - for standard input',
@@ -163,6 +210,17 @@ export function createProgram({ name, version, output, read }: ProgramOptions): 
   return program;
 }
 
+/** In a pod its account is used, elsewhere what kubectl uses. */
+const KUBECONFIG = new Option('--kubeconfig <file>', 'how to reach the Kubernetes API')
+  .env('KUBECONFIG')
+  .default(
+    process.env['KUBERNETES_SERVICE_HOST'] === undefined ? join(homedir(), '.kube/config') : undefined,
+    'as kubectl; in a pod, its account',
+  );
+const CONTEXT = new Option('--context <context>', 'a context of that file');
+const METALLB_NAMESPACE = new Option('--metallb-namespace <namespace>', "where MetalLB's pools are").default(
+  'metallb-system',
+);
 const ONLY_NAMESPACE = new Option('-n, --namespace <namespace>', 'only this namespace');
 const ONLY_GLOBAL = new Option('--global', 'only services that this cluster has declared global');
 

@@ -1,8 +1,12 @@
 /** Addresses for Services of type LoadBalancer, on a real API server: from pools of both kinds into the Services' status. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import type { KubernetesObject } from '@tombolo/machine/kubernetes/objects.ts';
 import { TestCluster } from '../../cluster.ts';
-import { deletePools, installPoolKinds, putCiliumPool, putMetallbPool } from '../../pools.ts';
+import { deletePools, installPoolKinds, METALLB_NAMESPACE, putCiliumPool, putMetallbPool } from '../../pools.ts';
 import { until } from '../etcd/etcd-server.ts';
 import { type Replica, startReplica } from './replica.ts';
 
@@ -21,6 +25,7 @@ interface Service extends KubernetesObject {
 
 const NAMESPACE = 'shop';
 const SERVICES = `/api/v1/namespaces/${NAMESPACE}/services`;
+const TOMBOLO = join(REPOSITORY, 'scripts/tombolo');
 const MERGE = 'application/merge-patch+json';
 
 describe('addresses from pools', () => {
@@ -208,6 +213,53 @@ describe('addresses from pools', () => {
     await has('b', '192.0.2.6');
     await until('c to be told', async () => conditionOf(await get('c'))?.reason === 'out_of_ips');
     assert.deepEqual(await revisions(), before);
+  });
+
+  it('are explained by tombolo, without an agent, from what Kubernetes says', async () => {
+    const tombolo = async (...words: readonly string[]): Promise<string> => {
+      const where = [`--kubeconfig=${cluster.kubeconfig}`, `--metallb-namespace=${METALLB_NAMESPACE}`];
+      const { stdout } = await promisify(execFile)(TOMBOLO, ['--address=unix:///nowhere', 'lb', ...words, ...where]);
+      return stdout;
+    };
+    start('one');
+    await putCiliumPool(cluster.api, 'blue', { blocks: [{ start: '192.0.2.1' }] });
+    await putMetallbPool(cluster.api, 'asked', { addresses: ['198.51.100.0/31', 'x'], autoAssign: false });
+    await service('a');
+    await has('a', '192.0.2.1');
+    await service('b');
+    await until('b to be told', async () => conditionOf(await get('b'))?.reason === 'out_of_ips');
+    await service('c', {}, { annotations: { 'metallb.io/loadBalancerIPs': '198.51.100.1' } });
+    await has('c', '198.51.100.1');
+    const pools = async () =>
+      JSON.parse(await tombolo('pools', '-o', 'json')).pools as readonly { readonly total?: string }[];
+    await until('statuses', async () => (await pools()).every(({ total }) => total !== undefined));
+    assert.deepEqual(await pools(), [
+      {
+        ...{ name: 'blue', kind: 'CiliumLoadBalancerIPPool', ranges: ['192.0.2.1'], used: 1, total: '1' },
+        ...{ services: ['shop/a'], problems: [] },
+      },
+      {
+        ...{ name: 'asked', kind: 'IPAddressPool', ranges: ['198.51.100.0-198.51.100.1'], used: 1, total: '2' },
+        services: ['shop/c'],
+        problems: [
+          'spec.addresses[1] left out: expected a prefix such as 10.1.0.0/16: current value is "x"; ranges are written as 192.0.2.1-192.0.2.9',
+        ],
+      },
+    ]);
+    assert.match(
+      await tombolo('explain', 'shop/a'),
+      /^shop\/a\n {2}192\.0\.2\.1 {3}of pool cilium\/blue: the Service asks for any\n/,
+    );
+    assert.match(
+      await tombolo('explain', 'b', '-n', 'shop'),
+      /no address\n {2}no IPv4 address is left in pool cilium\/blue \(out_of_ips\)\n/,
+    );
+    assert.match(
+      await tombolo('explain', 'shop/c'),
+      /of pool metallb\/asked: the Service asks for this address\n {2}who announces it is not known: /,
+    );
+    await assert.rejects(tombolo('explain', 'shop/d'), { code: 4 });
+    await assert.rejects(tombolo('pools', '--context=none'), { code: 1 });
   });
 
   it('are given to each of 500 Services once, while the API server is killed and others write to the same Services', async () => {
