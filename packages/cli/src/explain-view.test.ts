@@ -162,6 +162,7 @@ describe('formatExplanation', () => {
       asn: '65001',
       source: 'BGPPeer tor',
       state: 'Established',
+      trouble: '',
       upMs: 1,
       prefixes: 1,
     };

@@ -93,6 +93,16 @@ export class ApiserverMetrics {
       },
     });
     new Gauge({
+      name: `${PREFIX}pool_addresses_available`,
+      help: 'LoadBalancer addresses that could still be given, by pool; on the replica that gives them out',
+      labelNames: ['pool'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [pool, { 4: v4, 6: v6 }] of addresses.usage) this.set({ pool }, Number(v4.available + v6.available));
+      },
+    });
+    new Gauge({
       name: `${PREFIX}services_without_address`,
       help: 'Services of type LoadBalancer that do not have all addresses that they ask for',
       registers,
