@@ -7,11 +7,8 @@ import type { KubernetesObject } from '@tombolo/machine/kubernetes/objects.ts';
 import { type LoopbackControlPlane, startLoopbackControlPlane } from '@tombolo/real-kubernetes/run/loopback.ts';
 
 /** What is in namespaces, and what is not. */
-const NAMESPACED = [
-  ['/api/v1', 'pods'],
-  ['/api/v1', 'services'],
-  ['/apis/discovery.k8s.io/v1', 'endpointslices'],
-] as const;
+const NAMESPACED = ['/api/v1/pods', '/api/v1/services', '/apis/discovery.k8s.io/v1/endpointslices'];
+const NODES = '/api/v1/nodes';
 /** Those of Kubernetes itself. */
 const ITS_OWN = /^(default|kube-.*)$/;
 
@@ -64,15 +61,19 @@ export class TestCluster {
 
   /** Removes what tests make. Their namespaces stay, bare: to end one takes Kubernetes several seconds. */
   async empty(): Promise<void> {
+    for (const path of NAMESPACED)
+      for (const { metadata } of await this.#list(path)) {
+        const { namespace = '', name } = metadata;
+        const collection = path.replace(/(?=\/[a-z]+$)/, `/namespaces/${namespace}`);
+        if (!ITS_OWN.test(namespace)) await this.api.request('DELETE', `${collection}/${name}?gracePeriodSeconds=0`);
+      }
+    for (const { metadata } of await this.#list(NODES)) await this.api.request('DELETE', `${NODES}/${metadata.name}`);
     for (const { metadata } of await this.#list('/api/v1/namespaces')) {
       if (ITS_OWN.test(metadata.name)) continue;
-      for (const [group, kind] of NAMESPACED)
-        await this.api.request('DELETE', `${group}/namespaces/${metadata.name}/${kind}?gracePeriodSeconds=0`);
       const annotations = Object.fromEntries(Object.keys(metadata.annotations ?? {}).map((key) => [key, null]));
       const path = `/api/v1/namespaces/${metadata.name}`;
       await this.api.request('PATCH', path, { metadata: { annotations } }, 'application/merge-patch+json');
     }
-    await this.api.request('DELETE', '/api/v1/nodes');
   }
 
   async #list(path: string): Promise<readonly KubernetesObject[]> {

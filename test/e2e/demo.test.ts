@@ -37,19 +37,14 @@ function printed(child: ChildProcess, text: string): Promise<void> {
 describe('scripts/demo', () => {
   afterEach(() => removeMesh(places));
 
-  /** The whole story, all of whose claims hold. */
-  async function told(...more: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await tryCommand([...DEMO, '--check', ...more]);
-    assert.equal(code, 0, stdout + stderr);
-    assert.doesNotMatch(stdout, /✗/);
-    assert.equal(stdout.match(/not one request failed/g)?.length, 3);
-    return stdout;
-  }
-
-  it('--check holds all it claims on the real Kubernetes, and leaves nothing behind', async () => {
-    await told('--kubernetes=real');
-    assert.deepEqual(await leftovers(), []);
-  });
+  for (const kubernetes of ['small', 'real'])
+    it(`--check holds all it claims on the ${kubernetes} Kubernetes, and leaves nothing behind`, async () => {
+      const { code, stdout, stderr } = await tryCommand([...DEMO, '--check', `--kubernetes=${kubernetes}`]);
+      assert.equal(code, 0, stdout + stderr);
+      assert.doesNotMatch(stdout, /✗/);
+      assert.equal(stdout.match(/not one request failed/g)?.length, 3);
+      assert.deepEqual(await leftovers(), []);
+    });
 
   it('takes all down on Ctrl-C in the middle of the story', async () => {
     const [file = '', ...args] = DEMO;
@@ -61,11 +56,12 @@ describe('scripts/demo', () => {
     assert.deepEqual(await leftovers(), []);
   });
 
-  it('--check holds it on the small one; with --keep that is left to kubectl, tombolo and scripts/dev, until --down', async () => {
-    const output = await told('--keep');
-    const exported = (name: string) =>
-      new RegExp(`export ${name}=(\\S+)\n(?!.*export ${name})`, 's').exec(output)?.[1] ?? '';
-    const env = { KUBECONFIG: exported('KUBECONFIG'), TOMBOLO_ADDRESS: exported('TOMBOLO_ADDRESS') };
+  it('--keep leaves it running for kubectl, tombolo and scripts/dev, until --down', async () => {
+    const kept = await tryCommand([...DEMO, '--check', '--keep']);
+    assert.equal(kept.code, 0, kept.stdout + kept.stderr);
+    const told = (name: string) =>
+      new RegExp(`export ${name}=(\\S+)\n(?!.*export ${name})`, 's').exec(kept.stdout)?.[1] ?? '';
+    const env = { KUBECONFIG: told('KUBECONFIG'), TOMBOLO_ADDRESS: told('TOMBOLO_ADDRESS') };
     const services = await tryCommand(['kubectl', '--context', 'west', 'get', 'services'], { env });
     assert.match(services.stdout, /web\s+ClusterIP/, services.stderr);
     const table = await tryCommand([script('tombolo'), 'service', 'default/web'], { env });

@@ -3,8 +3,7 @@
  * then upgrades, rollbacks, pods that are deleted, and an uninstall, while requests go on that are counted.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
@@ -15,7 +14,7 @@ import { loadImages } from '@tombolo/lab/mesh/real-kubernetes.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { REPOSITORY } from '@tombolo/machine/environment.ts';
 import { byCluster } from '@tombolo/machine/programs/request-log.ts';
-import { allDone, waitUntil } from '@tombolo/machine/wait.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import { mountNamespace } from '@tombolo/real-kubernetes/run/node.ts';
 import { startRealMesh } from '../mesh.ts';
 import { buildReleases, Installation, type Release } from './installation.ts';
@@ -25,7 +24,6 @@ import { assertNoneFailed } from './web.ts';
 const STORM_MS = Number(process.env['STORM_SECONDS'] ?? 120) * 1000;
 
 describe('an installation', () => {
-  let directory: string;
   let mesh: Mesh;
   let east: ClusterHandle;
   let west: ClusterHandle;
@@ -37,9 +35,7 @@ describe('an installation', () => {
 
   before(async function () {
     this.timeout(900_000);
-    directory = await mkdtemp(join(tmpdir(), 'tbl-releases-'));
-    const building = buildReleases(directory);
-    const starting = startRealMesh({
+    mesh = await startRealMesh({
       name: 'tinstall',
       clusters: [
         { name: 'east', id: 1, nodes: 2 },
@@ -47,20 +43,14 @@ describe('an installation', () => {
       ],
       agent: { services: 'global' },
       without: 'apiservers and agents',
-    }).then((started) => {
-      mesh = started;
     });
-    await allDone([building, starting]);
-    ({ first, second } = await building);
     [east, west] = [mesh.cluster('east'), mesh.cluster('west')];
+    ({ first, second } = await buildReleases(`${mesh.plan.directory}/releases`));
     installation = new Installation(mesh);
     await loadImages(mesh.plan, [first.image, second.image]);
   });
 
-  after(async () => {
-    await mesh?.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+  after(() => mesh?.close());
 
   it('joins two clusters: helm install, a Secret handed over, an annotation', async () => {
     const notes = await Promise.all(mesh.clusters.map((cluster) => installation.install(cluster, first)));

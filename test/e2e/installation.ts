@@ -1,5 +1,5 @@
 /** Tombolo on the clusters of a mesh as its users install it: image, chart, Secrets, all by helm and kubectl. */
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
@@ -19,6 +19,7 @@ export interface Release {
 
 /** This version, and one that is the same but for its number: there are no two releases yet to go between. */
 export async function buildReleases(directory: string): Promise<{ readonly first: Release; readonly second: Release }> {
+  await mkdir(directory, { recursive: true });
   const first = { chart: CHART, image: `${directory}/first.tar` };
   const second = { chart: `${directory}/chart`, image: `${directory}/second.tar` };
   const image = join(REPOSITORY, 'scripts/image');

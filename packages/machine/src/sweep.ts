@@ -48,7 +48,8 @@ export function mountsBelow(directory: string, mountinfo: string): readonly stri
     .reverse();
 }
 
-async function unmountBelow(directory: string): Promise<void> {
+/** A file system that is mounted there cannot be removed with the directory. */
+export async function unmountBelow(directory: string): Promise<void> {
   for (const mount of mountsBelow(directory, await readFile('/proc/self/mountinfo', 'utf8')))
     await command(['umount', mount]);
 }

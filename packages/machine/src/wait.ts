@@ -1,10 +1,5 @@
-/**
- * Waiting for a condition that nothing announces: asks again until it holds or the deadline has passed. It rests as long
- * as a question took, so that who asks by starting programs leaves some of the machine to what is waited for.
- */
+/** Waiting for a condition that nothing announces: asks again until it holds or the deadline has passed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-
-const LONGEST_REST_MS = 500;
 
 export interface WaitOptions {
   readonly timeoutMs?: number;
@@ -24,7 +19,6 @@ export async function waitUntil<T>(
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     signal?.throwIfAborted();
-    const began = performance.now();
     let cause: unknown;
     try {
       const value = await check();
@@ -36,8 +30,7 @@ export async function waitUntil<T>(
       const detail = cause instanceof Error ? `: ${cause.message}` : '';
       throw new Error(`Cannot go on: waited ${timeoutMs} ms for ${what}${detail}`, { cause });
     }
-    const rest = Math.min(performance.now() - began, LONGEST_REST_MS);
-    await sleep(Math.max(everyMs, rest), undefined, signal && { signal });
+    await sleep(everyMs, undefined, signal && { signal });
   }
 }
 

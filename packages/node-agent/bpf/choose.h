@@ -61,13 +61,10 @@ static __always_inline __u32 backend_in_slot(__u32 service, const struct glance 
 {
 	if (seen->count <= INLINE_BACKENDS)
 		return seen->backend;
-	struct slot_key key = {
-		.service = service,
-		.generation = seen->generation,
-		.slot = (__u64)draw * seen->count >> 32,
-	};
-	__u32 *backend = bpf_map_lookup_elem(&slots, &key);
-	return backend ? *backend : 0;
+	__u32 slot = (__u64)draw * seen->count >> 32;
+	struct slots_key key = {.service = service, .generation = seen->generation, .part = slot / SLOTS_A_PART};
+	struct slots_part *part = bpf_map_lookup_elem(&slots, &key);
+	return part ? part->backends[slot % SLOTS_A_PART] : 0;
 }
 
 /* The id of a backend; -ECONNREFUSED when the service has none; 0 when the maps contradict each other. */

@@ -33,7 +33,7 @@ struct service_key {
 /*
  * Overwritten in place under `lock` (BPF_F_LOCK), so that a reader who holds the lock sees one set and never parts of
  * two. `id` stays for as long as the frontend is served. `backends` holds ids by slot when `count` is small enough;
- * else they are in `slots`, under this generation.
+ * else they are in `slots`, under this generation, so many to an entry.
  */
 struct service {
 	struct bpf_spin_lock lock;
@@ -44,11 +44,16 @@ struct service {
 	__u32 backends[INLINE_BACKENDS];
 };
 
-/* For large sets. slot: 0 to count - 1. The value is a backend's id. */
-struct slot_key {
+/* For large sets: ids of backends in slots, `part` * SLOTS_A_PART and those that follow; 0 beyond the count, or any. */
+#define SLOTS_A_PART 16
+struct slots_key {
 	__u32 service;
 	__u32 generation;
-	__u32 slot;
+	__u32 part;
+};
+
+struct slots_part {
+	__u32 backends[SLOTS_A_PART];
 };
 
 /* By id, from 1. The port is 0 where there is none, at 0 always. */

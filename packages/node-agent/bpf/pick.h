@@ -3,8 +3,8 @@
  * Which backend of a service a new flow gets. Every node that has the same backends picks the same one for a client and
  * its port, whatever address it asked, and a backend that comes or goes takes no flow from the others: each backend is
  * drawn a number from the flow and its own address, and the largest wins (rendezvous hashing, Thaler and Ravishankar
- * 1998). One that is in the set several times, next to itself, draws as often. Of more than 64 it is just one by the
- * flow's number.
+ * 1998). One that is in the set several times, next to itself, draws as often. Of more than 1,024 it is just one by
+ * the flow's number.
  */
 #ifndef TOMBOLO_PICK_H
 #define TOMBOLO_PICK_H
@@ -64,7 +64,7 @@ static __always_inline int is_member(__u32 service, const struct set *set, __u32
 }
 
 /* Backends are drawn for one by one up to so many. */
-#define MOST_DRAWS 64
+#define MOST_DRAWS 1024
 
 /* Who is ahead in the draw for a flow. */
 struct draw {
@@ -92,28 +92,39 @@ static __always_inline void draw_for(struct draw *draw, __u32 id)
 	draw->winner = id;
 }
 
+/* Of a set with slots of its own. Not static: the verifier looks at it once, and not wherever it is called. */
+__noinline __u32 pick_of_many(__u32 service, __u32 generation, __u32 count, __u64 flow)
+{
+	struct slots_key key = {.service = service, .generation = generation};
+	struct draw draw = {.flow = flow};
+
+	if (count > MOST_DRAWS) {
+		__u32 slot = (mix(flow) >> 32) * count >> 32;
+		key.part = slot / SLOTS_A_PART;
+		struct slots_part *part = bpf_map_lookup_elem(&slots, &key);
+		return part ? part->backends[slot % SLOTS_A_PART] : 0;
+	}
+	for (__u32 first = 0; first < MOST_DRAWS; first += SLOTS_A_PART) {
+		if (first >= count)
+			break;
+		key.part = first / SLOTS_A_PART;
+		struct slots_part *part = bpf_map_lookup_elem(&slots, &key);
+		for (__u32 i = 0; part && i < SLOTS_A_PART; i++) {
+			if (first + i >= count)
+				break;
+			draw_for(&draw, part->backends[i]);
+		}
+	}
+	return draw.winner;
+}
+
 /* A backend's id; 0 when there is none. */
 static __always_inline __u32 pick(__u32 service, const struct set *set, __u64 flow)
 {
 	struct draw draw = {.flow = flow};
-	struct slot_key key = {.service = service, .generation = set->generation};
 
-	if (set->count > MOST_DRAWS) {
-		key.slot = (mix(flow) >> 32) * set->count >> 32;
-		__u32 *id = bpf_map_lookup_elem(&slots, &key);
-		return id ? *id : 0;
-	}
-	if (set->count > INLINE_BACKENDS) {
-		for (__u32 slot = 0; slot < MOST_DRAWS; slot++) {
-			if (slot >= set->count)
-				break;
-			key.slot = slot;
-			__u32 *id = bpf_map_lookup_elem(&slots, &key);
-			if (id)
-				draw_for(&draw, *id);
-		}
-		return draw.winner;
-	}
+	if (set->count > INLINE_BACKENDS)
+		return pick_of_many(service, set->generation, set->count, flow);
 #pragma unroll
 	for (int i = 0; i < INLINE_BACKENDS; i++)
 		if (i < (int)set->count)

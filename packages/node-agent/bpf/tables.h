@@ -24,8 +24,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
-	__type(key, struct slot_key);
-	__type(value, __u32);
+	__type(key, struct slots_key);
+	__type(value, struct slots_part);
 } slots SEC(".maps");
 
 struct {

@@ -56,7 +56,6 @@ const EAST_ID = { name: 'east' as ClusterName, id: 1 };
 
 describe('the rights of the programs', () => {
   let kubernetes: LoopbackControlPlane;
-  let admin: { readonly users: readonly { readonly name: string }[] };
   let etcd: EtcdServer;
   let directory: string;
   let manifests: readonly Manifest[];
@@ -66,8 +65,6 @@ describe('the rights of the programs', () => {
   before(async () => {
     manifests = await template(EAST);
     kubernetes = await startLoopbackControlPlane({ name: 'trights' });
-    const view = [`--kubeconfig=${kubernetes.kubeconfig}`, 'config', 'view', '--raw', '--flatten', '-o', 'json'];
-    admin = JSON.parse((await promisify(execFile)(kubernetes.kubectl, view)).stdout);
     etcd = await EtcdServer.start();
     directory = await mkdtemp(join(tmpdir(), 'tbl-rights-'));
     const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a' } };
@@ -177,6 +174,9 @@ describe('the rights of the programs', () => {
     };
   };
 
+  const kubectl = (...words: readonly string[]) =>
+    promisify(execFile)(kubernetes.kubectl, [`--kubeconfig=${kubernetes.kubeconfig}`, ...words]);
+
   function rightsOf(program: string): readonly Right[] {
     const roles = manifests.filter(({ kind, metadata }) => /^(Cluster)?Role$/.test(kind) && metadata.name === program);
     const rules = roles.flatMap(
@@ -212,35 +212,20 @@ describe('the rights of the programs', () => {
     const rbac = { apiVersion: 'rbac.authorization.k8s.io/v1', metadata: { name } };
     const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
     const subjects = [{ kind: 'ServiceAccount', name, namespace: 'default' }];
-    const api = kubernetes.controlPlane.client();
-    await api.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'default' } });
-    await api.create({ ...rbac, kind: 'ClusterRole', rules });
-    await api.create({ ...rbac, kind: 'ClusterRoleBinding', roleRef, subjects });
-    const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
-    const path = `/api/v1/namespaces/default/serviceaccounts/${name}/token`;
-    const { status } = (await api.request('POST', path, request)) as { readonly status: { readonly token: string } };
-    const [any] = rights;
-    await until(
-      'the rights to be known',
-      async () => any !== undefined && isAllowed(`system:serviceaccount:default:${name}`, any),
-    );
+    const items = [
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: 'default' } },
+      { ...rbac, kind: 'ClusterRole', rules },
+      { ...rbac, kind: 'ClusterRoleBinding', roleRef, subjects },
+    ];
+    const file = join(directory, `${name}.json`);
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    await kubectl('apply', '-f', file);
+    const { stdout: token } = await kubectl('create', 'token', name);
+    const admin = JSON.parse((await kubectl('config', 'view', '--raw', '--flatten', '-o', 'json')).stdout);
     const kubeconfig = join(directory, `${name}.kubeconfig`);
-    const users = admin.users.map((user) => ({ name: user.name, user: { token: status.token } }));
+    const users = admin.users.map((user: { name: string }) => ({ name: user.name, user: { token: token.trim() } }));
     await writeFile(kubeconfig, JSON.stringify({ ...admin, users }));
     return kubeconfig;
-  }
-
-  async function isAllowed(user: string, { verb, group, resource: path }: Right): Promise<boolean> {
-    const [resource, subresource] = path.split('/');
-    const review = {
-      ...{ apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview' },
-      spec: { user, resourceAttributes: { verb, group, resource, subresource } },
-    };
-    const reviews = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
-    const { status } = (await kubernetes.controlPlane.client().request('POST', reviews, review)) as {
-      readonly status: { readonly allowed: boolean };
-    };
-    return status.allowed;
   }
 
   /** Collects what the API server forbids, as `verb group/resource`. */

@@ -5,7 +5,8 @@ import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { createMap, readElement, updateBatch } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import type { EbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/ebpf-datapath.ts';
-import { putWords } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
+import { putWords, TABLES } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
+import { SLOTS_A_PART } from '@tombolo/node-agent/datapath/ebpf/parts.ts';
 import { SlotWriter } from '@tombolo/node-agent/datapath/ebpf/slot-writer.ts';
 import { Rig } from './rig.ts';
 import { only, route } from './routes.ts';
@@ -54,17 +55,27 @@ describe('eBPF datapath: large sets', () => {
 
 describe('SlotWriter', () => {
   it('writes a slot where it is, and none that is not there', () => {
-    const map = createMap({ type: HASH, keySize: 12, valueSize: 4, maxEntries: 4 });
-    const [key, value] = [Buffer.alloc(12), Buffer.alloc(4)];
-    putWords(key, 0, 7, 2, 9);
-    putWords(value, 0, 5);
+    const { valueSize } = TABLES.slots;
+    const map = createMap({ type: HASH, keySize: 12, valueSize, maxEntries: 4 });
+    const [key, value] = [Buffer.alloc(12), Buffer.alloc(valueSize)];
+    const slots = Array.from({ length: SLOTS_A_PART }, (_, i) => 100 + i);
+    putWords(key, 0, 7, 2, 3);
+    putWords(value, 0, ...slots);
     updateBatch(map, key, value, 1);
     const writer = new SlotWriter(map);
-    assert.equal(writer.write(7, 2, 9, 0x01020304), 0);
-    assert.equal(readElement(map, key, 4)?.readUInt32LE(), 0x01020304);
-    assert.equal(writer.write(7, 2, 8, 1), constants.errno.ENOENT);
-    putWords(key, 0, 7, 2, 8);
-    assert.equal(readElement(map, key, 4), undefined);
+    for (const [place, backend] of [
+      [0, 0x01020304],
+      [9, 0],
+      [15, 0xffffffff],
+    ] as const) {
+      assert.equal(writer.write(7, 2, 3 * SLOTS_A_PART + place, backend), 0);
+      slots[place] = backend;
+      putWords(value, 0, ...slots);
+      assert.deepEqual(readElement(map, key, valueSize), value);
+    }
+    assert.equal(writer.write(7, 2, 2 * SLOTS_A_PART, 1), constants.errno.ENOENT);
+    putWords(key, 0, 7, 2, 2);
+    assert.equal(readElement(map, key, valueSize), undefined);
     writer.close();
     closeSync(map);
   });

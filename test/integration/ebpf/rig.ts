@@ -11,6 +11,7 @@ import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { mountsBelow } from '@tombolo/machine/sweep.ts';
 import { findCgroupRoot } from '@tombolo/node-agent/datapath/ebpf/mounts.ts';
 import { type EbpfOptions, openEbpfDatapath, removeEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
 
@@ -226,5 +227,7 @@ function clear(name: string, cgroupRoot: string): void {
   for (const namespace of namespaces.filter((entry) => entry.startsWith(`${name}-`))) {
     execFileSync('ip', ['netns', 'delete', namespace]);
   }
+  for (const mount of mountsBelow(directory, readFileSync('/proc/self/mountinfo', 'utf8')))
+    execFileSync('umount', [mount]);
   rmSync(directory, { recursive: true, force: true });
 }

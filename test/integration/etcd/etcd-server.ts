@@ -117,17 +117,11 @@ async function answers(server: EtcdServer): Promise<void> {
   });
 }
 
-const SHORTEST_REST_MS = 20;
-const LONGEST_REST_MS = 500;
-
-/** Asks until the condition holds, resting as long as a question took; rejects with what was waited for. */
+/** Polls until the condition holds; rejects with what was waited for. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   const end = performance.now() + timeoutMs;
-  for (;;) {
-    const began = performance.now();
-    if (await holds()) return;
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`);
-    const rest = Math.min(performance.now() - began, LONGEST_REST_MS);
-    await new Promise((resolve) => setTimeout(resolve, Math.max(SHORTEST_REST_MS, rest)));
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -9,6 +9,7 @@ import { waitUntil } from '@tombolo/machine/wait.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { INLINE_BACKENDS } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
 import { layoutDirectory } from '@tombolo/node-agent/datapath/ebpf/layouts.ts';
+import { partsOf } from '@tombolo/node-agent/datapath/ebpf/parts.ts';
 import { openPinnedMaps } from '@tombolo/node-agent/datapath/ebpf/pinned-maps.ts';
 import { recoverTables } from '@tombolo/node-agent/datapath/ebpf/recovery.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
@@ -107,15 +108,16 @@ describe('kill -9 while changes are applied', function () {
       const held = async () => {
         const maps = openPinnedMaps(layoutDirectory(rig.pinDir));
         assert.ok(maps);
-        const { services, slotCount, memberCount, backends } = await recoverTables(maps);
+        const { services, partCount, memberCount, backends } = await recoverTables(maps);
         maps.close();
-        return [services.size, slotCount, memberCount, backends.size];
+        return [services.size, partCount, memberCount, backends.size];
       };
       const wanted = [...desiredAt(LAST_STEP, addresses).values()];
       const large = wanted.filter(({ backends }) => backends.length > INLINE_BACKENDS);
       const sticky = large.filter(({ sessionAffinitySeconds }) => sessionAffinitySeconds > 0);
-      const slotsOf = (routes: typeof wanted): number => routes.flatMap(({ backends }) => backends).length;
-      const expected = [wanted.length, slotsOf(large), slotsOf(sticky), addresses.length];
+      const members = sticky.flatMap(({ backends }) => backends).length;
+      const parts = large.reduce((sum, { backends }) => sum + partsOf(backends.length), 0);
+      const expected = [wanted.length, parts, members, addresses.length];
       await survive(place, 'ebpf', () =>
         waitUntil('the maps to hold what is served and no more', async () => `${await held()}` === `${expected}`),
       );

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { enterNetns } from '@tombolo/lab/bench/enter-netns.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { createNetns, ip as ipCommand, removeNetns, setSysctls } from '@tombolo/machine/netns.ts';
+import { unmountBelow } from '@tombolo/machine/sweep.ts';
 import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
 import { NO_NODE_FACTS, type NodeFacts } from '@tombolo/node-agent/datapath/node-facts.ts';
@@ -264,7 +265,11 @@ async function removeLeftovers(): Promise<void> {
     return pid !== undefined && !existsSync(`/proc/${pid}`);
   };
   await removeNetns((existsSync('/run/netns') ? readdirSync('/run/netns') : []).filter(dead));
-  for (const name of readdirSync(tmpdir()).filter(dead)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  for (const name of readdirSync(tmpdir()).filter(dead)) {
+    const directory = join(tmpdir(), name);
+    await unmountBelow(directory);
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** `TCP 10.96.0.1:80`, with a kind where it matters. */

@@ -111,21 +111,23 @@ describe('eBPF packets: whom a new flow gets', () => {
     );
   });
 
-  for (const count of [2, 5, 7, 8, 20, 64]) {
+  for (const count of [2, 5, 7, 8, 20, 64, 250]) {
     it(`of ${count} backends, each as often, and one that goes takes only its own flows along`, async () => {
       const all = numbered(count);
-      const flows = Array.from({ length: 3_000 }, (_, i) => packetTo(WEB, 100_000 * count + i));
+      // The model takes its time for many backends.
+      const flows = Array.from({ length: count > 20 ? 600 : 3_000 }, (_, i) => packetTo(WEB, 100_000 * count + i));
       await give({ frontend: WEB, backends: all, sessionAffinitySeconds: 0 });
       const before = flows.map(sent);
       const counts = all.map((backend) => before.filter((to) => to === textOf(backend)).length);
       const fair = flows.length / count;
       // Five standard deviations.
       for (const each of counts) assert.ok(Math.abs(each - fair) < 5 * Math.sqrt(fair), `${counts}`);
-      const gone = all[1] ?? assert.fail();
+      const most = counts.indexOf(Math.max(...counts));
+      const gone = all[most] ?? assert.fail();
       await give({ frontend: WEB, backends: all.filter((backend) => backend !== gone), sessionAffinitySeconds: 0 });
       const maps = await readMaps();
       const moved = flows.filter((packet, i) => modelled(maps, packet) !== before[i]);
-      assert.equal(moved.length, counts[1]);
+      assert.equal(moved.length, counts[most]);
     });
   }
 
@@ -171,7 +173,7 @@ const anyRoute: fc.Arbitrary<FrontendRoute> = fc
     protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
     backends: fc.oneof(
       fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 7 }),
-      fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 8, maxLength: 80 }),
+      fc.array(fc.integer({ min: 1, max: 250 }), { minLength: 8, maxLength: 200, size: 'max' }),
     ),
   })
   .map(({ isIpv6, frontend, protocol, backends }) => ({

@@ -20,7 +20,8 @@ export interface Asked {
 
 const MASK = (1n << 64n) - 1n;
 const INLINE = 7;
-const MOST_DRAWS = 64;
+const MOST_DRAWS = 1024;
+const SLOTS_A_PART = 16;
 
 /** MurmurHash3's finalizer for 64 bits (Appleby, public domain). */
 function finalize(value: bigint): bigint {
@@ -55,8 +56,9 @@ export function backendFor(maps: MapBytes, { client, clientPort, service, port, 
   const slot = (i: number): number => {
     if (count <= INLINE) return entry.readUInt32LE(20 + 4 * i);
     const words = Buffer.alloc(12);
-    for (const [at, word] of [id, generation, i].entries()) words.writeUInt32LE(word, 4 * at);
-    return maps.slots.get(words.toString('hex'))?.readUInt32LE() ?? 0;
+    const part = Math.floor(i / SLOTS_A_PART);
+    for (const [at, word] of [id, generation, part].entries()) words.writeUInt32LE(word, 4 * at);
+    return maps.slots.get(words.toString('hex'))?.readUInt32LE(4 * (i % SLOTS_A_PART)) ?? 0;
   };
   const flow = finalize(hashAddress(client, 0n) ^ (swapped(clientPort) << 8n) ^ BigInt(protocol));
   if (count > MOST_DRAWS) return textOf(maps, slot(Number(((finalize(flow) >> 32n) * BigInt(count)) >> 32n)));

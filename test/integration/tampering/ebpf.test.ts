@@ -201,7 +201,7 @@ describe('eBPF datapath: what others do to it', () => {
   it('in the maps: a slot that leads nowhere', async () => {
     const damage = (): void =>
       withKeys('slots', (map, keys) => {
-        const value = Buffer.alloc(4);
+        const value = Buffer.alloc(mapInfo(map).valueSize);
         putWords(value, 0, 77);
         assert.equal(updateBatch(map, keys, value, 1).errno, 0);
       });

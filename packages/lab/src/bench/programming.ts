@@ -9,6 +9,7 @@ import type { Datapath } from '@tombolo/node-agent/datapath/datapath.ts';
 import { createMap, MAP_TYPES, updateBatch } from '@tombolo/node-agent/datapath/ebpf/bpf-calls.ts';
 import { TABLE_NAMES, TABLES } from '@tombolo/node-agent/datapath/ebpf/layout.ts';
 import { openEbpfDatapath } from '@tombolo/node-agent/datapath/ebpf/open.ts';
+import { partsOf } from '@tombolo/node-agent/datapath/ebpf/parts.ts';
 import { openNftablesDatapath } from '@tombolo/node-agent/datapath/nftables/open.ts';
 import type { Routes } from '@tombolo/shared/model/routes.ts';
 import { frontendId } from '@tombolo/shared/model/service-table.ts';
@@ -135,7 +136,12 @@ async function restoreIptables(lab: ConnectLab, input: string): Promise<void> {
 
 /** Ms that the kernel takes for as many entries. */
 function bareMaps(): number {
-  const entries = { services: SERVICES, slots: SERVICES * BACKENDS, backends: SERVICES * BACKENDS, affinity_ok: 0 };
+  const entries = {
+    services: SERVICES,
+    slots: SERVICES * partsOf(BACKENDS),
+    backends: SERVICES * BACKENDS,
+    affinity_ok: 0,
+  };
   let spent = 0;
   for (const name of TABLE_NAMES.filter((each) => entries[each] > 0)) {
     const { keySize, valueSize } = TABLES[name];

@@ -1,6 +1,6 @@
 /** Where objects live in the Kubernetes API, for the kinds that the development cluster creates itself. */
 const CLUSTER_SCOPED = new Set([
-  ...['Namespace', 'Node', 'CustomResourceDefinition', 'PersistentVolume', 'ClusterRole', 'ClusterRoleBinding'],
+  ...['Namespace', 'Node', 'CustomResourceDefinition', 'PersistentVolume', 'ClusterRole'],
   'CiliumLoadBalancerIPPool',
 ]);
 

@@ -99,6 +99,6 @@ function isPossible({ operation, change }: Step, tables: MapState, failed: Map<n
 
 function pointedTo(operation: PlannedOperation): readonly number[] {
   if (operation.kind === 'put-slots' || operation.kind === 'put-members') return operation.backends;
-  if (operation.kind === 'change-slot') return [operation.backend];
+  if (operation.kind === 'change-slot') return operation.backend === 0 ? [] : [operation.backend];
   return operation.kind === 'put-service' ? operation.inline : [];
 }

@@ -7,6 +7,7 @@ import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { Protocol } from '@tombolo/shared/model/service.ts';
 import { MAP_CLIENTS, type MapClients, type MapFrontend } from './map-entry.ts';
 import type { ServiceValue, SetKey } from './operation.ts';
+import { SLOTS_A_PART } from './parts.ts';
 
 export const LAYOUT_VERSION = 3;
 /** A former one whose tables are read as this one's. */
@@ -18,7 +19,7 @@ export const INLINE_BACKENDS = 7;
 /** Maps that the agent writes: name in the object and of the pin, and the sizes of key and value. */
 export const TABLES = {
   services: { keySize: 20, valueSize: 48 },
-  slots: { keySize: 12, valueSize: 4 },
+  slots: { keySize: 12, valueSize: 4 * SLOTS_A_PART },
   backends: { keySize: 4, valueSize: 20 },
   affinity_ok: { keySize: 12, valueSize: 1 },
 } as const;
@@ -134,13 +135,13 @@ export function getService(buffer: Buffer, at: number): ServiceValue {
   };
 }
 
-/** Of a slot or a member; the third word of the key is the slot's number, or the member's backend. */
+/** Of a part of the slots or a member; the third word of the key is the part's number, or the member's backend. */
 export const getSetKey = (buffer: Buffer, at: number): SetKey => ({
   service: buffer.readUInt32LE(at),
   generation: buffer.readUInt32LE(at + 4),
 });
 
-/** Keys of slots, members and backends, values of slots: runs of numbers. */
+/** Keys of parts, members and backends, values of parts: runs of numbers. */
 export function putWords(buffer: Buffer, at: number, ...words: readonly number[]): void {
   for (let i = 0; i < words.length; i += 1) buffer.writeUInt32LE(words[i] ?? 0, at + 4 * i);
 }

@@ -5,21 +5,22 @@
 import { getServiceKey, putBackend, TABLES } from './layout.ts';
 import { entryId } from './map-entry.ts';
 import type { BackendSet, MapState } from './map-state.ts';
+import { SLOTS_A_PART } from './parts.ts';
 import type { ReadableMaps } from './recovery.ts';
 
 /** Nobody may write meanwhile. */
 export async function areAsKnown(state: MapState, maps: ReadableMaps): Promise<boolean> {
   let isSound = true;
-  let [services, slots, members] = [0, 0, 0];
+  let [services, parts, members] = [0, 0, 0];
   await maps.each('services', (keys, key, values, value) => {
     services += 1;
     const set = state.services.get(entryId(getServiceKey(keys, key)));
     isSound &&= set !== undefined && pointsTo(values, value, set);
   });
   await maps.each('slots', (keys, key, values, value) => {
-    slots += 1;
+    parts += 1;
     const set = state.setOf(keys.readUInt32LE(key), keys.readUInt32LE(key + 4));
-    isSound &&= set?.slots[keys.readUInt32LE(key + 8)] === values.readUInt32LE(value);
+    isSound &&= set !== undefined && isPartOf(set, keys.readUInt32LE(key + 8), values, value);
   });
   await maps.each('affinity_ok', (keys, key) => {
     members += 1;
@@ -35,7 +36,15 @@ export async function areAsKnown(state: MapState, maps: ReadableMaps): Promise<b
     isSound &&= expected.compare(values, value, value + expected.length) === 0;
   };
   await maps.each('backends', readBackend, state.backends.nextId);
-  return isSound && services === state.services.size && slots === state.slotCount && members === state.memberCount;
+  return isSound && services === state.services.size && parts === state.partCount && members === state.memberCount;
+}
+
+function isPartOf({ slots, parts }: BackendSet, part: number, bytes: Buffer, at: number): boolean {
+  if (!parts.has(part)) return false;
+  for (let i = 0; i < SLOTS_A_PART; i += 1) {
+    if ((slots[part * SLOTS_A_PART + i] ?? 0) !== bytes.readUInt32LE(at + 4 * i)) return false;
+  }
+  return true;
 }
 
 /** Whether these bytes of a service's entry are those of the set. */

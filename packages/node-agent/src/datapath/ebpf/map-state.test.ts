@@ -65,6 +65,10 @@ describe('MapState', () => {
     count,
   });
 
+  /** Slots in a part that others of the set are in, too. */
+  const cleared = (...slots: readonly number[]) =>
+    slots.map((slot) => ({ kind: 'change-slot', service: 1, generation: 1, slot, backend: 0 }));
+
   it('keeps slots beyond the count for a grace period that begins after the last time that it shrank', () => {
     const tables = switched(ten);
     counting(tables, 9);
@@ -73,7 +77,7 @@ describe('MapState', () => {
     tables.release(first);
     assert.deepEqual(sweepOf(tables), []);
     tables.release(tables.beginGrace());
-    assert.deepEqual(sweepOf(tables)[0], deletion(8, 2));
+    assert.deepEqual(sweepOf(tables), cleared(8, 9));
   });
 
   it('keeps slots beyond the count that come into use again', () => {
@@ -85,10 +89,10 @@ describe('MapState', () => {
     assert.deepEqual(sweepOf(tables), []);
     counting(tables, 9);
     tables.release(tables.beginGrace());
-    assert.deepEqual(sweepOf(tables)[0], deletion(9, 1));
+    assert.deepEqual(sweepOf(tables).slice(0, 1), cleared(9));
     tables.record({ kind: 'change-slot', service: 1, generation: 1, slot: 9, backend: 2 });
     assert.deepEqual(
-      sweepOf(tables).filter(({ kind }) => kind === 'delete-slots'),
+      sweepOf(tables).filter(({ kind }) => kind === 'change-slot'),
       [],
     );
   });
@@ -134,22 +138,23 @@ describe('MapState', () => {
 
   it('fills slots before the first that is written with none', () => {
     const tables = switched(ten);
-    tables.record({ kind: 'put-slots', service: 2, generation: 1, first: 2, backends: [3] });
+    tables.record({ kind: 'change-slot', service: 2, generation: 1, slot: 2, backend: 3 });
     const entry = { id: 2, generation: 1, count: 9, affinitySeconds: 0, inline: [] };
     tables.record({ kind: 'put-service', frontend: WEB, ...entry });
     assert.deepEqual(tables.services.get(frontendId(WEB))?.slots, [0, 0, 3]);
   });
 
-  it('keeps slots beyond the count only if the very last of those that were written comes into use', () => {
+  it('keeps slots beyond the count only if one of them comes into use', () => {
     const released = (first: number): readonly MapOperation[] => {
       const tables = switched(ten);
       counting(tables, 8);
       const retiring = tables.beginGrace();
-      tables.record({ kind: 'put-slots', service: 1, generation: 1, first, backends: [1, 2] });
+      for (const slot of [first, first + 1])
+        tables.record({ kind: 'change-slot', service: 1, generation: 1, slot, backend: 1 });
       tables.release(retiring);
       return sweepOf(tables);
     };
-    assert.deepEqual(released(6), [deletion(8, 2)]);
+    assert.deepEqual(released(6), cleared(8, 9));
     assert.deepEqual(released(7), []);
     assert.deepEqual(released(8), []);
   });
@@ -160,7 +165,7 @@ describe('MapState', () => {
     const retiring = tables.beginGrace();
     counting(tables, 8, 60);
     tables.release(retiring);
-    assert.deepEqual(sweepOf(tables)[0], deletion(8, 2));
+    assert.deepEqual(sweepOf(tables), cleared(8, 9));
   });
 
   it('removes nothing while a later grace period is waited for', () => {
@@ -171,17 +176,16 @@ describe('MapState', () => {
     assert.deepEqual(sweepOf(tables), []);
   });
 
-  it('deletes the slots that it is told, and each once', () => {
-    const tables = switched(ten);
-    counting(tables, 8);
+  it('deletes the parts that it is told, and each once', () => {
+    const tables = switched([...Array(35).fill(1), 9, 10]);
+    counting(tables, 20);
     tables.release(tables.beginGrace());
-    const last = { kind: 'delete-slots', service: 1, generation: 1, first: 9, count: 1 } as const;
-    tables.record({ ...last, first: 8 });
-    assert.deepEqual([tables.slotCount, tables.hasGarbage], [9, true]);
+    assert.deepEqual(sweepOf(tables).at(12), deletion(32, 16));
+    const last = { kind: 'delete-slots', service: 1, generation: 1, first: 32, count: 16 } as const;
     tables.record(last);
     tables.record(last);
-    assert.equal(tables.slotCount, 8);
-    assert.deepEqual([...tables.backends.unreferenced], [9, 10]);
+    assert.deepEqual([tables.partCount, tables.hasGarbage], [2, true]);
+    assert.deepEqual([...tables.backends.unreferenced].slice(-2), [9, 10]);
     for (const operation of sweepOf(tables)) tables.record(operation);
     assert.equal(tables.hasGarbage, false);
   });
@@ -194,7 +198,7 @@ describe('MapState', () => {
     counting(tables, 4_000);
     tables.release(tables.beginGrace());
     const deletions = sweepOf(tables).filter(({ kind }) => kind === 'delete-slots');
-    assert.deepEqual(deletions, [deletion(4_000, 2_048), deletion(6_048, 2_048), deletion(8_096, 904)]);
+    assert.deepEqual(deletions, [deletion(4_000, 2_048), deletion(6_048, 2_048), deletion(8_096, 912)]);
     for (const { change } of planSweep(tables)) assert.equal(change, -1, 'it serves no change of a plan');
   });
 
@@ -239,7 +243,7 @@ describe('MapState', () => {
       assert.equal(tables.needsGrace, true);
       tables.release(tables.beginGrace());
       assert.equal(tables.needsGrace, false);
-      assert.deepEqual(sweepOf(tables)[0], deletion(0, 10));
+      assert.deepEqual(sweepOf(tables)[0], deletion(0, 16));
       const none = switched(ten);
       none.resume(none.beginGrace());
       assert.equal(none.needsGrace, false);
@@ -263,6 +267,6 @@ describe('MapState', () => {
     tables.record({ kind: 'put-slots', service: 1, generation: 1, first: 0, backends: [1] });
     tables.settle();
     assert.deepEqual([...tables.backends.freeIds], [4]);
-    assert.deepEqual(sweepOf(tables)[0], deletion(0, 1));
+    assert.deepEqual(sweepOf(tables)[0], deletion(0, 16));
   });
 });

@@ -14,13 +14,16 @@ import { BackendTable } from './backend-table.ts';
 import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableSizes } from './layout.ts';
 import { entryId, type MapFrontend } from './map-entry.ts';
 import type { MapOperation, OperationOf, SetKey, SortedBackends } from './operation.ts';
+import { partOf, partsOf, SLOTS_A_PART } from './parts.ts';
 
 /** The backends of one service in one generation. */
 export interface BackendSet extends SetKey {
-  /** In the service's own entry: goes with it. Else each slot and member is an entry of its own. */
+  /** In the service's own entry: goes with it. Else each part of the slots and each member is an entry of its own. */
   readonly isInline: boolean;
   /** Backend ids; 0 where a slot is not filled. */
   readonly slots: number[];
+  /** Those that are there. */
+  readonly parts: Set<number>;
   /** Those with an entry in `affinity_ok`. */
   readonly members: Set<number>;
   /** Whose service points to the set. */
@@ -50,7 +53,7 @@ export class MapState {
   readonly backends = new BackendTable();
   /** Sets with slots beyond their count that no reader can reach. */
   readonly removable = new Set<BackendSet>();
-  slotCount = 0;
+  partCount = 0;
   memberCount = 0;
   nextService = 1;
   /** By service and generation: those that services point to, and those on their way in or out. */
@@ -76,7 +79,7 @@ export class MapState {
   get fill(): ReadonlyMap<string, number> {
     const taken: TableSizes = {
       services: this.services.size,
-      slots: this.slotCount,
+      slots: this.partCount,
       backends: this.backends.size,
       affinity_ok: this.memberCount,
     };
@@ -187,7 +190,7 @@ export class MapState {
     this.#sets.set(service, sets);
     this.nextService = Math.max(this.nextService, service + 1);
     const set: BackendSet = sets.get(generation) ?? {
-      ...{ service, generation, isInline, slots: [], members: new Set(), frontend: undefined },
+      ...{ service, generation, isInline, slots: [], parts: new Set(), members: new Set(), frontend: undefined },
       ...{ affinitySeconds: 0, count: 0, sorted: undefined, retiring: undefined },
     };
     sets.set(generation, set);
@@ -200,17 +203,26 @@ export class MapState {
     while (set.slots.length < first) set.slots.push(0);
     for (const [i, backend] of backends.entries()) {
       set.slots[first + i] = backend;
-      this.backends.refer(backend);
+      if (backend !== 0) this.backends.refer(backend);
     }
-    this.slotCount += backends.length;
+    this.partCount -= set.parts.size;
+    for (let part = partOf(first); part < partsOf(first + backends.length); part += 1) set.parts.add(part);
+    this.partCount += set.parts.size;
     this.#noteWritten(set, first + backends.length - 1);
   }
 
   #changeSlot(operation: OperationOf<'change-slot'>): void {
     const { slot, backend } = operation;
     const set = this.#setFor(operation);
-    this.#retiring.backends.push(set.slots[slot] ?? 0);
+    const before = set.slots[slot] ?? 0;
+    while (set.slots.length < slot) set.slots.push(0);
     set.slots[slot] = backend;
+    if (backend === 0) {
+      this.backends.unrefer(before);
+      this.#dropIfGone(set);
+      return;
+    }
+    if (before !== 0) this.#retiring.backends.push(before);
     this.backends.refer(backend);
     this.#noteWritten(set, slot);
   }
@@ -264,7 +276,7 @@ export class MapState {
 
   /** What no service points to. */
   #retireRest(set: BackendSet): void {
-    if (set.frontend && set.slots.length <= set.count) this.#keep(set);
+    if (set.frontend && !hasMore(set)) this.#keep(set);
     else this.#retire(set);
   }
 
@@ -282,11 +294,12 @@ export class MapState {
   #deleteSlots(operation: OperationOf<'delete-slots'>): void {
     const { first, count } = operation;
     const set = this.#setFor(operation);
+    for (let part = partOf(first); part < partsOf(first + count); part += 1)
+      if (set.parts.delete(part)) this.partCount -= 1;
     for (let slot = first; slot < first + count; slot += 1) {
       const backend = set.slots[slot] ?? 0;
       if (backend === 0) continue;
       set.slots[slot] = 0;
-      this.slotCount -= 1;
       this.backends.unrefer(backend);
     }
     this.#dropIfGone(set);
@@ -306,7 +319,7 @@ export class MapState {
 
   #dropIfGone(set: BackendSet): void {
     while (set.slots.length > set.count && set.slots.at(-1) === 0) set.slots.pop();
-    if (set.slots.length > set.count) return;
+    if (hasMore(set)) return;
     if (set.frontend) this.#keep(set);
     else if (set.members.size === 0) this.#drop(set);
   }
@@ -317,4 +330,11 @@ export class MapState {
     sets?.delete(set.generation);
     if (sets?.size === 0) this.#sets.delete(set.service);
   }
+}
+
+/** Than its count: slots, or parts with none. */
+function hasMore({ slots, parts, count }: BackendSet): boolean {
+  if (slots.length > count) return true;
+  for (const part of parts) if (part * SLOTS_A_PART >= count) return true;
+  return false;
 }

@@ -9,6 +9,7 @@ import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import { type Frontend, frontendId } from '@tombolo/shared/model/service-table.ts';
 import { INLINE_BACKENDS } from './layout.ts';
 import type { PlannedOperation, ServiceValue, SetKey } from './operation.ts';
+import { SLOTS_A_PART } from './parts.ts';
 
 /** Somebody who has looked at a service's entry and goes on from there. */
 interface Reader {
@@ -36,7 +37,8 @@ interface Allowed {
 
 export class NaiveKernel {
   readonly services = new Map<string, ServiceValue>();
-  readonly slots = new Map<string, number>();
+  /** Parts, whole. */
+  readonly slots = new Map<string, readonly number[]>();
   readonly backends = new Map<number, RouteBackend>();
   readonly members = new Set<string>();
   readonly #readers = new Map<string, Reader>();
@@ -55,17 +57,22 @@ export class NaiveKernel {
         this.backends.set(operation.id, operation.backend);
         return;
       case 'put-slots':
-        for (const [i, backend] of operation.backends.entries()) {
-          const key = keyOf(operation, operation.first + i);
-          assert.ok(!this.slots.has(key), 'a new slot is not there yet');
-          this.slots.set(key, backend);
+        assert.equal(operation.first % SLOTS_A_PART, 0, 'a new part begins with its first slot');
+        for (let i = 0; i < operation.backends.length; i += SLOTS_A_PART) {
+          const key = keyOf(operation, (operation.first + i) / SLOTS_A_PART);
+          assert.ok(!this.slots.has(key), 'a new part is not there yet');
+          const part = operation.backends.slice(i, i + SLOTS_A_PART);
+          this.slots.set(key, [...part, ...Array(SLOTS_A_PART - part.length).fill(0)]);
         }
         return;
-      case 'change-slot':
-        assert.ok(this.slots.has(keyOf(operation, operation.slot)), 'a slot that is changed is there');
-        this.slots.set(keyOf(operation, operation.slot), operation.backend);
+      case 'change-slot': {
+        const key = keyOf(operation, Math.floor(operation.slot / SLOTS_A_PART));
+        const part = this.slots.get(key);
+        assert.ok(part, 'the part of a slot that is changed is there');
+        this.slots.set(key, part.with(operation.slot % SLOTS_A_PART, operation.backend));
         this.#noteChange(operation);
         return;
+      }
       case 'put-members':
         for (const backend of operation.backends) this.members.add(keyOf(operation, backend));
         this.#noteChange(operation);
@@ -78,8 +85,9 @@ export class NaiveKernel {
         this.#deletedAt = this.#now;
         return;
       case 'delete-slots':
-        for (let slot = operation.first; slot < operation.first + operation.count; slot += 1) {
-          this.slots.delete(keyOf(operation, slot));
+        assert.deepEqual([operation.first % SLOTS_A_PART, operation.count % SLOTS_A_PART], [0, 0], 'whole parts go');
+        for (let slot = operation.first; slot < operation.first + operation.count; slot += SLOTS_A_PART) {
+          this.slots.delete(keyOf(operation, slot / SLOTS_A_PART));
         }
         return;
       case 'delete-members':
@@ -204,7 +212,7 @@ export class NaiveKernel {
   /** By slots and by affinity. */
   #idsOf(entry: ServiceValue): readonly number[] {
     if (entry.count <= INLINE_BACKENDS) return entry.inline;
-    const inSlots = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
+    const inSlots = Array.from({ length: entry.count }, (_, slot) => this.#slot(setOf(entry), slot) ?? 0);
     const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
     return [...inSlots, ...members];
   }
@@ -212,9 +220,14 @@ export class NaiveKernel {
   /** Without its members a set with affinity would lose it. */
   #expectMembers(entry: ServiceValue): void {
     if (entry.affinitySeconds === 0 || entry.count <= INLINE_BACKENDS) return;
-    const ids = Array.from({ length: entry.count }, (_, slot) => this.slots.get(keyOf(setOf(entry), slot)) ?? 0);
+    const ids = Array.from({ length: entry.count }, (_, slot) => this.#slot(setOf(entry), slot) ?? 0);
     const members = [...this.backends.keys()].filter((id) => this.members.has(keyOf(setOf(entry), id)));
     assert.deepEqual(members.sort(), [...new Set(ids)].sort(), 'a large set with affinity has its members');
+  }
+
+  /** Undefined where it is not filled. */
+  #slot(set: SetKey, slot: number): number | undefined {
+    return this.slots.get(keyOf(set, Math.floor(slot / SLOTS_A_PART)))?.[slot % SLOTS_A_PART] || undefined;
   }
 
   #read(name: string, entry: ServiceValue): readonly RouteBackend[] {
@@ -222,7 +235,7 @@ export class NaiveKernel {
     const set = setOf(entry);
     return Array.from({ length: count }, (_, slot) => {
       const isInline = count <= INLINE_BACKENDS;
-      const backend = isInline ? inline[slot] : this.slots.get(keyOf(set, slot));
+      const backend = isInline ? inline[slot] : this.#slot(set, slot);
       assert.ok(backend !== undefined, `D1: slot ${slot} of ${name} in generation ${generation} is there`);
       const found = this.backends.get(backend);
       assert.ok(found, `D1: backend ${backend} of ${name} is there`);

@@ -35,7 +35,7 @@ import { recoverTables, routesOf } from './recovery.ts';
  */
 const DEFAULT_SIZES: MapSizes = {
   services: 131_072,
-  slots: 1_048_576,
+  slots: 131_072,
   backends: 262_144,
   affinity_ok: 262_144,
   affinity: 65_536,

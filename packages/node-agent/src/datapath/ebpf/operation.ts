@@ -4,6 +4,7 @@
  */
 import type { RouteBackend } from '@tombolo/shared/model/routes.ts';
 import type { MapFrontend } from './map-entry.ts';
+import { partsOf, SLOTS_A_PART } from './parts.ts';
 
 /** The set that entries of `slots` and `affinity_ok` belong to. */
 export interface SetKey {
@@ -17,21 +18,22 @@ export interface ServiceValue {
   readonly generation: number;
   readonly count: number;
   readonly affinitySeconds: number;
-  /** Ids by slot; empty for a large set, whose slots are entries of their own. */
+  /** Ids by slot; empty for a large set, whose slots are in entries of their own. */
   readonly inline: readonly number[];
 }
 
 export type PlannedOperation =
   | { readonly kind: 'put-backend'; readonly id: number; readonly backend: RouteBackend }
-  /** Neighbouring slots, from `first` on, that are not there yet. */
+  /** Neighbouring slots, from `first` on, in parts that are not there yet. */
   | ({ readonly kind: 'put-slots'; readonly first: number; readonly backends: readonly number[] } & SetKey)
-  /** Writes over a slot under the eyes of its readers. */
+  /** Writes over a slot of a part that is there, under the eyes of its readers; 0 where nothing is to be. */
   | ({ readonly kind: 'change-slot'; readonly slot: number; readonly backend: number } & SetKey)
   /** Entries of `affinity_ok`: these backends are in this set of a service with affinity. */
   | ({ readonly kind: 'put-members'; readonly backends: readonly number[] } & SetKey)
   /** Adds a frontend, or switches it to another set, or to other slots of its set; `sorted` is what those hold then. */
   | ({ readonly kind: 'put-service'; readonly frontend: MapFrontend; readonly sorted?: SortedBackends } & ServiceValue)
   | { readonly kind: 'delete-service'; readonly frontend: MapFrontend }
+  /** Whole parts. */
   | ({ readonly kind: 'delete-slots'; readonly first: number; readonly count: number } & SetKey)
   | ({ readonly kind: 'delete-members'; readonly backends: readonly number[] } & SetKey)
   | { readonly kind: 'delete-backend'; readonly id: number }
@@ -53,12 +55,15 @@ export interface Step {
 
 /** How many entries of its map an operation writes. */
 export function entryCount(operation: MapOperation): number {
-  if (operation.kind === 'delete-slots') return operation.count;
+  if (operation.kind === 'delete-slots') return partsOf(operation.count);
+  if (operation.kind === 'put-slots') return partsOf(operation.backends.length);
   return 'backends' in operation ? operation.backends.length : 1;
 }
 
 /** What an operation is that ended after some of its entries. */
 export function firstEntries(operation: MapOperation, count: number): MapOperation {
-  if (operation.kind === 'delete-slots') return { ...operation, count };
+  if (operation.kind === 'delete-slots') return { ...operation, count: count * SLOTS_A_PART };
+  if (operation.kind === 'put-slots')
+    return { ...operation, backends: operation.backends.slice(0, count * SLOTS_A_PART) };
   return 'backends' in operation ? { ...operation, backends: operation.backends.slice(0, count) } : operation;
 }

@@ -27,6 +27,7 @@ import {
   type TableSizes,
 } from './layout.ts';
 import { entryCount, type MapOperation } from './operation.ts';
+import { partOf } from './parts.ts';
 import { SlotWriter } from './slot-writer.ts';
 import { errnoName } from './syscall.ts';
 
@@ -58,10 +59,11 @@ export function openPinnedMaps(directory: string): PinnedMaps | undefined {
 
 type TableFds = Readonly<Record<TableName, number>>;
 
-/** The kernel would write past the end of our buffers. */
+/** The kernel would write past the end of our buffers. Of a former layout each slot is a part, which can be read. */
 function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
   const expected = TABLES[name];
-  if (keySize === expected.keySize && valueSize === expected.valueSize) return;
+  const isFormer = name === 'slots' && valueSize === 4;
+  if (keySize === expected.keySize && (valueSize === expected.valueSize || isFormer)) return;
   throw new Error(
     `Cannot use the pinned map "${name}": expected keys of ${expected.keySize} and values of ${expected.valueSize} bytes: current value is ${keySize} and ${valueSize}`,
   );
@@ -69,12 +71,15 @@ function expectShape(name: TableName, { keySize, valueSize }: MapInfo): void {
 
 export class PinnedMaps {
   readonly limits: TableSizes;
+  /** How many slots an entry of `slots` has. */
+  readonly slotsAPart: number;
   readonly #fds: TableFds;
   #slotWriter: SlotWriter | undefined;
 
   constructor(fds: TableFds) {
     this.#fds = fds;
     for (const name of TABLE_NAMES) expectShape(name, mapInfo(fds[name]));
+    this.slotsAPart = mapInfo(fds.slots).valueSize / 4;
     const entries = (name: TableName): number => mapInfo(fds[name]).maxEntries;
     this.limits = {
       services: entries('services'),
@@ -91,7 +96,8 @@ export class PinnedMaps {
 
   /** Calls `visit` for each entry (of the first `limit` or so), with the offsets of its key and value in the buffers. */
   async each(name: TableName, visit: Visit, limit = Number.POSITIVE_INFINITY): Promise<void> {
-    const { keySize, valueSize } = TABLES[name];
+    const { keySize } = TABLES[name];
+    const valueSize = name === 'slots' ? 4 * this.slotsAPart : TABLES[name].valueSize;
     const position = Buffer.alloc(Math.max(4, keySize));
     const keys = Buffer.alloc(PAGE * keySize);
     const values = Buffer.alloc(PAGE * valueSize);
@@ -183,7 +189,7 @@ function encodeKeys(operation: MapOperation, buffer: Buffer, at: number): void {
     case 'put-slots':
     case 'delete-slots':
       for (let i = 0; i < entryCount(operation); i += 1)
-        putWords(buffer, at + 12 * i, operation.service, operation.generation, operation.first + i);
+        putWords(buffer, at + 12 * i, operation.service, operation.generation, partOf(operation.first) + i);
       return;
     case 'put-members':
     case 'delete-members':

@@ -24,6 +24,7 @@ import { areAsKnown } from './map-check.ts';
 import { MapState, type Retiring } from './map-state.ts';
 import { NaiveKernel } from './naive-kernel.fixture.ts';
 import { entryCount, firstEntries, type MapOperation, type Step } from './operation.ts';
+import { partsOf, SLOTS_A_PART } from './parts.ts';
 import { planChanges } from './plan-changes.fixture.ts';
 import { planSweep } from './planner.ts';
 import { type ReadableMaps, recoverTables, routesOf } from './recovery.ts';
@@ -235,7 +236,7 @@ function mapsOf(kernel: NaiveKernel, limits: TableSizes): ReadableMaps {
       list.push([Buffer.from(key), Buffer.from(value)]);
     };
     if (name === 'slots')
-      for (const [at, id] of kernel.slots) add(() => [putWords(key, 0, ...words(at)), putWords(value, 0, id)]);
+      for (const [at, ids] of kernel.slots) add(() => [putWords(key, 0, ...words(at)), putWords(value, 0, ...ids)]);
     if (name === 'affinity_ok') for (const at of kernel.members) add(() => putWords(key, 0, ...words(at)));
     if (name === 'backends')
       for (const [id, each] of kernel.backends) add(() => [putWords(key, 0, id), putBackend(value, 0, each)]);
@@ -246,6 +247,7 @@ function mapsOf(kernel: NaiveKernel, limits: TableSizes): ReadableMaps {
   };
   return {
     limits,
+    slotsAPart: SLOTS_A_PART,
     each: async (name, visit) => {
       for (const [key, value] of entries(name)) visit(key, 0, value, 0);
     },
@@ -269,9 +271,11 @@ function assertNothingLeft(expected: ReadonlyMap<string, FrontendRoute>, kernel:
   const count = (routes: readonly FrontendRoute[]): number => routes.flatMap(({ backends }) => backends).length;
   const distinctBackends = new Set(all.flatMap(({ backends }) => backends.map((b) => `${b.address} ${b.clusterId}`)));
   const members = sticky.map((route) => ({ ...route, backends: distinct(route.backends) }));
-  const wanted = [count(large), count(members), distinctBackends.size];
+  const parts = large.reduce((sum, { backends }) => sum + partsOf(backends.length), 0);
+  const wanted = [parts, count(members), distinctBackends.size];
   assert.deepEqual([kernel.slots.size, kernel.members.size, kernel.backends.size], wanted);
-  assert.deepEqual([tables.slotCount, tables.memberCount, tables.backends.size], wanted);
+  assert.deepEqual([tables.partCount, tables.memberCount, tables.backends.size], wanted);
+  assert.equal([...kernel.slots.values()].flat().filter((id) => id !== 0).length, count(large));
   assert.equal(tables.hasGarbage, false);
 }
 
@@ -390,18 +394,22 @@ describe('planChanges()', () => {
     await kindsTo(some(0, 20));
     const change = ['change-slot', 'delete-members', 'put-service'];
     assert.deepEqual(await kindsTo(some(1, 21)), ['put-backend', 'put-members', ...change]);
-    assert.deepEqual(await kindsTo(some(1, 22)), ['put-backend', 'put-members', 'put-slots', 'put-service']);
+    assert.deepEqual(await kindsTo(some(1, 22)), ['put-backend', 'put-members', 'change-slot', 'put-service']);
     assert.deepEqual(await kindsTo(some(2, 22)), change);
     assert.deepEqual(await kindsTo(some(2, 23)), ['put-backend', 'put-members', 'change-slot', 'put-service']);
     assert.deepEqual(await kindsTo(some(2, 23)), []);
     await world.sweep(true);
-    assert.deepEqual([kernel.slots.size, kernel.members.size, kernel.backends.size], [21, 21, 21]);
+    assert.deepEqual([kernel.slots.size, kernel.members.size, kernel.backends.size], [2, 21, 21]);
+    await kindsTo(some(2, 18));
+    await world.sweep(true);
+    const grown = ['put-backend', 'put-backend', 'put-members', 'put-slots', 'put-service'];
+    assert.deepEqual([kernel.slots.size, await kindsTo(some(2, 20))], [1, grown]);
   });
 
   it('never fills a table beyond its limit: what does not fit stays as it was', async () => {
     const tight = fc.record({
       services: fc.integer({ min: 1, max: 4 }),
-      slots: fc.integer({ min: 0, max: 60 }),
+      slots: fc.integer({ min: 0, max: 6 }),
       backends: fc.integer({ min: 1, max: 30 }),
       affinity_ok: fc.integer({ min: 0, max: 40 }),
     });
@@ -444,10 +452,10 @@ describe('planChanges()', () => {
 
   it('says which table is too small', () => {
     const tables = new MapState({ ...AMPLE, slots: 1 });
-    const backends = Array.from({ length: 8 }, (_, n) => backend(n + 1));
+    const backends = Array.from({ length: 17 }, (_, n) => backend(n + 101));
     const wanted = { frontend: frontend(1), backends, sessionAffinitySeconds: 0 };
     const [failure] = planChanges(tables, [wanted]).failures;
-    assert.match(failure?.reason ?? '', /table "slots" is too small: .* 8 more entries: current value is 1 of 1/);
+    assert.match(failure?.reason ?? '', /table "slots" is too small: .* 2 more entries: current value is 1 of 1/);
   });
 
   describe('with what is there', () => {
@@ -524,12 +532,12 @@ describe('planChanges()', () => {
     });
 
     it('counts the room that there is: what is known, or takes the place of another, needs none', async () => {
-      const full = { services: 2, slots: 24, backends: 17, affinity_ok: 8 };
+      const full = { services: 2, slots: 2, backends: 17, affinity_ok: 8 };
       const world = await having([route(1, some(0, 16)), route(2, some(0, 8), 60)], full);
       const reasons = (...set: readonly FrontendRoute[]) =>
         planChanges(world.tables, set).failures.map(({ reason }) => /"(\w+)".* (\d+ of \d+)$/.exec(reason)?.slice(1));
       assert.deepEqual(reasons(route(1, some(1, 17))), [], 'one slot is written over, one backend is new');
-      assert.deepEqual(reasons(route(1, some(0, 17))), [['slots', '0 of 24']]);
+      assert.deepEqual(reasons(route(1, some(0, 17))), [['slots', '0 of 2']]);
       assert.deepEqual(reasons(route(1, some(2, 18))), [['backends', '1 of 17']]);
       assert.deepEqual(reasons(route(2, some(1, 9), 60)), [['affinity_ok', '0 of 8']], 'a new set');
       assert.deepEqual(reasons(route(3, some(0, 1))), [['services', '0 of 2']]);
@@ -560,7 +568,7 @@ function hurt(
     const [key, value] = nth(slots) ?? [];
     if (key === undefined || value === undefined) return false;
     if (by === 'lost') slots.delete(key);
-    else if (by === 'changed') slots.set(key, value + 1);
+    else if (by === 'changed') slots.set(key, value.with(at % SLOTS_A_PART, 98));
     else slots.set('99 1 0', value);
   } else if (table === 'backends') {
     const [id, value] = nth(backends) ?? [];

@@ -12,11 +12,12 @@ import { hasMembers, INLINE_BACKENDS, TABLE_NAMES, type TableName } from './layo
 import { entryId, type MapFrontend } from './map-entry.ts';
 import type { BackendSet, MapState } from './map-state.ts';
 import type { OperationKind, PlannedOperation, SetKey, Step } from './operation.ts';
+import { partOf, partsOf, SLOTS_A_PART } from './parts.ts';
 import { type Difference, differenceOf, slotsOf, slotWrites } from './set-changes.ts';
 
 /** Of a set that may be added or removed in place: one in so many. */
 const LITTLE = 8;
-/** Entries in one operation: about 2 ms of work. */
+/** Slots or members in one operation: at most 2 ms of work. */
 const MOST_ENTRIES = 2048;
 
 /** One entry, and where it leads. */
@@ -40,23 +41,40 @@ export function planSweep(tables: MapState): readonly Step[] {
   const add = (operation: PlannedOperation): void => {
     steps.push({ operation, change: -1 });
   };
-  for (const { service, generation, slots, members, count, frontend } of tables.removable) {
-    for (const { first, part } of inParts(slots, count)) {
-      add({ kind: 'delete-slots', service, generation, first, count: part.length });
+  for (const { service, generation, slots, parts, members, count, frontend } of tables.removable) {
+    const kept = partsOf(count);
+    for (let slot = count; slot < kept * SLOTS_A_PART; slot += 1) {
+      if (slots[slot]) add({ kind: 'change-slot', service, generation, slot, backend: 0 });
+    }
+    for (const { first, count: run } of runsOf([...parts].filter((part) => part >= kept))) {
+      const deleted = { first: first * SLOTS_A_PART, count: run * SLOTS_A_PART };
+      add({ kind: 'delete-slots', service, generation, ...deleted });
     }
     if (frontend) continue;
-    for (const { part } of inParts([...members])) add({ kind: 'delete-members', service, generation, backends: part });
+    for (const { piece } of inPieces([...members]))
+      add({ kind: 'delete-members', service, generation, backends: piece });
   }
   for (const id of tables.backends.unreferenced) add({ kind: 'delete-backend', id });
   return steps;
 }
 
-/** A long list, from some place on, in lists of at most `MOST_ENTRIES`, and where each begins. */
-const inParts = (list: readonly number[], from = 0) =>
-  Array.from({ length: Math.ceil((list.length - from) / MOST_ENTRIES) }, (_, i) => {
-    const first = from + i * MOST_ENTRIES;
-    return { first, part: list.slice(first, first + MOST_ENTRIES) };
+/** A long list in lists of at most `MOST_ENTRIES`, and where each begins. */
+const inPieces = (list: readonly number[]) =>
+  Array.from({ length: Math.ceil(list.length / MOST_ENTRIES) }, (_, i) => {
+    const first = i * MOST_ENTRIES;
+    return { first, piece: list.slice(first, first + MOST_ENTRIES) };
   });
+
+/** Neighbouring parts, of at most `MOST_ENTRIES` slots. */
+function runsOf(parts: readonly number[]): readonly { readonly first: number; readonly count: number }[] {
+  const runs: { first: number; count: number }[] = [];
+  for (const part of parts.toSorted((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last && last.first + last.count === part && last.count * SLOTS_A_PART < MOST_ENTRIES) last.count += 1;
+    else runs.push({ first: part, count: 1 });
+  }
+  return runs;
+}
 
 /** Each once. */
 const unique = (sorted: readonly RouteBackend[]): readonly RouteBackend[] =>
@@ -92,7 +110,7 @@ export class PlanDraft {
     this.#freeIds = tables.backends.freeIds.values();
     this.#room = {
       services: tables.limits.services - tables.services.size,
-      slots: tables.limits.slots - tables.slotCount,
+      slots: tables.limits.slots - tables.partCount,
       backends: tables.limits.backends - tables.backends.size,
       affinity_ok: tables.limits.affinity_ok - tables.memberCount,
     };
@@ -141,16 +159,25 @@ export class PlanDraft {
     if (freed.length !== removed.length) return false;
     const isAsked = hasMembers(wanted.frontend.protocol, wanted.sessionAffinitySeconds);
     const members = isAsked ? unique(added).length : 0;
-    const taken = this.#take(wanted, added, {
-      slots: Math.max(0, added.length - removed.length),
-      affinity_ok: members,
-    });
+    const newCount = count + added.length - removed.length;
+    const isThere = (slot: number): boolean => set.parts.has(partOf(slot));
+    let missing = 0;
+    for (let part = partsOf(count); part < partsOf(newCount); part += 1) if (!set.parts.has(part)) missing += 1;
+    const taken = this.#take(wanted, added, { slots: missing, affinity_ok: members });
     if (!taken) return true;
     const { change, ids } = taken;
-    for (const { slot, backend } of slotWrites(slots, freed, ids)) {
-      if (set.slots[slot]) this.#add({ kind: 'change-slot', service, generation, slot, backend }, change);
-      else this.#add({ kind: 'put-slots', service, generation, first: slot, backends: [backend] }, change);
+    const writes = slotWrites(slots, freed, ids);
+    for (const { slot, backend } of writes) {
+      if (isThere(slot)) this.#add({ kind: 'change-slot', service, generation, slot, backend }, change);
     }
+    // Neighbours: what is beyond all parts begins with the first slot of one.
+    const beyond = writes.filter(({ slot }) => !isThere(slot));
+    this.#addSlots(
+      { service, generation },
+      beyond[0]?.slot ?? 0,
+      beyond.map(({ backend }) => backend),
+      change,
+    );
     if (isAsked) {
       const others = [...new Set(ids)].filter((id) => !set.members.has(id));
       this.#addMembers('put-members', { service, generation }, others, change);
@@ -163,7 +190,7 @@ export class PlanDraft {
   /** A set of a new generation, or one that goes into the service's entry. */
   #addSet(wanted: MapRoute, present: BackendSet | undefined): void {
     const { backends, sessionAffinitySeconds } = wanted;
-    const slots = backends.length <= INLINE_BACKENDS ? 0 : backends.length;
+    const slots = backends.length <= INLINE_BACKENDS ? 0 : partsOf(backends.length);
     const isAsked = hasMembers(wanted.frontend.protocol, sessionAffinitySeconds);
     const members = slots > 0 && isAsked ? unique(backends).length : 0;
     const taken = this.#take(wanted, backends, { services: present ? 0 : 1, slots, affinity_ok: members });
@@ -172,16 +199,18 @@ export class PlanDraft {
     const service = present?.service ?? this.#nextService++;
     const set = { service, generation: present ? this.#tables.nextGeneration(service) : 1 };
     if (members > 0) this.#addMembers('put-members', set, [...new Set(ids)], change);
-    if (slots > 0) {
-      for (const { first, part } of inParts(ids)) {
-        this.#add({ kind: 'put-slots', ...set, first, backends: part }, change);
-      }
-    }
+    if (slots > 0) this.#addSlots(set, 0, ids, change);
     this.#pointTo(wanted, set, slots > 0 ? [] : ids, change, !present);
   }
 
+  #addSlots(set: SetKey, from: number, ids: readonly number[], change: number): void {
+    for (const { first, piece } of inPieces(ids)) {
+      this.#add({ kind: 'put-slots', ...set, first: from + first, backends: piece }, change);
+    }
+  }
+
   #addMembers(kind: 'put-members' | 'delete-members', set: SetKey, ids: readonly number[], change: number): void {
-    for (const { part } of inParts(ids)) this.#add({ kind, ...set, backends: part }, change);
+    for (const { piece } of inPieces(ids)) this.#add({ kind, ...set, backends: piece }, change);
   }
 
   #pointTo(wanted: MapRoute, set: SetKey, inline: readonly number[], change: number, isNew = false): void {

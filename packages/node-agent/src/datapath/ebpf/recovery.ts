@@ -7,7 +7,7 @@ import { getBackend, getService, getServiceKey, getSetKey, isEmptyBackend } from
 import { MapState } from './map-state.ts';
 import type { PinnedMaps } from './pinned-maps.ts';
 
-export type ReadableMaps = Pick<PinnedMaps, 'limits' | 'each'>;
+export type ReadableMaps = Pick<PinnedMaps, 'limits' | 'each' | 'slotsAPart'>;
 
 /**
  * Reading and recording go the way of the planner's operations, so that both build the same picture. Whoever goes on to
@@ -17,14 +17,10 @@ export async function recoverTables(maps: ReadableMaps): Promise<MapState> {
   const tables = new MapState(maps.limits);
   let lastBackend = 0;
   await maps.each('slots', (keys, key, values, value) => {
-    const backend = values.readUInt32LE(value);
-    lastBackend = Math.max(lastBackend, backend);
-    tables.record({
-      kind: 'put-slots',
-      ...getSetKey(keys, key),
-      first: keys.readUInt32LE(key + 8),
-      backends: [backend],
-    });
+    const backends = getSlots(values, value, maps.slotsAPart);
+    for (const backend of backends) lastBackend = Math.max(lastBackend, backend);
+    const first = maps.slotsAPart * keys.readUInt32LE(key + 8);
+    tables.record({ kind: 'put-slots', ...getSetKey(keys, key), first, backends });
   });
   await maps.each('affinity_ok', (keys, key) => {
     const backend = keys.readUInt32LE(key + 8);
@@ -45,6 +41,13 @@ export async function recoverTables(maps: ReadableMaps): Promise<MapState> {
   await maps.each('backends', readBackend, lastBackend + 1);
   tables.settle();
   return tables;
+}
+
+/** Without those at the end that are empty, but for the first. */
+function getSlots(values: Buffer, value: number, most: number): readonly number[] {
+  const backends = Array.from({ length: most }, (_, i) => values.readUInt32LE(value + 4 * i));
+  while (backends.length > 1 && backends.at(-1) === 0) backends.pop();
+  return backends;
 }
 
 export function routesOf(tables: MapState): readonly FrontendRoute[] {

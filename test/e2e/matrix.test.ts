@@ -1,7 +1,6 @@
 /**
  * Every kind of client asks every kind of frontend, in both families, by streams and datagrams: each backend of the mesh
- * answers, none fails, and each sees whom it should. On the real Kubernetes, over some ways of balancing: one mesh for
- * all of them, with other agents for each.
+ * answers, none fails, and each sees whom it should. Over every way of balancing, on the real Kubernetes.
  *
  * `outside` is a machine in the network of the nodes that is none of them, and asks the first node of east.
  */
@@ -9,13 +8,12 @@ import assert from 'node:assert/strict';
 import type { ClusterHandle } from '@tombolo/lab/mesh/cluster.ts';
 import { SINK_TABLE } from '@tombolo/lab/mesh/fabric.ts';
 import type { Mesh } from '@tombolo/lab/mesh/mesh.ts';
-import { NodeHandle } from '@tombolo/lab/mesh/node.ts';
 import type { PodHandle } from '@tombolo/lab/mesh/pod.ts';
-import { type AgentOptions, typescript } from '@tombolo/lab/mesh/programs.ts';
+import type { AgentOptions } from '@tombolo/lab/mesh/programs.ts';
 import { RequestStream } from '@tombolo/lab/mesh/request-stream.ts';
 import { command } from '@tombolo/machine/command.ts';
 import { ip as ipCommand } from '@tombolo/machine/netns.ts';
-import { allDone, waitUntil } from '@tombolo/machine/wait.ts';
+import { waitUntil } from '@tombolo/machine/wait.ts';
 import { startRealMesh } from '../mesh.ts';
 import { installPoolKinds, putCiliumPool } from '../pools.ts';
 import { assertNoneFailed, clientPod, webPod } from './web.ts';
@@ -44,19 +42,30 @@ const SERVICE = {
   },
 };
 
-/** A way of balancing. */
-export interface Way {
+interface Way {
+  readonly name: string;
   readonly title: string;
   readonly agent: AgentOptions;
-}
-
-export interface MatrixOptions {
-  /** Of the mesh. */
-  readonly name: string;
-  readonly ways: readonly Way[];
-  /** Absent: the agents are the whole service proxy. */
   readonly proxyMode?: 'iptables' | 'nftables';
 }
+
+const WAYS: readonly Way[] = [
+  { name: 'sock', title: 'eBPF at sockets and interfaces', agent: { datapath: 'ebpf' } },
+  {
+    name: 'pack',
+    title: 'eBPF at interfaces for all but the nodes themselves',
+    agent: { datapath: 'ebpf', more: () => ['--socket-clients', 'host', '--packets', 'ebpf'] },
+  },
+  { name: 'nft', title: 'nftables', agent: { datapath: 'nftables' } },
+  {
+    ...{ name: 'besi', title: 'eBPF, beside kube-proxy in iptables mode', proxyMode: 'iptables' },
+    agent: { datapath: 'ebpf', services: 'global' },
+  },
+  {
+    ...{ name: 'besn', title: 'nftables, beside kube-proxy in nftables mode', proxyMode: 'nftables' },
+    agent: { datapath: 'nftables', services: 'global' },
+  },
+];
 
 /** kube-proxy's, as it is not global. */
 const PLAIN = {
@@ -66,55 +75,35 @@ const PLAIN = {
   spec: { selector: { app: 'web' }, ports: [{ port: 8080 }] },
 };
 
+type Family = 4 | 6;
+type Protocol = 'tcp' | 'udp';
 /** Runs node with a script and arguments there. */
 type Run = (script: string, ...args: readonly string[]) => Promise<string>;
 
 interface Client {
-  readonly name: (typeof CLIENTS)[number];
+  readonly name: 'pod' | 'host' | 'outside';
   readonly run: Run;
 }
 
-interface Case {
-  readonly client: Client['name'];
-  readonly kind: (typeof KINDS)[number];
-  readonly family: Family;
-  readonly protocol: Protocol;
-}
-
-type Family = (typeof FAMILIES)[number];
-type Protocol = (typeof PROTOCOLS)[number];
-
-const FAMILIES = [4, 6] as const;
-const PROTOCOLS = ['tcp', 'udp'] as const;
-const CLIENTS = ['pod', 'host', 'outside'] as const;
-const KINDS = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalIP'] as const;
-const CASES: readonly Case[] = CLIENTS.flatMap((client) =>
-  KINDS.flatMap((kind) =>
-    FAMILIES.flatMap((family) => PROTOCOLS.map((protocol) => ({ client, kind, family, protocol }))),
-  ),
-);
-
-export function everyClientAndFrontend({ name, ways, proxyMode }: MatrixOptions): void {
-  describe('every client and frontend', () => {
+for (const { name, title, agent, proxyMode } of WAYS) {
+  describe(`every client and frontend: ${title}`, () => {
     let mesh: Mesh;
     let east: ClusterHandle;
     let pods: readonly PodHandle[];
     let clients: readonly Client[];
     let clusterIps: Readonly<Record<Family, string>>;
-    let sources: Sources;
     const done = new AbortController();
     const servers: Promise<unknown>[] = [];
 
     before(async () => {
       mesh = await startRealMesh({
-        name,
+        name: `e2ematrix${name}`,
         clusters: [
           { name: 'east', id: 1, nodes: 2 },
           { name: 'west', id: 2, nodes: 1 },
         ],
-        agent: { services: proxyMode ? 'global' : 'all' },
+        agent: { services: 'all', ...agent },
         proxyMode,
-        without: 'agents',
       });
       east = mesh.cluster('east');
       pods = await deploy(mesh);
@@ -126,6 +115,7 @@ export function everyClientAndFrontend({ name, ways, proxyMode }: MatrixOptions)
       await leadNowhere(east);
       clients = [await podClient(east), hostClient(east), await outsideClient(east)];
       clusterIps = await clusterIpsOf(east);
+      await Promise.all(pods.map((pod) => untilServed(clients, pod)));
     });
     after(async () => {
       done.abort();
@@ -133,88 +123,66 @@ export function everyClientAndFrontend({ name, ways, proxyMode }: MatrixOptions)
       await mesh?.close();
     });
 
-    for (const { title, agent } of ways) {
-      describe(title, () => {
-        let nodes: readonly NodeHandle[] = [];
-
-        before(async () => {
-          const options: AgentOptions = { services: proxyMode ? 'global' : 'all', ...agent };
-          nodes = mesh.clusters.flatMap(({ plan }) => plan.nodes.map((node) => new NodeHandle(plan, node, options)));
-          await allDone(nodes.map((node) => node.agent.start()));
-          await allDone(nodes.map((node) => node.agentReady()));
-          await untilServed(clients, pods);
-          sources = await expectedSources(east);
-        });
-        after(() => allDone(nodes.map(uninstall)));
-
-        for (const each of CASES) {
-          it(`${each.client} → ${each.kind}, IPv${each.family}, ${each.protocol.toUpperCase()}`, () => answers(each));
+    for (const client of ['pod', 'host', 'outside'] as const) {
+      for (const kind of ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalIP'] as const) {
+        for (const family of [4, 6] as const) {
+          for (const protocol of ['tcp', 'udp'] as const) {
+            it(`${client} → ${kind}, IPv${family}, ${protocol.toUpperCase()}`, async () => {
+              const { run } = clients.find((each) => each.name === client) ?? assert.fail();
+              const address = {
+                ClusterIP: clusterIps[family],
+                NodePort: nodeAddress(east, family),
+                LoadBalancer: BALANCED[family],
+                ExternalIP: EXTERNAL[family],
+              }[kind];
+              const port = kind === 'NodePort' ? NODE_PORTS[protocol] : 80;
+              const heard = await ask(run, protocol, address, port, ROUNDS);
+              assert.deepEqual(heard.failures, {});
+              assert.deepEqual([...heard.seen.keys()].sort(), pods.map((pod) => pod.name).sort());
+              for (const [pod, sources] of heard.seen) {
+                const expected = await expectedSources(east, client, family, pod === 'web-east-1');
+                assert.ok(
+                  [...sources].every((source) => expected.includes(source)),
+                  `${pod} saw ${[...sources]}: expected ${expected}`,
+                );
+              }
+            });
+          }
         }
+      }
+    }
 
-        if (proxyMode === undefined) return;
-        for (const first of ['kube-proxy', 'node-agent'] as const) {
-          it(`loses no request, ours or kube-proxy’s, while both are killed and come back, ${first} first`, () =>
-            losesNothing(nodes[0] ?? assert.fail(), first));
+    if (proxyMode === undefined) return;
+    for (const first of ['kube-proxy', 'node-agent'] as const) {
+      it(`loses no request, ours or kube-proxy’s, while both are killed and come back, ${first} first`, async () => {
+        const node = east.node(1);
+        const proxy = (await east.kubernetes.proxy(node.name)) ?? assert.fail();
+        await east.apply([PLAIN]);
+        const urls = [BALANCED[4], await east.serviceAddress('plain')].map((address) => `http://${address}:8080/`);
+        const { controlPlane } = east.plan;
+        const place = { ...controlPlane, name: 'outside', directory: east.plan.directory };
+        const pod = await east.pod('client');
+        for (const url of urls) await waitUntil(`${url} to answer`, async () => isAnswered(pod, url));
+        const streams = [
+          ...(await Promise.all(urls.map((url) => pod.sendRequests(url)))),
+          ...(await Promise.all(urls.map((url) => RequestStream.start(url, {}, place)))),
+        ];
+        const served = () => Promise.all(streams.map((stream) => stream.more(50)));
+        await served();
+        const programs = [proxy, node.agent];
+        if (first === 'node-agent') programs.reverse();
+        for (const program of programs) await program.kill();
+        await served();
+        for (const program of programs) {
+          await program.start();
+          await served();
         }
+        await node.agentReady();
+        await served();
+        for (const stream of streams) assertNoneFailed(await stream.stop());
       });
     }
-
-    async function answers({ client, kind, family, protocol }: Case): Promise<void> {
-      const { run } = clients.find((each) => each.name === client) ?? assert.fail();
-      const address = {
-        ClusterIP: clusterIps[family],
-        NodePort: nodeAddress(east, family),
-        LoadBalancer: BALANCED[family],
-        ExternalIP: EXTERNAL[family],
-      }[kind];
-      const port = kind === 'NodePort' ? NODE_PORTS[protocol] : 80;
-      const heard = await ask(run, protocol, address, port, ROUNDS);
-      assert.deepEqual(heard.failures, {});
-      assert.deepEqual([...heard.seen.keys()].sort(), pods.map((pod) => pod.name).sort());
-      for (const [pod, seen] of heard.seen) {
-        const isOwnNode = client === 'outside' && pod === 'web-east-1';
-        const expected = sources[isOwnNode ? 'outside asks its own node' : client][family];
-        assert.ok(
-          [...seen].every((source) => expected.includes(source)),
-          `${pod} saw ${[...seen]}: expected ${expected}`,
-        );
-      }
-    }
-
-    async function losesNothing(node: NodeHandle, first: 'kube-proxy' | 'node-agent'): Promise<void> {
-      const proxy = (await east.kubernetes.proxy(node.name)) ?? assert.fail();
-      await east.apply([PLAIN]);
-      const urls = [BALANCED[4], await east.serviceAddress('plain')].map((address) => `http://${address}:8080/`);
-      const { controlPlane } = east.plan;
-      const place = { ...controlPlane, name: 'outside', directory: east.plan.directory };
-      const pod = await east.pod('client');
-      for (const url of urls) await waitUntil(`${url} to answer`, async () => isAnswered(pod, url));
-      const streams = [
-        ...(await Promise.all(urls.map((url) => pod.sendRequests(url)))),
-        ...(await Promise.all(urls.map((url) => RequestStream.start(url, {}, place)))),
-      ];
-      const served = () => Promise.all(streams.map((stream) => stream.more(50)));
-      await served();
-      const programs = [proxy, node.agent];
-      if (first === 'node-agent') programs.reverse();
-      for (const program of programs) await program.kill();
-      await served();
-      for (const program of programs) {
-        await program.start();
-        await served();
-      }
-      await node.agentReady();
-      await served();
-      for (const stream of streams) assertNoneFailed(await stream.stop());
-    }
   });
-}
-
-/** Leaves nothing to the next way. */
-async function uninstall(node: NodeHandle): Promise<void> {
-  await node.agent.stop();
-  const { bpfDirectory } = node.plan;
-  await node.run([...typescript('packages/node-agent/src/main.ts'), 'uninstall', '--bpf-dir', bpfDirectory]);
 }
 
 const isAnswered = async (pod: PodHandle, url: string): Promise<boolean> =>
@@ -274,42 +242,40 @@ async function clusterIpsOf(east: ClusterHandle): Promise<Readonly<Record<Family
   return { 4: of(4), 6: of(6) };
 }
 
-/** Whom a pod may see that is asked by a client. */
-type Sources = Readonly<Record<Client['name'] | 'outside asks its own node', Addresses>>;
-
 /**
  * Pods are seen as themselves. The node is, by whatever address it has towards the backend. Who is outside is seen as
  * itself by a pod of the node that it asked, else as that node.
  */
-async function expectedSources(east: ClusterHandle): Promise<Sources> {
-  const pod = await east.pod('client');
-  const node = await addressesAt((argv) => east.node(1).run(argv));
-  const { address, address6 } = east.plan.controlPlane;
-  return {
-    pod: await addressesAt((argv) => pod.exec(argv)),
-    ...{ host: node, outside: node, 'outside asks its own node': { 4: [address], 6: [address6] } },
+async function expectedSources(
+  east: ClusterHandle,
+  client: Client['name'],
+  family: Family,
+  isLocal: boolean,
+): Promise<readonly string[]> {
+  const own = async (run: (argv: readonly string[]) => Promise<string>): Promise<readonly string[]> => {
+    const links = JSON.parse(await run(['ip', '-j', 'address'])) as readonly {
+      readonly addr_info: readonly { readonly family: string; readonly local: string }[];
+    }[];
+    const wanted = family === 4 ? 'inet' : 'inet6';
+    return links.flatMap((link) => link.addr_info.filter((each) => each.family === wanted).map(({ local }) => local));
   };
+  const pod = await east.pod('client');
+  if (client === 'pod') return own((argv) => pod.exec(argv));
+  if (client === 'outside' && isLocal) {
+    const { address, address6 } = east.plan.controlPlane;
+    return [family === 4 ? address : address6];
+  }
+  return own((argv) => east.node(1).run(argv));
 }
 
-type Addresses = Readonly<Record<Family, readonly string[]>>;
-
-async function addressesAt(run: (argv: readonly string[]) => Promise<string>): Promise<Addresses> {
-  const links = JSON.parse(await run(['ip', '-j', 'address'])) as readonly {
-    readonly addr_info: readonly { readonly family: string; readonly local: string }[];
-  }[];
-  const all = links.flatMap(({ addr_info }) => addr_info);
-  const of = (wanted: string) => all.filter(({ family }) => family === wanted).map(({ local }) => local);
-  return { 4: of('inet'), 6: of('inet6') };
-}
-
-/** Everything that a node must know of has come to it: each pod answers each client in each family, at the address of the pool. */
-async function untilServed(clients: readonly Client[], pods: readonly PodHandle[]): Promise<void> {
+/** Everything that a node must know of has come to it: the pod answers each client in each family, at the address of the pool. */
+async function untilServed(clients: readonly Client[], pod: PodHandle): Promise<void> {
   for (const { run } of clients) {
-    for (const family of FAMILIES) {
-      for (const protocol of PROTOCOLS) {
-        await waitUntil(`${pods.map(({ name }) => name)} to answer`, async () => {
+    for (const family of [4, 6] as const) {
+      for (const protocol of ['tcp', 'udp'] as const) {
+        await waitUntil(`${pod.name} to answer`, async () => {
           const { seen } = await ask(run, protocol, BALANCED[family], 80, ROUNDS);
-          return pods.every(({ name }) => seen.has(name));
+          return seen.has(pod.name);
         });
       }
     }
