@@ -310,8 +310,15 @@ describe('the kinds that MetalLB and Cilium bring', () => {
           () => false,
           () => true,
         );
-      for (const pool of [ciliumPool({}), metallbPool(['192.0.2.6'])])
-        await until('the policy to be in force', () => isRefused(pool));
+      // Another each time: one that got in before it was in force may stay as it is.
+      let attempt = 0;
+      const probes = [() => ciliumPool({ start: `x${attempt}` }), () => metallbPool([`192.0.2.${attempt}`])];
+      for (const probe of probes)
+        await until('the policy to be in force', () => {
+          attempt += 1;
+          const pool = probe();
+          return isRefused({ ...pool, metadata: { ...pool.metadata, name: 'probe' } });
+        });
       await put(metallbPool(['192.0.2.7'], { some: 'annotation' }));
       for (const [pool, message] of [
         [metallbPool([]), /spec\.addresses must be/],

@@ -77,6 +77,8 @@ describe('the chart, rendered', () => {
       ...exporting,
       { apiGroups: ['cilium.io'], resources: ['ciliumloadbalancerippools'], verbs: ['list', 'watch'] },
       { apiGroups: ['metallb.io'], resources: ['ipaddresspools'], verbs: ['list', 'watch'] },
+      { apiGroups: ['cilium.io'], resources: ['ciliumloadbalancerippools/status'], verbs: ['patch'] },
+      { apiGroups: ['metallb.io'], resources: ['ipaddresspools/status'], verbs: ['patch'] },
       { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
       { apiGroups: [''], resources: ['services/status'], verbs: ['patch'] },
       { apiGroups: [''], resources: ['events'], verbs: ['create'] },
