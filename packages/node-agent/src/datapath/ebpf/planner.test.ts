@@ -514,6 +514,28 @@ describe('planChanges()', () => {
       );
     });
 
+    it('fills the parts that are missing, also between others that a failed sweep left', async () => {
+      const many = Array.from({ length: 306 }, (_, n) => ({ ...backend(1), port: 8_000 + n }));
+      const world = await having([route(1, sorted(many.slice(0, 272)))]);
+      const { service, generation } = world.tables.services.get(frontendId(frontend(1))) ?? assert.fail();
+      const left = { kind: 'put-slots', service, generation, first: 288, backends: [1] } as const;
+      world.kernel.perform(left);
+      world.tables.record(left);
+      const wanted = route(1, sorted(many));
+      const { steps } = planChanges(world.tables, [wanted]);
+      const put = steps.flatMap(({ operation }) => (operation.kind === 'put-slots' ? [operation] : []));
+      assert.deepEqual(
+        put.map(({ first, backends }) => [first, backends.length]),
+        [
+          [272, 16],
+          [304, 2],
+        ],
+      );
+      world.kernel.allow([wanted]);
+      await world.carryOut(steps);
+      assert.deepEqual(served(world.kernel).get(frontendId(wanted.frontend)), wanted.backends);
+    });
+
     it('says which change a removal is', async () => {
       const { tables } = await having([route(1, some(0, 1)), route(2, some(0, 2))]);
       const { steps, changes } = planChanges(tables, [route(1, some(1, 2))], [frontend(2)]);

@@ -170,14 +170,12 @@ export class PlanDraft {
     for (const { slot, backend } of writes) {
       if (isThere(slot)) this.#add({ kind: 'change-slot', service, generation, slot, backend }, change);
     }
-    // Neighbours: what is beyond all parts begins with the first slot of one.
-    const beyond = writes.filter(({ slot }) => !isThere(slot));
-    this.#addSlots(
-      { service, generation },
-      beyond[0]?.slot ?? 0,
-      beyond.map(({ backend }) => backend),
-      change,
-    );
+    // A part that is missing is filled from its first slot on; between two of them others may be, of a sweep that failed.
+    const missingSlots = writes.filter(({ slot }) => !isThere(slot));
+    for (const [part, ofPart] of Map.groupBy(missingSlots, ({ slot }) => partOf(slot))) {
+      const backends = ofPart.map(({ backend }) => backend);
+      this.#add({ kind: 'put-slots', service, generation, first: part * SLOTS_A_PART, backends }, change);
+    }
     if (isAsked) {
       const others = [...new Set(ids)].filter((id) => !set.members.has(id));
       this.#addMembers('put-members', { service, generation }, others, change);
@@ -199,14 +197,12 @@ export class PlanDraft {
     const service = present?.service ?? this.#nextService++;
     const set = { service, generation: present ? this.#tables.nextGeneration(service) : 1 };
     if (members > 0) this.#addMembers('put-members', set, [...new Set(ids)], change);
-    if (slots > 0) this.#addSlots(set, 0, ids, change);
-    this.#pointTo(wanted, set, slots > 0 ? [] : ids, change, !present);
-  }
-
-  #addSlots(set: SetKey, from: number, ids: readonly number[], change: number): void {
-    for (const { first, piece } of inPieces(ids)) {
-      this.#add({ kind: 'put-slots', ...set, first: from + first, backends: piece }, change);
+    if (slots > 0) {
+      for (const { first, piece } of inPieces(ids)) {
+        this.#add({ kind: 'put-slots', ...set, first, backends: piece }, change);
+      }
     }
+    this.#pointTo(wanted, set, slots > 0 ? [] : ids, change, !present);
   }
 
   #addMembers(kind: 'put-members' | 'delete-members', set: SetKey, ids: readonly number[], change: number): void {
